@@ -1,0 +1,88 @@
+"""DuckDB, the embedded engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+
+from cvm.engines.sql import identifier, literal
+
+
+class QueryError(Exception):
+    """The engine refused a query; callers turn it into a message for the user."""
+
+
+class DuckDBEngine:
+    """A DuckDB database: a warehouse file, or memory when no path is given.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Database file.
+    read_only : bool
+        Open without the right to write; several processes may then read at once.
+    """
+
+    def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
+        try:
+            self._connection = duckdb.connect(str(path) if path else ":memory:", read_only=read_only)
+        except duckdb.Error as error:
+            raise QueryError(_first_line(error)) from error
+        # Times are stored as UTC; a session zone would shift casts silently. Results are read, never printed by DuckDB.
+        self._connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._connection.close()
+
+    def execute(self, statement: str) -> None:
+        """Run a statement for its effect."""
+        try:
+            self._connection.execute(statement)
+        except duckdb.Error as error:
+            raise QueryError(_first_line(error)) from error
+
+    def table(self, query: str) -> pa.Table:
+        """Result of ``query`` as an Arrow table."""
+        try:
+            return self._connection.sql(query).to_arrow_table()
+        except duckdb.Error as error:
+            raise QueryError(_first_line(error)) from error
+
+    def row(self, query: str) -> dict[str, Any]:
+        """The single row of ``query``."""
+        rows: list[dict[str, Any]] = self.table(query).to_pylist()
+        if len(rows) != 1:
+            raise AssertionError(f"expected one row, got {len(rows)}")
+        return rows[0]
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """Make an Arrow table readable as ``name``."""
+        self._connection.register(name, table)
+
+    def columns(self, relation: str) -> dict[str, str]:
+        """Column names and types of a table or of ``(query)``."""
+        rows = self.table(f"DESCRIBE SELECT * FROM {relation}").to_pylist()
+        return {row["column_name"]: row["column_type"] for row in rows}
+
+    def tables(self) -> set[str]:
+        """Names of the tables of the database."""
+        return set(self.table("SELECT table_name FROM duckdb_tables()").column(0).to_pylist())
+
+    def write_parquet(self, query: str, path: Path) -> None:
+        """Write the rows of ``query``, in its order, to one Parquet file."""
+        self.execute(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+
+    def replace_table(self, name: str, query: str) -> None:
+        """Make ``name`` hold the rows of ``query``."""
+        self.execute(f"CREATE OR REPLACE TABLE {identifier(name)} AS {query}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".")

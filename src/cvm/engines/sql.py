@@ -1,0 +1,32 @@
+"""Quoting: nothing from data or params reaches SQL by any other way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+import sqlglot
+
+
+def identifier(name: str) -> str:
+    """``name`` as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str | int | float | date) -> str:
+    """``value`` as a SQL literal."""
+    if isinstance(value, date):
+        return f"DATE '{value.isoformat()}'"
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return repr(value)
+
+
+def literals(values: Iterable[str | int | float | date]) -> str:
+    """Literals separated by commas."""
+    return ", ".join(literal(value) for value in values)
+
+
+def pretty(query: str) -> str:
+    """``query`` laid out for a reader."""
+    return sqlglot.transpile(query, read="duckdb", write="duckdb", pretty=True)[0] + "\n"

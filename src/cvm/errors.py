@@ -1,0 +1,97 @@
+"""Every error a user can meet: what was found, where, and how to mend it.
+
+Constructors are plain, so an error survives being sent back from a worker process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Self
+
+
+class CvmError(Exception):
+    """Base of all refusals; the command line prints its message and exits with code 1."""
+
+
+class ParamsError(CvmError, ValueError):
+    """``params.yaml`` holds something that cannot be run."""
+
+    @classmethod
+    def from_problems(cls, source: str, problems: Sequence[str]) -> Self:
+        """Gather all problems of one file into one message."""
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        noun = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        return cls(f"{source} has {noun}:\n{lines}")
+
+
+class SourceError(CvmError):
+    """A source file is missing, unreadable or empty."""
+
+    @classmethod
+    def from_missing_file(cls, table: str, path: str) -> Self:
+        """Nothing lies at the configured path."""
+        return cls(f"Table {table!r}: no file matches {path!r}. Correct data.{table}.path in params.yaml.")
+
+    @classmethod
+    def from_unreadable_file(cls, table: str, path: str, reason: str) -> Self:
+        """The file is there but does not parse."""
+        return cls(
+            f"Table {table!r}: {path!r} cannot be read: {reason}. "
+            f"Export the file again, or correct data.{table}.path in params.yaml."
+        )
+
+    @classmethod
+    def from_empty_table(cls, table: str, path: str) -> Self:
+        """The source has a header but no row."""
+        return cls(f"Table {table!r}: {path!r} has no rows. Check the export, or correct data.{table}.path in params.yaml.")
+
+
+class MissingColumnsError(CvmError, ValueError):
+    """A table lacks columns its contract requires."""
+
+    @classmethod
+    def from_columns(cls, table: str, *, required: Collection[str], found: Collection[str]) -> Self:
+        """Name what is missing, what is there, and the likeliest match."""
+        missing = sorted(set(required) - set(found))
+        near = {name: get_close_matches(name, list(found), n=1, cutoff=0.6) for name in missing}
+        hints = ", ".join(f"{name}: {match[0]}" for name, match in near.items() if match)
+        example = hints or ", ".join(f"{name}: <your column>" for name in missing)
+        return cls(
+            f"Table {table!r} lacks columns {missing}; it has {sorted(found)}. "
+            f"Map your column names in params.yaml, for example data.{table}.columns: {{{example}}}."
+        )
+
+
+class ColumnTypeError(CvmError, ValueError):
+    """A column has a type from which its values cannot be read without guessing."""
+
+
+class QualityError(CvmError):
+    """Too many rows were rejected for the rest to be trusted."""
+
+
+class InsufficientDataError(CvmError):
+    """The data is sound but cannot carry the model that was asked for."""
+
+
+class MissingOutputError(CvmError):
+    """A stage needs what an earlier stage has not written yet."""
+
+    @classmethod
+    def from_stage(cls, path: Path, *, command: str) -> Self:
+        """Name the command that writes the missing output."""
+        return cls(f"{path} does not exist yet. Run `{command}` first, or `cvm run` for the whole loop.")
+
+
+class BundleError(CvmError):
+    """A model bundle is damaged, foreign, or does not fit the request."""
+
+
+class FeatureMismatchError(CvmError, ValueError):
+    """The features handed to a model are not the ones it was trained on."""
+
+
+class WorkspaceError(CvmError):
+    """Outputs cannot be written where ``params.yaml`` says."""

@@ -1,0 +1,91 @@
+"""Features of what customers did beside buying, one family per type of event."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from cvm.engines import literal
+from cvm.features.catalogue import Feature
+
+_WINDOWS = (30, 90, 365)
+
+EVENT_MIXES = ("channel", "device")
+
+_OVERALL = (
+    Feature(
+        "n_event_days_{window}d",
+        "count(DISTINCT day) FILTER (WHERE age_days <= {window})",
+        "event",
+        "days",
+        "Distinct days with any event in the last {window} days.",
+        windows=_WINDOWS,
+        empty="0",
+    ),
+    Feature("days_since_event", "min(age_days)", "event", "days", "Days since any event."),
+)
+
+
+def column_name(event_type: str) -> str:
+    """``event_type`` as part of a column name: lower-case letters, digits and underscores.
+
+    >>> column_name("E-mail Opened!")
+    'e_mail_opened'
+    """
+    return re.sub(r"\W+", "_", event_type.lower(), flags=re.ASCII).strip("_") or "unnamed"
+
+
+def event_features(event_types: Sequence[str]) -> Iterator[Feature]:
+    """Features of every type of event, and of all together.
+
+    Types whose names differ only in case or punctuation count as one.
+    """
+    yield from _OVERALL
+    spellings: dict[str, list[str]] = {}
+    for event_type in event_types:
+        spellings.setdefault(column_name(event_type), []).append(event_type)
+    for name, spelled in sorted(spellings.items()):
+        yield from _features_of_type(name, spelled)
+
+
+def _features_of_type(name: str, spelled: Sequence[str]) -> Iterator[Feature]:
+    is_type = f"event_type IN ({', '.join(literal(text) for text in spelled)})".replace("{", "{{").replace("}", "}}")
+    yield Feature(
+        f"n_{name}_{{window}}d",
+        f"count(*) FILTER (WHERE {is_type} AND age_days <= {{window}})",
+        "event",
+        "events",
+        f"Events of type {name} in the last {{window}} days.",
+        windows=_WINDOWS,
+        empty="0",
+    )
+    yield Feature(
+        f"trend_{name}_{{window}}d",
+        f"(2.0 * count(*) FILTER (WHERE {is_type} AND age_days <= {{window}})"
+        f" - count(*) FILTER (WHERE {is_type} AND age_days <= {{double}}))"
+        f" / nullif(count(*) FILTER (WHERE {is_type} AND age_days <= {{double}}), 0)",
+        "event",
+        "-1 to 1",
+        f"Events of type {name} of the last {{window}} days against the {{window}} days before.",
+        windows=(30, 90),
+    )
+    whole = is_type.replace("{{", "{").replace("}}", "}")
+    yield Feature(
+        f"days_since_{name}", f"min(age_days) FILTER (WHERE {whole})", "event", "days", f"Days since the last {name}."
+    )
+
+
+def value_features(event_types: Sequence[str]) -> Iterator[Feature]:
+    """Features of the measured ``value`` of events."""
+    for event_type in event_types:
+        if column_name(event_type) == "nps":
+            yield Feature(
+                "last_nps",
+                # Ordered by time, then by value, so that two answers at one moment give one answer.
+                f"arg_max(value, struct_pack(at := occurred_at, value := value)) FILTER (WHERE event_type = {literal(event_type)})",
+                "event",
+                "0 to 10",
+                "Last answer to the recommendation question.",
+                needs=("value",),
+            )
+            return

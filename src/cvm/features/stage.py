@@ -1,0 +1,123 @@
+"""The features stage: snapshots and outcomes out of the warehouse, one folder per ``as_of``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+from cvm.engines import DuckDBEngine
+from cvm.engines.sql import literal, pretty
+from cvm.errors import MissingOutputError
+from cvm.features.catalogue import Feature
+from cvm.features.query import Schema, catalogue, features_query, outcome_query
+from cvm.features.snapshots import SnapshotPlan
+from cvm.workspace import replaced_directory
+
+CATALOGUE_FILE = "catalogue.json"
+QUERY_FILE = "features.sql"
+PLAN_FILE = "plan.json"
+
+
+@dataclass(frozen=True)
+class FeaturesOutcome:
+    """What the stage wrote."""
+
+    plan: SnapshotPlan
+    features: list[Feature]
+    n_customers: dict[date, int]
+
+
+def features_file(folder: Path, as_of: date) -> Path:
+    """Features of one snapshot: ``customer_id``, then the catalogue's columns, ordered by ``customer_id``."""
+    return folder / f"as_of={as_of.isoformat()}" / "features.parquet"
+
+
+def outcome_file(folder: Path, as_of: date, horizon_days: int) -> Path:
+    """Outcome of one snapshot: ``customer_id``, ``n_orders``, ``revenue`` of those who ordered."""
+    return folder / f"as_of={as_of.isoformat()}" / f"outcome_{horizon_days}d.parquet"
+
+
+def history_days(engine: DuckDBEngine, *, timezone: str) -> tuple[date, date]:
+    """Local days of the first and the last transaction."""
+    local = f"timezone({literal(timezone)}, timezone('UTC', {{}}(occurred_at)))"
+    query = f"SELECT CAST({local.format('min')} AS DATE) AS a, CAST({local.format('max')} AS DATE) AS b FROM transactions"
+    row = engine.row(query)
+    return row["a"], row["b"]
+
+
+def write_features(
+    engine: DuckDBEngine,
+    folder: Path,
+    plan: SnapshotPlan,
+    *,
+    timezone: str,
+    margin_rate: float,
+    progress: Callable[[str], None] = lambda _: None,
+) -> FeaturesOutcome:
+    """Compute all snapshots in one query and put them in the place of ``folder``.
+
+    Parameters
+    ----------
+    engine : DuckDBEngine
+        Opened on the warehouse.
+    folder : Path
+        Replaced as a whole: features, outcomes, ``catalogue.json``, ``features.sql``, ``plan.json``.
+    plan : SnapshotPlan
+        Which snapshots, and which outcomes.
+    timezone : str
+        Zone that cuts days.
+    margin_rate : float
+        Margin of revenue where a line has none of its own.
+    progress : callable
+        Told in words what is being done.
+    """
+    schema = Schema.of(engine)
+    features = catalogue(schema)
+    query = features_query(schema, plan.as_of, timezone=timezone, margin_rate=margin_rate)
+    with replaced_directory(folder) as target:
+        progress(f"{len(features)} features at {len(plan.as_of)} snapshots")
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE snapshot_features AS {query}")
+        counts = {}
+        for as_of in plan.as_of:
+            path = features_file(target, as_of)
+            path.parent.mkdir()
+            rows = f"FROM snapshot_features WHERE as_of = {literal(as_of)}"
+            engine.write_parquet(f"SELECT * EXCLUDE (as_of) {rows} ORDER BY customer_id", path)
+            counts[as_of] = engine.row(f"SELECT count(*) AS n {rows}")["n"]
+        engine.execute("DROP TABLE snapshot_features")
+        for as_of, horizon_days in plan.outcomes:
+            progress(f"outcome of {as_of}")
+            outcome = outcome_query(
+                schema, as_of, horizon_days=horizon_days, lead_days=plan.lead_days, timezone=timezone
+            )
+            engine.write_parquet(f"{outcome} ORDER BY customer_id", outcome_file(target, as_of, horizon_days))
+        (target / CATALOGUE_FILE).write_text(json.dumps([asdict(f) for f in features], indent=1) + "\n", encoding="utf-8")
+        (target / QUERY_FILE).write_text(pretty(query), encoding="utf-8")
+        (target / PLAN_FILE).write_text(json.dumps(asdict(plan), indent=1, default=str) + "\n", encoding="utf-8")
+    return FeaturesOutcome(plan, features, counts)
+
+
+def read_plan(folder: Path) -> SnapshotPlan:
+    """The plan of the features on file.
+
+    Raises
+    ------
+    MissingOutputError
+        If the features stage has not run.
+    """
+    path = folder / PLAN_FILE
+    if not path.is_file():
+        raise MissingOutputError.from_stage(path, command="cvm features")
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return SnapshotPlan(
+        **values
+        | {
+            "score": date.fromisoformat(values["score"]),
+            "test": date.fromisoformat(values["test"]) if values["test"] else None,
+            "training": tuple(date.fromisoformat(day) for day in values["training"]),
+            "labelled": tuple(date.fromisoformat(day) for day in values["labelled"]),
+        }
+    )

@@ -1,0 +1,101 @@
+"""Contracts of the canonical tables: which columns, of which kind, and what a row must satisfy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How a column is read and stored."""
+
+    TEXT = "VARCHAR"
+    TIME = "TIMESTAMP"
+    MONEY = "DECIMAL(18,4)"
+    NUMBER = "DOUBLE"
+    FLAG = "BOOLEAN"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a contract."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    required: bool = False
+    may_be_future: bool = False
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a table must look like.
+
+    ``open_ended`` tables keep the user's further columns, with the type they came in.
+    """
+
+    table: str
+    columns: tuple[Column, ...]
+    open_ended: bool = False
+
+    @property
+    def required(self) -> list[str]:
+        """Names of the columns that must be there."""
+        return [column.name for column in self.columns if column.required]
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name, or ``None`` when the contract does not know it."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+CONTRACTS = {
+    contract.table: contract
+    for contract in (
+        Contract(
+            "transactions",
+            (
+                Column("customer_id", Kind.TEXT, "Who bought.", required=True),
+                Column("occurred_at", Kind.TIME, "When, in UTC.", required=True),
+                Column("amount", Kind.MONEY, "Signed; negative means a return.", required=True),
+                Column("order_id", Kind.TEXT, "Lines that share it are one order."),
+                Column("product_id", Kind.TEXT, "What was bought."),
+                Column("category", Kind.TEXT, "Product category."),
+                Column("quantity", Kind.NUMBER, "Units."),
+                Column("margin", Kind.MONEY, "Margin of the line; business.margin_rate where it is missing."),
+                Column("discount", Kind.MONEY, "Discount already taken off the amount."),
+                Column("channel", Kind.TEXT, "Sales channel."),
+                Column("payment_method", Kind.TEXT, "How it was paid."),
+                Column("store_id", Kind.TEXT, "Where it was bought."),
+                Column("currency", Kind.TEXT, "ISO 4217 code of the amounts."),
+                Column("recorded_at", Kind.TIME, "When the row became known, in UTC."),
+                Column("is_test", Kind.FLAG, "A test order; left out."),
+            ),
+        ),
+        Contract(
+            "events",
+            (
+                Column("customer_id", Kind.TEXT, "Who.", required=True),
+                Column("occurred_at", Kind.TIME, "When, in UTC.", required=True),
+                Column("event_type", Kind.TEXT, "What happened, e.g. visit, email_open, complaint, nps.", required=True),
+                Column("channel", Kind.TEXT, "Where it happened."),
+                Column("device", Kind.TEXT, "On which device."),
+                Column("value", Kind.NUMBER, "Minutes, NPS score or another measure of the event."),
+                Column("product_id", Kind.TEXT, "Product it is about."),
+                Column("campaign_id", Kind.TEXT, "Campaign it belongs to."),
+                Column("recorded_at", Kind.TIME, "When the row became known, in UTC."),
+            ),
+        ),
+        Contract(
+            "customers",
+            (
+                Column("customer_id", Kind.TEXT, "Who.", required=True),
+                Column("signed_up_at", Kind.TIME, "When the customer registered, in UTC."),
+                Column("email", Kind.TEXT, "Never a feature."),
+                Column("phone", Kind.TEXT, "Never a feature."),
+                Column("acquisition_channel", Kind.TEXT, "Where the customer came from."),
+                Column("acquisition_cost", Kind.MONEY, "What winning the customer cost."),
+            ),
+            open_ended=True,
+        ),
+    )
+}

@@ -1,0 +1,132 @@
+"""The ingest stage: raw tables in, a warehouse and a quarantine out, or a refusal that leaves the old ones alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from cvm.engines import DuckDBEngine, literal
+from cvm.errors import QualityError
+from cvm.ingest.clean import Reading, TableOutcome, clean_table
+from cvm.ingest.contracts import CONTRACTS
+from cvm.ingest.sources import read_files, read_frame
+from cvm.workspace import Workspace, replaced_directory, replaced_file
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Files of one table, and how to read them."""
+
+    paths: list[str]
+    folder: Path
+    reading: Reading
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """A table that is already in memory."""
+
+    frame: pa.Table
+    name: str
+    reading: Reading
+
+
+def ingest(
+    sources: Mapping[str, FileSource | FrameSource],
+    workspace: Workspace,
+    *,
+    currency: str,
+    max_rejected_share: float,
+    now: datetime,
+) -> list[TableOutcome]:
+    """Write the clean tables and the quarantine.
+
+    Parameters
+    ----------
+    sources : mapping of str to FileSource or FrameSource
+        Canonical table name to its source; ``transactions`` is needed.
+    workspace : Workspace
+        Where to write.
+    currency : str
+        Currency of amounts; rows in another one refuse the run.
+    max_rejected_share : float
+        Of the rows of a table; a larger share refuses the run. The quarantine is written all the same.
+    now : datetime
+        UTC, without zone; rows dated later are faulty.
+
+    Returns
+    -------
+    list of TableOutcome
+        One per table, in the order of the contracts.
+
+    Raises
+    ------
+    SourceError, MissingColumnsError, ColumnTypeError, ParamsError
+        If a source cannot be read as its contract demands.
+    QualityError
+        If too many rows are faulty or amounts come in several currencies.
+    """
+    outcomes = []
+    with replaced_file(workspace.warehouse) as path:
+        with DuckDBEngine(path) as engine, replaced_directory(workspace.quarantine) as quarantine:
+            for table, contract in CONTRACTS.items():
+                if table not in sources:
+                    continue
+                _read(engine, table, sources[table])
+                outcome = clean_table(engine, contract, sources[table].reading, now=now)
+                if outcome.n_by_reason:
+                    query = f"SELECT * FROM rejected_{table} ORDER BY source_row"
+                    engine.write_parquet(query, quarantine / f"{table}.parquet")
+                engine.execute(f"DROP TABLE raw_{table}; DROP TABLE rejected_{table}")
+                outcomes.append(outcome)
+            refusal = _refusal(engine, outcomes, workspace, currency=currency, max_rejected_share=max_rejected_share)
+        if refusal:
+            raise QualityError(refusal)
+    return outcomes
+
+
+def _read(engine: DuckDBEngine, table: str, source: FileSource | FrameSource) -> None:
+    if isinstance(source, FileSource):
+        read_files(engine, table, source.paths, folder=source.folder)
+    else:
+        read_frame(engine, table, source.frame, name=source.name)
+
+
+def _refusal(
+    engine: DuckDBEngine, outcomes: list[TableOutcome], workspace: Workspace, *, currency: str, max_rejected_share: float
+) -> str | None:
+    for outcome in outcomes:
+        reasons = "; ".join(f"{reason}: {n:,}" for reason, n in outcome.n_by_reason.items())
+        where = f"The rows and their reasons are in {workspace.quarantine / f'{outcome.table}.parquet'}."
+        if outcome.n_kept == 0:
+            return f"Table {outcome.table!r}: all {outcome.n_read:,} rows were rejected ({reasons}). {where}"
+        share = outcome.n_rejected / outcome.n_read
+        if share > max_rejected_share:
+            return (
+                f"Table {outcome.table!r}: {outcome.n_rejected:,} of {outcome.n_read:,} rows ({share:.1%}) were rejected, "
+                f"more than data.max_rejected_share == {max_rejected_share:.1%} ({reasons}). {where} "
+                "Mend the export, or raise the share if these rows may be left out."
+            )
+    return _currency_refusal(engine, currency)
+
+
+def _currency_refusal(engine: DuckDBEngine, currency: str) -> str | None:
+    if "currency" not in engine.columns("transactions"):
+        return None
+    query = (
+        "SELECT upper(currency) AS code, count(*) AS n FROM transactions "
+        f"WHERE currency IS NOT NULL AND upper(currency) <> {literal(currency)} GROUP BY 1 ORDER BY 2 DESC"
+    )
+    others = {row["code"]: row["n"] for row in engine.table(query).to_pylist()}
+    if not others:
+        return None
+    return (
+        f"Table 'transactions' holds amounts in {list(others)} ({sum(others.values()):,} rows) beside "
+        f"business.currency == {currency}. Convert them before the export, or set business.currency."
+    )
+
+

@@ -1,0 +1,104 @@
+"""Where the outputs of a run live, and how they are written: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from cvm.errors import WorkspaceError
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Paths of every output below ``outputs`` and of the exported champion."""
+
+    outputs: Path
+    champion: Path
+
+    @property
+    def warehouse(self) -> Path:
+        """Clean canonical tables."""
+        return self.outputs / "warehouse.duckdb"
+
+    @property
+    def quarantine(self) -> Path:
+        """Rejected rows, one Parquet file per table, each row with its reason."""
+        return self.outputs / "quarantine"
+
+    @property
+    def features(self) -> Path:
+        """Snapshots and their outcomes, one folder per ``as_of``."""
+        return self.outputs / "features"
+
+    @property
+    def scores(self) -> Path:
+        """Scores, one folder per ``as_of``."""
+        return self.outputs / "scores"
+
+    def scores_of(self, as_of: date) -> Path:
+        """File that holds the scores of one ``as_of``."""
+        return self.scores / f"as_of={as_of.isoformat()}" / "scores.parquet"
+
+    def check_writable(self) -> None:
+        """Refuse before any work is done when nothing could be written.
+
+        Raises
+        ------
+        WorkspaceError
+            If a folder cannot be created, or a file in it cannot be written.
+        """
+        for folder in (self.outputs, self.champion.parent):
+            probe = folder / f".write-test-{os.getpid()}"
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                probe.touch()
+                probe.unlink()
+            except OSError as error:
+                raise WorkspaceError(
+                    f"Cannot write to {folder}: {error.strerror or error}. "
+                    "Free the path or grant write access, or set another folder under outputs in params.yaml."
+                ) from error
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; rename it onto ``path`` only if the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _discard(temporary)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        _discard(temporary)
+
+
+@contextmanager
+def replaced_directory(path: Path) -> Iterator[Path]:
+    """Give a temporary directory beside ``path``; put it in the place of ``path`` only if the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    _discard(temporary)
+    _discard(old)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+    finally:
+        _discard(temporary)
+        _discard(old)
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
