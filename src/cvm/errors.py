@@ -95,3 +95,7 @@ class FeatureMismatchError(CvmError, ValueError):
 
 class WorkspaceError(CvmError):
     """Outputs cannot be written where ``params.yaml`` says."""
+
+
+class TrackingError(CvmError):
+    """The MLflow store cannot be used."""

@@ -10,15 +10,11 @@ from pathlib import Path
 
 from cvm.engines import DuckDBEngine
 from cvm.engines.sql import literal, pretty
-from cvm.errors import MissingOutputError
 from cvm.features.catalogue import Feature
+from cvm.features.files import CATALOGUE_FILE, PLAN_FILE, QUERY_FILE, features_file, outcome_file
 from cvm.features.query import Schema, catalogue, features_query, outcome_query
 from cvm.features.snapshots import SnapshotPlan
 from cvm.workspace import replaced_directory
-
-CATALOGUE_FILE = "catalogue.json"
-QUERY_FILE = "features.sql"
-PLAN_FILE = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -28,16 +24,6 @@ class FeaturesOutcome:
     plan: SnapshotPlan
     features: list[Feature]
     n_customers: dict[date, int]
-
-
-def features_file(folder: Path, as_of: date) -> Path:
-    """Features of one snapshot: ``customer_id``, then the catalogue's columns, ordered by ``customer_id``."""
-    return folder / f"as_of={as_of.isoformat()}" / "features.parquet"
-
-
-def outcome_file(folder: Path, as_of: date, horizon_days: int) -> Path:
-    """Outcome of one snapshot: ``customer_id``, ``n_orders``, ``revenue`` of those who ordered."""
-    return folder / f"as_of={as_of.isoformat()}" / f"outcome_{horizon_days}d.parquet"
 
 
 def history_days(engine: DuckDBEngine, *, timezone: str) -> tuple[date, date]:
@@ -89,7 +75,6 @@ def write_features(
             counts[as_of] = engine.row(f"SELECT count(*) AS n {rows}")["n"]
         engine.execute("DROP TABLE snapshot_features")
         for as_of, horizon_days in plan.outcomes:
-            progress(f"outcome of {as_of}")
             outcome = outcome_query(
                 schema, as_of, horizon_days=horizon_days, lead_days=plan.lead_days, timezone=timezone
             )
@@ -98,26 +83,3 @@ def write_features(
         (target / QUERY_FILE).write_text(pretty(query), encoding="utf-8")
         (target / PLAN_FILE).write_text(json.dumps(asdict(plan), indent=1, default=str) + "\n", encoding="utf-8")
     return FeaturesOutcome(plan, features, counts)
-
-
-def read_plan(folder: Path) -> SnapshotPlan:
-    """The plan of the features on file.
-
-    Raises
-    ------
-    MissingOutputError
-        If the features stage has not run.
-    """
-    path = folder / PLAN_FILE
-    if not path.is_file():
-        raise MissingOutputError.from_stage(path, command="cvm features")
-    values = json.loads(path.read_text(encoding="utf-8"))
-    return SnapshotPlan(
-        **values
-        | {
-            "score": date.fromisoformat(values["score"]),
-            "test": date.fromisoformat(values["test"]) if values["test"] else None,
-            "training": tuple(date.fromisoformat(day) for day in values["training"]),
-            "labelled": tuple(date.fromisoformat(day) for day in values["labelled"]),
-        }
-    )

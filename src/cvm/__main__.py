@@ -1,0 +1,5 @@
+"""``python -m cvm``."""
+
+from cvm.cli import main
+
+main()

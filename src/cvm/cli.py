@@ -1,0 +1,147 @@
+"""The command line: parse, call the stages, print what came of them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+import cvm
+from cvm.errors import CvmError
+from cvm.params import Params, load_params
+
+app = typer.Typer(
+    name="cvm",
+    help="Customer Value Management: from raw purchases to churn probability, CLV and segments.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ParamsOption = Annotated[Path, typer.Option("--params", help="Parameter file.", show_default=True)]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override a key: section.key=value. Repeatable.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and errors.")]
+BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Score with this bundle directory.")]
+AliasOption = Annotated[str | None, typer.Option("--alias", help="Score with this alias of the MLflow registry.")]
+
+_PARAMS = Path("params.yaml")
+
+
+class Printer:
+    """Progress and outcomes: a spinner in a terminal, plain lines elsewhere, next to nothing when quiet."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Show a stage at work; what it reports replaces the spinner's text, or is one line each."""
+        if self.quiet or not self.console.is_terminal:
+            yield lambda text: None if self.quiet else self.console.print(f"{name:9s} ... {escape(text)}")
+            return
+        with self.console.status(name) as status:
+            yield lambda text: status.update(f"{name}: {escape(text)}")
+
+    def outcome(self, stage: str, message: str, warnings: tuple[str, ...], seconds: float) -> None:
+        """One line of outcome, then its warnings."""
+        if not self.quiet:
+            self.console.print(f"[bold green]{stage:9s}[/] {escape(message)} [dim]({seconds:.1f} s)[/]")
+        for warning in warnings:
+            self.console.print(f"[yellow]{stage:9s} note:[/] {escape(warning)}")
+
+
+def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: object) -> None:
+    from cvm.pipeline import STAGES
+
+    for name in stages:
+        started = time.perf_counter()
+        with printer.stage(name) as progress:
+            outcome = STAGES[name](params, progress=progress, **options)
+        printer.outcome(outcome.stage, outcome.message, outcome.warnings, time.perf_counter() - started)
+
+
+@app.command()
+def run(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
+    """The whole loop: ingest, features, train, score, segment."""
+    from cvm.pipeline import STAGES, summarise
+    from cvm.reports.terminal import closing
+
+    checked, printer = load_params(params, overrides=set_ or ()), Printer(quiet=quiet)
+    _run(tuple(STAGES), checked, printer)
+    if not quiet:
+        summary = summarise(checked)
+        printer.console.print()
+        printer.console.print(closing(summary.scores, summary.bundle, summary.files))
+
+
+@app.command()
+def ingest(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
+    """Sources to clean tables; faulty rows to the quarantine."""
+    _run(("ingest",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
+
+
+@app.command()
+def features(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
+    """Clean tables to point-in-time snapshots and their outcomes."""
+    _run(("features",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
+
+
+@app.command()
+def train(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
+    """Snapshots to a judged and registered model."""
+    _run(("train",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
+
+
+@app.command()
+def score(
+    params: ParamsOption = _PARAMS,
+    set_: SetOption = None,
+    quiet: QuietOption = False,
+    bundle: BundleOption = None,
+    alias: AliasOption = None,
+) -> None:
+    """Features to scores; by default with the champion exported to models/champion."""
+    if bundle and alias:
+        raise typer.BadParameter("give --bundle or --alias, not both")
+    _run(("score",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet), bundle=bundle, alias=alias)
+
+
+@app.command()
+def segment(
+    params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOption = False, bundle: BundleOption = None
+) -> None:
+    """Apply segmentation again to the scores on file."""
+    _run(("segment",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet), bundle=bundle)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cvm {cvm.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Entry point: refusals become a message and exit code 1."""
+    try:
+        app()
+    except CvmError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]cvm:[/] {escape(str(error))}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

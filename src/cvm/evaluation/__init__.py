@@ -1,0 +1,22 @@
+"""Metrics on plain arrays; nothing here knows the rest of cvm."""
+
+from cvm.evaluation.calibration import brier_score, calibration_error, reliability
+from cvm.evaluation.ranking import area_under_roc, average_precision, lift_at, normalised_gini, spearman, value_share_at
+from cvm.evaluation.value import decile_error, mean_absolute_error, ratio, root_mean_squared_error, tweedie_deviance
+
+__all__ = [
+    "area_under_roc",
+    "average_precision",
+    "brier_score",
+    "calibration_error",
+    "decile_error",
+    "lift_at",
+    "mean_absolute_error",
+    "normalised_gini",
+    "ratio",
+    "reliability",
+    "root_mean_squared_error",
+    "spearman",
+    "tweedie_deviance",
+    "value_share_at",
+]

@@ -1,0 +1,40 @@
+"""How far predicted money is from actual money."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import mean_tweedie_deviance
+
+from cvm.evaluation.calibration import calibration_error
+
+Floats = NDArray[np.float64]
+
+
+def ratio(actual: Floats, predicted: Floats) -> float:
+    """Sum of predictions over sum of actuals; NaN without value."""
+    total = actual.sum()
+    return float(predicted.sum() / total) if total > 0 else float("nan")
+
+
+def mean_absolute_error(actual: Floats, predicted: Floats) -> float:
+    """MAE over the actual mean."""
+    return float(np.abs(predicted - actual).mean() / actual.mean())
+
+
+def root_mean_squared_error(actual: Floats, predicted: Floats) -> float:
+    """RMSE over the actual mean."""
+    return float(np.sqrt(((predicted - actual) ** 2).mean()) / actual.mean())
+
+
+def tweedie_deviance(actual: Floats, predicted: Floats, *, power: float = 1.5) -> float:
+    """Mean Tweedie deviance: strictly consistent for the mean of money with many zeros, lower is better.
+
+    Predictions are floored at one millionth of the actual mean, where the deviance would be infinite.
+    """
+    return float(mean_tweedie_deviance(actual, np.maximum(predicted, 1e-6 * actual.mean()), power=power))
+
+
+def decile_error(actual: Floats, predicted: Floats) -> float:
+    """decMAPE: mean gap between predicted and actual mean of ten equal groups by prediction, over the overall mean."""
+    return calibration_error(actual, predicted) / float(actual.mean())

@@ -1,0 +1,93 @@
+"""Files of the features stage: where they lie and how they are read. Needs no engine."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from cvm.errors import MissingOutputError
+from cvm.features.catalogue import Feature
+from cvm.features.snapshots import SnapshotPlan
+
+CATALOGUE_FILE = "catalogue.json"
+QUERY_FILE = "features.sql"
+PLAN_FILE = "plan.json"
+
+
+def features_file(folder: Path, as_of: date) -> Path:
+    """Features of one snapshot: ``customer_id``, then the catalogue's columns, ordered by ``customer_id``."""
+    return folder / f"as_of={as_of.isoformat()}" / "features.parquet"
+
+
+def outcome_file(folder: Path, as_of: date, horizon_days: int) -> Path:
+    """Outcome of one snapshot: ``customer_id``, ``n_orders``, ``revenue`` of those who ordered."""
+    return folder / f"as_of={as_of.isoformat()}" / f"outcome_{horizon_days}d.parquet"
+
+
+def read_features(folder: Path, as_of: date) -> pd.DataFrame:
+    """Features of all customers known at ``as_of``.
+
+    Raises
+    ------
+    MissingOutputError
+        If the features stage has not written this snapshot.
+    """
+    path = features_file(folder, as_of)
+    if not path.is_file():
+        raise MissingOutputError.from_stage(path, command=f"cvm features --set windows.as_of={as_of}")
+    return pd.read_parquet(path, partitioning=None)
+
+
+def read_outcome(folder: Path, as_of: date, horizon_days: int) -> pd.DataFrame:
+    """Outcome of one snapshot, a row per customer who ordered.
+
+    Raises
+    ------
+    MissingOutputError
+        If the features stage has not written it.
+    """
+    path = outcome_file(folder, as_of, horizon_days)
+    if not path.is_file():
+        raise MissingOutputError.from_stage(path, command="cvm features")
+    return pd.read_parquet(path, partitioning=None)
+
+
+def read_plan(folder: Path) -> SnapshotPlan:
+    """The plan of the features on file.
+
+    Raises
+    ------
+    MissingOutputError
+        If the features stage has not run.
+    """
+    values = json.loads(_existing(folder / PLAN_FILE).read_text(encoding="utf-8"))
+    return SnapshotPlan(
+        **values
+        | {
+            "score": date.fromisoformat(values["score"]),
+            "test": date.fromisoformat(values["test"]) if values["test"] else None,
+            "training": tuple(date.fromisoformat(day) for day in values["training"]),
+            "labelled": tuple(date.fromisoformat(day) for day in values["labelled"]),
+        }
+    )
+
+
+def read_catalogue(folder: Path) -> list[Feature]:
+    """The catalogue of the features on file.
+
+    Raises
+    ------
+    MissingOutputError
+        If the features stage has not run.
+    """
+    entries = json.loads(_existing(folder / CATALOGUE_FILE).read_text(encoding="utf-8"))
+    return [Feature(**{**entry, "windows": tuple(entry["windows"]), "needs": tuple(entry["needs"])}) for entry in entries]
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise MissingOutputError.from_stage(path, command="cvm features")
+    return path

@@ -1,0 +1,198 @@
+"""Gradient boosting that starts from an anchor: trees learn only what the anchor does not already say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cvm.models.samples import Sample
+
+Floats = NDArray[np.float64]
+
+N_FOLDS = 5
+_MAX_CATEGORIES = 50
+_MAX_ROUNDS = 400
+_PATIENCE = 30
+
+DEFAULTS: dict[str, Any] = {
+    "learning_rate": 0.05,
+    "num_leaves": 15,
+    "min_data_in_leaf": 100,
+    "feature_fraction": 0.7,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 10.0,
+    "max_cat_to_onehot": 8,
+}
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Turns a feature frame into the matrix a booster sees.
+
+    Attributes
+    ----------
+    numbers : tuple of str
+        Columns used as they are.
+    categories : dict of str to tuple of str
+        Columns coded by position in the frozen list; values outside of it are missing.
+    """
+
+    numbers: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def fit(cls, features: pd.DataFrame, columns: Sequence[str]) -> Encoder:
+        """Freeze which columns are numbers and which categories exist; constant columns are left out."""
+        numbers, categories = [], {}
+        for name in columns:
+            column = features[name]
+            if column.nunique() < 2 and not column.isna().any():
+                continue
+            if pd.api.types.is_numeric_dtype(column):
+                if column.notna().any():
+                    numbers.append(name)
+            elif column.notna().any():
+                counts = column.value_counts().head(_MAX_CATEGORIES)
+                categories[name] = tuple(sorted(str(value) for value in counts.index))
+        return cls(tuple(numbers), categories)
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the matrix, in order."""
+        return [*self.numbers, *self.categories]
+
+    def matrix(self, features: pd.DataFrame) -> Floats:
+        """Matrix of shape (n_customers, n_columns); a missing column is all missing values."""
+        columns = [
+            features[name].to_numpy(float) if name in features else np.full(len(features), np.nan) for name in self.numbers
+        ]
+        for name, values in self.categories.items():
+            code = {value: position for position, value in enumerate(values)}
+            given = features[name] if name in features else pd.Series(None, index=features.index, dtype=object)
+            columns.append(given.map(code).to_numpy(float))
+        return np.column_stack(columns) if columns else np.empty((len(features), 0))
+
+    def state(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"numbers": list(self.numbers), "categories": {name: list(v) for name, v in self.categories.items()}}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Encoder:
+        """The encoder ``state`` was taken from."""
+        return cls(tuple(state["numbers"]), {name: tuple(values) for name, values in state["categories"].items()})
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """Fitted trees: ``margin`` is what they add to the anchor, on the scale of the link."""
+
+    encoder: Encoder
+    text: str
+
+    @cached_property
+    def booster(self) -> lgb.Booster:
+        """The trees, loaded once."""
+        return lgb.Booster(model_str=self.text)
+
+    def margin(self, features: pd.DataFrame) -> Floats:
+        """Sum of the trees for each customer: array of shape (n_customers,)."""
+        return np.asarray(self.booster.predict(self.encoder.matrix(features), raw_score=True), dtype=float)
+
+    def importance(self) -> dict[str, float]:
+        """Share of the total gain by column, largest first."""
+        gain = self.booster.feature_importance(importance_type="gain")
+        total = max(float(gain.sum()), 1e-300)
+        shares = dict(zip(self.encoder.columns, (gain / total).tolist(), strict=True))
+        return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+@dataclass(frozen=True)
+class BoostingFit:
+    """Fitted trees and the out-of-fold margin of every training row, from which calibration learns."""
+
+    boosted: Boosted
+    margin_out_of_fold: Floats
+    rounds: int
+
+
+def fit_boosted(
+    samples: Sequence[Sample],
+    target: Floats,
+    anchor: Floats,
+    *,
+    columns: Sequence[str],
+    objective: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    seed: int,
+) -> BoostingFit:
+    """Boost from an anchor; the number of rounds comes from folds by customer.
+
+    A customer's rows of all snapshots are in one fold, so nobody is judged by what trees learned of the same person.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        Training snapshots, n_rows customers in all.
+    target, anchor : arrays of shape (n_rows,)
+        The anchor is on the scale of the link (logit, log).
+    columns : sequence of str
+        Columns the trees may use.
+    objective, settings : mappings
+        LightGBM parameters.
+    seed : int
+    """
+    features = pd.concat([sample.features for sample in samples], ignore_index=True)
+    encoder = Encoder.fit(features, columns)
+    matrix = encoder.matrix(features)
+    parameters = {
+        **DEFAULTS,
+        **settings,
+        **objective,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "boost_from_average": False,
+        "verbose": -1,
+    }
+    categorical = list(range(len(encoder.numbers), len(encoder.columns)))
+    data = lgb.Dataset(
+        matrix,
+        label=target,
+        init_score=anchor,
+        feature_name=[f"f{i}" for i in range(len(encoder.columns))],
+        categorical_feature=categorical,
+        free_raw_data=False,
+        params={"verbose": -1, "max_cat_to_onehot": parameters["max_cat_to_onehot"]},
+    )
+    folds = customer_folds(features["customer_id"].to_numpy(), seed=seed)
+    cv = lgb.cv(
+        parameters,
+        data,
+        num_boost_round=_MAX_ROUNDS,
+        folds=folds,
+        callbacks=[lgb.early_stopping(_PATIENCE, verbose=False)],
+        return_cvbooster=True,
+    )
+    rounds = cv["cvbooster"].best_iteration
+    out_of_fold = np.zeros(len(target))
+    for (_, test), booster in zip(folds, cv["cvbooster"].boosters, strict=True):
+        out_of_fold[test] = booster.predict(matrix[test], raw_score=True, num_iteration=rounds)
+    booster = lgb.train(parameters, data, num_boost_round=rounds)
+    return BoostingFit(Boosted(encoder, booster.model_to_string()), out_of_fold, rounds)
+
+
+def customer_folds(customer: NDArray[Any], *, seed: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Row numbers of (training, test) for each fold; all rows of a customer are in one test fold."""
+    _, who = np.unique(customer, return_inverse=True)
+    n_customers = int(who.max()) + 1
+    fold_of = np.random.default_rng(seed).permutation(n_customers) % min(N_FOLDS, n_customers)
+    fold = fold_of[who]
+    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(int(fold_of.max()) + 1)]

@@ -1,0 +1,10 @@
+"""Buy-till-you-die models: how often customers buy, until they silently stop, and how much they spend.
+
+Symbols of the papers (x orders after the first, t_x age at the last of them, T age today) stay inside this package.
+"""
+
+from cvm.models.btyd.bg_nbd import BgNbd
+from cvm.models.btyd.gamma_gamma import GammaGamma
+from cvm.models.btyd.model import BTYD_COLUMNS, Btyd
+
+__all__ = ["BTYD_COLUMNS", "BgNbd", "Btyd", "GammaGamma"]

@@ -1,0 +1,80 @@
+"""Gamma-Gamma: order values vary around each customer's own mean, and those means across customers.
+
+Source: Fader and Hardie (2013), "The Gamma-Gamma model of monetary value", brucehardie.com/notes/025 (below: FH).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy.special import digamma, gammaln
+
+from cvm.models.btyd.distinct import Floats
+from cvm.models.btyd.maximise import maximise
+
+
+@dataclass(frozen=True)
+class GammaGamma:
+    """Parameters of a Gamma-Gamma model; ``gamma`` carries the currency.
+
+    Throughout, ``n`` is the number of orders observed and ``mean`` their mean value: arrays of shape (n_customers,).
+    """
+
+    p: float
+    q: float
+    gamma: float
+
+    @classmethod
+    def fit(cls, n: Floats, mean: Floats, weight: Floats | None = None) -> GammaGamma:
+        """Maximum likelihood with q > 1, without which the base would have no mean order value.
+
+        Parameters
+        ----------
+        n, mean : arrays of shape (n,), > 0
+        weight : array of shape (n,), optional
+            Customers per row; 1 each by default.
+        """
+        weight = np.ones_like(n) if weight is None else weight
+        likelihood = _Likelihood(n, mean, weight)
+
+        def of_excess(parameters: Floats) -> tuple[float, Floats]:
+            return likelihood(parameters + np.array([0.0, 1.0, 0.0]))
+
+        typical = float(weight @ mean / weight.sum())
+        starts = [(p, q - 1, typical * (q - 1) / p) for p, q in ((4.0, 3.5), (1.0, 2.0), (20.0, 6.0))]
+        p, excess, gamma = maximise(of_excess, starts=starts, scale=float(weight.sum()), model="Gamma-Gamma").tolist()
+        return cls(p, 1 + excess, gamma)
+
+    def log_likelihood(self, n: Floats, mean: Floats, weight: Floats | None = None) -> float:
+        """Log-likelihood of the observed means (FH eq. 1a)."""
+        weight = np.ones_like(n) if weight is None else weight
+        return _Likelihood(n, mean, weight)(np.array([self.p, self.q, self.gamma]))[0]
+
+    def expected_order_value(self, n: Floats, mean: Floats) -> Floats:
+        """Expected value of a customer's next order (FH eq. 5); the base's mean where ``n`` is 0."""
+        return self.p * (self.gamma + n * mean) / (self.p * n + self.q - 1)
+
+    def state(self) -> dict[str, float]:
+        """Parameters by name."""
+        return asdict(self)
+
+
+class _Likelihood:
+    """FH eq. 1a and its gradient; special functions are evaluated once per distinct ``n``."""
+
+    def __init__(self, n: Floats, mean: Floats, weight: Floats) -> None:
+        self.n, self.at = np.unique(n, return_inverse=True)
+        self.total, self.log_mean, self.weight = n * mean, np.log(mean), weight
+
+    def __call__(self, parameters: Floats) -> tuple[float, Floats]:
+        p, q, gamma = parameters
+        n, at = self.n, self.at
+        by_n = gammaln(p * n + q) - gammaln(p * n) - gammaln(q) + q * np.log(gamma) + p * n * np.log(n)
+        log_sum = np.log(gamma + self.total)
+        shape = (p * n + q)[at]
+        value = float(self.weight @ (by_n[at] + ((p * n)[at] - 1) * self.log_mean - shape * log_sum))
+        d_p = (n * (digamma(p * n + q) - digamma(p * n) + np.log(n)))[at] + n[at] * (self.log_mean - log_sum)
+        d_q = (digamma(p * n + q) - digamma(q) + np.log(gamma))[at] - log_sum
+        d_gamma = q / gamma - shape / (gamma + self.total)
+        return value, np.array([self.weight @ d for d in (d_p, d_q, d_gamma)])

@@ -1,0 +1,49 @@
+"""Fitting with ``lifetimes``; predictions stay ours. Its import has side effects, so it happens only here and late."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cvm.errors import InsufficientDataError
+from cvm.models.btyd.bg_nbd import BgNbd
+from cvm.models.btyd.distinct import Floats
+from cvm.models.btyd.gamma_gamma import GammaGamma
+
+
+def fit_bg_nbd(x: Floats, t_x: Floats, T: Floats, weight: Floats) -> BgNbd:
+    """``BetaGeoFitter`` on distinct histories; arguments as in ``BgNbd.fit``.
+
+    Raises
+    ------
+    InsufficientDataError
+        If lifetimes does not converge.
+    """
+    fitted = _fitted("BetaGeoFitter", frequency=x, recency=t_x, T=T, weights=weight)
+    return BgNbd(*(float(fitted[name]) for name in ("r", "alpha", "a", "b")))
+
+
+def fit_gamma_gamma(n: Floats, mean: Floats, weight: Floats) -> GammaGamma:
+    """``GammaGammaFitter``; arguments as in ``GammaGamma.fit``."""
+    fitted = _fitted("GammaGammaFitter", frequency=n, monetary_value=mean, weights=weight)
+    return GammaGamma(p=float(fitted["p"]), q=float(fitted["q"]), gamma=float(fitted["v"]))
+
+
+def _fitted(name: str, **columns: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import lifetimes
+        from lifetimes.utils import ConvergenceError
+
+        fitter = getattr(lifetimes, name)()
+        try:
+            with np.errstate(all="ignore"):
+                fitter.fit(**{key: pd.Series(values) for key, values in columns.items()})
+        except ConvergenceError as error:
+            raise InsufficientDataError(
+                f"lifetimes does not converge on this history ({name}). Set btyd.backend: cvm in params.yaml."
+            ) from error
+    return fitter.params_

@@ -1,0 +1,196 @@
+"""The bundle: everything scoring needs, as JSON and LightGBM text. Loading one runs no code from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cvm.errors import BundleError
+from cvm.models.btyd import Btyd
+from cvm.models.churn import AnchoredChurn, ChurnModel, churn_from_state
+from cvm.models.clv import AnchoredValue, ValueModel, value_from_state
+from cvm.models.samples import ProspectRate
+from cvm.segments.rfm import RfmCuts
+from cvm.segments.tiers import ValueCuts
+
+SCHEMA_VERSION = 1
+
+_CONTENT = "bundle.json"
+_HASHES = "hashes.json"
+_CHURN_TREES = "churn.txt"
+_VALUE_TREES = "clv.txt"
+
+
+@dataclass(frozen=True)
+class BundledFeature:
+    """One input column."""
+
+    name: str
+    kind: str
+    meaning: str
+    unit: str
+    required: bool
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained product.
+
+    Attributes
+    ----------
+    trained_as_of : date
+        Snapshot the cut points and BTYD were fitted on.
+    horizon_days, lead_days, clv_days : int
+    eligible_days : int or None
+        Customers whose last order is older are left to BTYD.
+    active_days : int
+    currency : str
+    margin_rate : float
+        Margin per unit of revenue.
+    discount_rate_per_year : float
+    btyd : Btyd
+    churn : ChurnModel
+    value : ValueModel
+    prospects : ProspectRate
+    value_cuts : ValueCuts
+    rfm_cuts : RfmCuts
+    features : tuple of BundledFeature
+        The catalogue at training.
+    evidence : dict
+        Judgement, data fingerprint, versions: what a reader wants to know, nothing scoring needs.
+    """
+
+    trained_as_of: date
+    horizon_days: int
+    lead_days: int
+    clv_days: int
+    eligible_days: int | None
+    active_days: int
+    currency: str
+    margin_rate: float
+    discount_rate_per_year: float
+    btyd: Btyd
+    churn: ChurnModel
+    value: ValueModel
+    prospects: ProspectRate
+    value_cuts: ValueCuts
+    rfm_cuts: RfmCuts
+    features: tuple[BundledFeature, ...]
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def model_version(self) -> str:
+        """First twelve hex digits of the hash of everything in the bundle."""
+        return _digest(_hashes_text(self._files()))[:12]
+
+    def write(self, folder: Path) -> None:
+        """Write the files into an existing, empty folder."""
+        files = self._files()
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        (folder / _HASHES).write_text(_hashes_text(files), encoding="utf-8")
+
+    def _files(self) -> dict[str, str]:
+        files = {_CONTENT: _json(self._content())}
+        if isinstance(self.churn, AnchoredChurn):
+            files[_CHURN_TREES] = self.churn.boosted.text
+        if isinstance(self.value, AnchoredValue):
+            files[_VALUE_TREES] = self.value.boosted.text
+        return files
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "trained_as_of": self.trained_as_of.isoformat(),
+            "windows": {
+                "horizon_days": self.horizon_days,
+                "lead_days": self.lead_days,
+                "clv_days": self.clv_days,
+                "eligible_days": self.eligible_days,
+            },
+            "business": {
+                "active_days": self.active_days,
+                "currency": self.currency,
+                "margin_rate": self.margin_rate,
+                "discount_rate_per_year": self.discount_rate_per_year,
+            },
+            "btyd": self.btyd.state(),
+            "churn": {"name": self.churn.name, "state": self.churn.state()},
+            "value": {"name": self.value.name, "state": self.value.state()},
+            "prospects": vars(self.prospects),
+            "value_cuts": self.value_cuts.state(),
+            "rfm_cuts": self.rfm_cuts.state(),
+            "features": [vars(feature) for feature in self.features],
+            "evidence": self.evidence,
+        }
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read and verify a bundle.
+
+    Raises
+    ------
+    BundleError
+        If the folder holds no bundle, a file was changed since it was written, or its schema is of another version.
+    """
+    texts = _verified_texts(folder)
+    content = json.loads(texts[_CONTENT])
+    if content["schema_version"] != SCHEMA_VERSION:
+        raise BundleError(
+            f"{folder} holds a bundle of schema version {content['schema_version']}; this cvm reads version {SCHEMA_VERSION}. "
+            "Train again with `cvm train`, or use the cvm it was made with."
+        )
+    windows, business = content["windows"], content["business"]
+    try:
+        return Bundle(
+            trained_as_of=date.fromisoformat(content["trained_as_of"]),
+            **windows,
+            **business,
+            btyd=Btyd.from_state(content["btyd"]),
+            churn=churn_from_state(**content["churn"], trees=texts.get(_CHURN_TREES)),
+            value=value_from_state(**content["value"], trees=texts.get(_VALUE_TREES)),
+            prospects=ProspectRate(**content["prospects"]),
+            value_cuts=ValueCuts(**{name: tuple(cuts) for name, cuts in content["value_cuts"].items()}),
+            rfm_cuts=RfmCuts(**{name: tuple(cuts) for name, cuts in content["rfm_cuts"].items()}),
+            features=tuple(BundledFeature(**feature) for feature in content["features"]),
+            evidence=content["evidence"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{folder} holds a bundle this cvm cannot read ({error}). Train again with `cvm train`.") from error
+
+
+def _verified_texts(folder: Path) -> dict[str, str]:
+    try:
+        expected = json.loads((folder / _HASHES).read_text(encoding="utf-8"))
+        texts = {name: (folder / name).read_text(encoding="utf-8") for name in expected if Path(name).name == name}
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"{folder} holds no complete bundle: {Path(error.filename).name} is missing. Run `cvm train` first."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"The bundle in {folder} cannot be read: {error}. Train again with `cvm train`.") from None
+    changed = [name for name, digest in expected.items() if name not in texts or _digest(texts[name]) != digest]
+    if changed or _CONTENT not in texts:
+        raise BundleError(
+            f"The bundle in {folder} was changed after it was written ({', '.join(changed) or _CONTENT}). "
+            "Restore it from the registry, or train again with `cvm train`."
+        )
+    return texts
+
+
+def _hashes_text(files: Mapping[str, str]) -> str:
+    return _json({name: _digest(text) for name, text in sorted(files.items())})
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"

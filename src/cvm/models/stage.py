@@ -1,0 +1,206 @@
+"""The train stage: judge the candidates, fit the winners on everything labelled, and put the bundle together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import cvm
+from cvm.features.catalogue import Feature
+from cvm.features.files import read_catalogue
+from cvm.features.snapshots import SnapshotPlan
+from cvm.models.btyd import Btyd
+from cvm.models.bundle import Bundle, BundledFeature
+from cvm.models.samples import ProspectRate, Sample, SnapshotReader
+from cvm.models.training import Judged, Recipe, fit_winners, judge
+from cvm.models.tuning import tune_settings
+from cvm.segments.rfm import RfmCuts
+from cvm.segments.tiers import ValueCuts
+
+# What BTYD, RFM and lifecycle are computed from; every other feature may be missing at scoring.
+_REQUIRED = ("n_orders", "recency_days", "tenure_days", "mean_order_value", "spend", "historic_value", "last_gap_days")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What ``params.yaml`` says about training, as plain values."""
+
+    clv_days: int
+    eligible_days: int | None
+    active_days: int
+    currency: str
+    discount_rate_per_year: float
+    backend: Any
+    allow_constant_amount: bool
+    trials: int
+    timeout_s: int | None
+    seed: int
+    tiers: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A bundle, and the judgement it rests on; ``None`` where history was too short to judge anything."""
+
+    bundle: Bundle
+    judged: Judged | None
+    test: Sample | None
+    notes: list[str]
+
+
+def train(
+    folder: Path,
+    plan: SnapshotPlan,
+    settings: TrainSettings,
+    *,
+    fingerprint: str,
+    cuts_from: Callable[[Bundle, pd.DataFrame], np.ndarray[Any, np.dtype[np.float64]]],
+    progress: Callable[[str], None],
+) -> Trained:
+    """Train on the snapshots on file.
+
+    Parameters
+    ----------
+    folder : Path
+        Output of the features stage.
+    plan : SnapshotPlan
+        Which snapshots teach, judge and are scored.
+    settings : TrainSettings
+    fingerprint : str
+        Of the data, kept in the bundle.
+    cuts_from : callable
+        Gives every customer's CLV under a bundle; cut points are frozen on it.
+    progress : callable
+        Told in words what is being done.
+
+    Raises
+    ------
+    InsufficientDataError
+        If not even BTYD is sound on this history.
+    """
+    catalogue = read_catalogue(folder)
+    reader = SnapshotReader(
+        folder,
+        fit_btyd=lambda features: Btyd.fit(
+            features, backend=settings.backend, allow_constant_amount=settings.allow_constant_amount
+        ),
+        lead_days=plan.lead_days,
+        eligible_days=settings.eligible_days,
+    )
+    progress("BTYD on today's histories")
+    today = reader.features(plan.score)
+    btyd = reader.fit_btyd(today)
+    recipe = Recipe(tuple(feature.name for feature in catalogue), settings.seed, plan.judged_days)
+    judged, test = None, None
+    if plan.test:
+        progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
+        training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
+        test = reader.sample(plan.test, plan.judged_days)
+        if training and settings.trials:
+            recipe = tune_settings(training, recipe, trials=settings.trials, timeout_s=settings.timeout_s, progress=progress)
+        judged = judge(training, test, recipe, progress=progress)
+    judgement = judged.judgement if judged else None
+    progress("final fit on all labelled snapshots")
+    churn, value = fit_winners(
+        [reader.sample(as_of, plan.horizon_days) for as_of in plan.labelled],
+        Recipe(recipe.columns, recipe.seed, plan.horizon_days, recipe.churn_settings, recipe.value_settings),
+        churn=judgement.churn_winner if judgement else "BTYD",
+        value=judgement.value_winner if judgement else "BTYD",
+        progress=progress,
+    )
+    notes = _notes(plan, judged)
+    bundle = Bundle(
+        trained_as_of=plan.score,
+        horizon_days=plan.horizon_days,
+        lead_days=plan.lead_days,
+        clv_days=settings.clv_days,
+        eligible_days=settings.eligible_days,
+        active_days=settings.active_days,
+        currency=settings.currency,
+        margin_rate=_margin_rate(today),
+        discount_rate_per_year=settings.discount_rate_per_year,
+        btyd=btyd,
+        churn=churn,
+        value=value,
+        prospects=_prospect_rate(reader, plan),
+        value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
+        rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
+        features=tuple(_bundled(feature) for feature in catalogue),
+        evidence=_evidence(plan, judged, notes, fingerprint, n_customers=len(today)),
+    )
+    clv = cuts_from(bundle, today)
+    return Trained(_with_cuts(bundle, ValueCuts.fit(clv, **settings.tiers)), judged, test, notes)
+
+
+def _with_cuts(bundle: Bundle, cuts: ValueCuts) -> Bundle:
+    return Bundle(**{**{name: getattr(bundle, name) for name in bundle.__dataclass_fields__}, "value_cuts": cuts})
+
+
+def _bundled(feature: Feature) -> BundledFeature:
+    return BundledFeature(feature.name, feature.kind, feature.meaning, feature.unit, feature.name in _REQUIRED)
+
+
+def _margin_rate(today: pd.DataFrame) -> float:
+    """Margin per unit of revenue over the whole history, so that lines with a margin of their own count with it."""
+    spend = float(today["spend"].sum())
+    return float(today["historic_value"].sum()) / spend if spend > 0 else 1.0
+
+
+def _prospect_rate(reader: SnapshotReader, plan: SnapshotPlan) -> ProspectRate:
+    latest = max(plan.labelled, default=None)
+    return reader.prospect_rate(latest, plan.horizon_days) if latest else ProspectRate(0, 0.0, 0.0)
+
+
+def _notes(plan: SnapshotPlan, judged: Judged | None) -> list[str]:
+    notes = []
+    window = plan.horizon_days + plan.lead_days
+    if not plan.training:
+        notes.append(
+            f"History is shorter than two outcome windows (2 x {window} days): no booster can be trained and judged, "
+            "so churn and CLV come from BTYD alone. Shorten windows.horizon_days, or wait for more history."
+        )
+    if plan.test is None:
+        notes.append("Nothing could be judged out of time: the scores are unproven.")
+    elif plan.judged_days < plan.horizon_days:
+        notes.append(
+            f"Models were judged over {plan.judged_days} days instead of {plan.horizon_days}: history affords no longer test."
+        )
+    if judged:
+        for what, models, winner in (
+            ("churn", judged.churn_models, judged.judgement.churn_winner),
+            ("CLV", judged.value_models, judged.judgement.value_winner),
+        ):
+            if plan.training and winner != "anchored LightGBM":
+                tried = any(model.name == "anchored LightGBM" for model in models)
+                why = "beat the booster" if tried else "stands, because too few outcomes of one kind could teach a booster"
+                notes.append(f"For {what} the baseline {winner!r} {why}; it is what gets promoted.")
+    return notes
+
+
+def _evidence(
+    plan: SnapshotPlan, judged: Judged | None, notes: list[str], fingerprint: str, *, n_customers: int
+) -> dict[str, Any]:
+    judgement = asdict(judged.judgement) if judged else None
+    return {
+        "judgement": _without_nan(judgement),
+        "notes": notes,
+        "data_fingerprint": fingerprint,
+        "n_customers": n_customers,
+        "judged_days": plan.judged_days,
+        "test": str(plan.test) if plan.test else None,
+        "training": [str(day) for day in plan.training],
+        "labelled": [str(day) for day in plan.labelled],
+        "versions": {"cvm": cvm.__version__, **{name: version(name) for name in ("lightgbm", "numpy", "pandas", "scipy")}},
+    }
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not np.isfinite(value) else value

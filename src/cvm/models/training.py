@@ -1,0 +1,227 @@
+"""Judging candidates on the test snapshot, and fitting the winner again on everything labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cvm.evaluation import (
+    area_under_roc,
+    average_precision,
+    brier_score,
+    calibration_error,
+    decile_error,
+    lift_at,
+    mean_absolute_error,
+    normalised_gini,
+    ratio,
+    root_mean_squared_error,
+    spearman,
+    tweedie_deviance,
+    value_share_at,
+)
+from cvm.models.btyd import BTYD_COLUMNS
+from cvm.models.churn import (
+    AnchoredChurn,
+    BtydChurn,
+    ChurnModel,
+    fit_anchored_churn,
+    fit_churn_factor_rule,
+    fit_recency_rule,
+)
+from cvm.models.clv import AnchoredValue, BtydValue, NaiveRate, ValueModel, fit_anchored_value
+from cvm.models.samples import Floats, Sample
+
+# Fewer customers of either kind than this teach a booster noise.
+_MIN_PER_CLASS = 50
+
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How candidates are fitted; the same for the judgement and for the final fit.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Catalogue columns offered to trees.
+    seed : int
+    horizon_days : int
+        Outcome window of the samples it is fitted on.
+    churn_settings, value_settings : mapping
+        LightGBM settings that differ from the defaults.
+    """
+
+    columns: tuple[str, ...]
+    seed: int
+    horizon_days: int
+    churn_settings: Mapping[str, Any] = field(default_factory=dict)
+    value_settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def offered(self) -> list[str]:
+        """Columns offered to trees: the catalogue's and BTYD's quantities."""
+        return [*self.columns, *BTYD_COLUMNS]
+
+
+def fit_churn_models(samples: Sequence[Sample], recipe: Recipe, *, progress: Callable[[str], None]) -> list[ChurnModel]:
+    """All churn candidates these samples can teach, baselines first; without samples, BTYD alone."""
+    models: list[ChurnModel] = [BtydChurn()]
+    if not samples:
+        return models
+    models = [fit_recency_rule(samples), fit_churn_factor_rule(samples), *models]
+    churned = np.concatenate([sample.churned for sample in samples])
+    if min(churned.sum(), len(churned) - churned.sum()) >= _MIN_PER_CLASS:
+        progress("churn: anchored LightGBM")
+        models.append(fit_anchored_churn(samples, columns=recipe.offered, settings=recipe.churn_settings, seed=recipe.seed))
+    return models
+
+
+def fit_value_models(samples: Sequence[Sample], recipe: Recipe, *, progress: Callable[[str], None]) -> list[ValueModel]:
+    """All value candidates these samples can teach, baselines first; without samples, those that need no outcome."""
+    models: list[ValueModel] = [NaiveRate(recipe.horizon_days), BtydValue()]
+    with_revenue = [sample for sample in samples if sample.revenue.sum() > 0]
+    if sum(int((sample.revenue > 0).sum()) for sample in with_revenue) >= _MIN_PER_CLASS:
+        progress("CLV: anchored LightGBM")
+        models.append(
+            fit_anchored_value(with_revenue, columns=recipe.offered, settings=recipe.value_settings, seed=recipe.seed)
+        )
+    return models
+
+
+def churn_metrics(churned: Floats, p_churn: Floats) -> Metrics:
+    """Ranking and calibration of churn probabilities on one snapshot."""
+    return {
+        "auc": area_under_roc(churned, p_churn),
+        "average_precision": average_precision(churned, p_churn),
+        "brier": brier_score(churned, p_churn),
+        "calibration_error": calibration_error(churned, p_churn),
+        "lift_top_decile": lift_at(churned, p_churn, share=0.1),
+        "mean_predicted": float(p_churn.mean()),
+        "mean_actual": float(churned.mean()),
+    }
+
+
+def value_metrics(revenue: Floats, predicted: Floats) -> Metrics:
+    """Level, error and ranking of expected revenue on one snapshot; money relative to its actual mean.
+
+    Without any revenue in the window nothing is comparable and every figure is NaN.
+    """
+    if revenue.sum() <= 0:
+        return dict.fromkeys(VALUE_METRICS, float("nan"))
+    return {
+        "ratio": ratio(revenue, predicted),
+        "mae": mean_absolute_error(revenue, predicted),
+        "rmse": root_mean_squared_error(revenue, predicted),
+        "tweedie_deviance": tweedie_deviance(revenue, predicted),
+        "spearman": spearman(revenue, predicted),
+        "ngini": normalised_gini(revenue, predicted),
+        "decmape": decile_error(revenue, predicted),
+        "value_share_top_10": value_share_at(revenue, predicted, share=0.1),
+        "value_share_top_20": value_share_at(revenue, predicted, share=0.2),
+    }
+
+
+VALUE_METRICS = (
+    "ratio",
+    "mae",
+    "rmse",
+    "tweedie_deviance",
+    "spearman",
+    "ngini",
+    "decmape",
+    "value_share_top_10",
+    "value_share_top_20",
+)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Metrics of every candidate on the test snapshot, and who won.
+
+    Churn is won by the lowest Brier score, value by the lowest Tweedie deviance: both are proper, so neither a sharp model
+    with a wrong level nor a level without sharpness can win.
+    """
+
+    churn: dict[str, Metrics]
+    value: dict[str, Metrics]
+    churn_winner: str
+    value_winner: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A judgement with the predictions behind it, for figures."""
+
+    judgement: Judgement
+    churn_models: list[ChurnModel]
+    value_models: list[ValueModel]
+    p_churn: dict[str, Floats]
+    revenue: dict[str, Floats]
+
+
+def judge(training: Sequence[Sample], test: Sample, recipe: Recipe, *, progress: Callable[[str], None]) -> Judged:
+    """Fit every candidate on the training snapshots and compare them on the test snapshot.
+
+    Parameters
+    ----------
+    training : sequence of Sample
+        Their outcome windows end before ``test.as_of``; may be empty.
+    test : Sample
+        Used for nothing but this comparison.
+    recipe : Recipe
+    progress : callable
+        Told in words what is being done.
+    """
+    churn_models = fit_churn_models(training, recipe, progress=progress)
+    value_models = fit_value_models(training, recipe, progress=progress)
+    p_churn = {model.name: model.p_churn(test.features) for model in churn_models}
+    revenue = {model.name: model.expected_revenue(test.features) for model in value_models}
+    churn = {name: churn_metrics(test.churned, p) for name, p in p_churn.items()}
+    value = {name: value_metrics(test.revenue, predicted) for name, predicted in revenue.items()}
+    judgement = Judgement(
+        churn=churn,
+        value=value,
+        churn_winner=_lowest(churn, "brier", default=BtydChurn.name),
+        value_winner=_lowest(value, "tweedie_deviance", default=BtydValue.name),
+    )
+    return Judged(judgement, churn_models, value_models, p_churn, revenue)
+
+
+def fit_winners(
+    samples: Sequence[Sample], recipe: Recipe, *, churn: str, value: str, progress: Callable[[str], None]
+) -> tuple[ChurnModel, ValueModel]:
+    """The winning recipes, fitted on all labelled snapshots; BTYD where these cannot teach the winner.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        Labelled snapshots, the test snapshot among them: the judgement is over.
+    recipe : Recipe
+    churn, value : str
+        Names of the winners.
+    progress : callable
+        Told in words what is being done.
+    """
+    churn_model: ChurnModel = BtydChurn()
+    if churn != BtydChurn.name:
+        wanted = fit_churn_models(samples, recipe, progress=progress if churn == AnchoredChurn.name else _silent)
+        churn_model = next((model for model in wanted if model.name == churn), churn_model)
+    value_model: ValueModel = BtydValue()
+    if value != BtydValue.name:
+        found = fit_value_models(samples, recipe, progress=progress if value == AnchoredValue.name else _silent)
+        value_model = next((model for model in found if model.name == value), value_model)
+    return churn_model, value_model
+
+
+def _lowest(metrics: Mapping[str, Metrics], criterion: str, *, default: str) -> str:
+    comparable = {name: values[criterion] for name, values in metrics.items() if np.isfinite(values[criterion])}
+    return min(comparable, key=lambda name: comparable[name]) if comparable else default
+
+
+def _silent(_: str) -> None:
+    return None

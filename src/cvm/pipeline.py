@@ -1,0 +1,289 @@
+"""The stages in order, and the only place where they meet params, workspace and tracking.
+
+Each stage reads what the stage before it left on disk, so each can also be run alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cvm.datasets import cdnow_transactions
+from cvm.engines import DuckDBEngine, QueryError
+from cvm.errors import CvmError, FeatureMismatchError, MissingOutputError
+from cvm.features.files import read_plan
+from cvm.features.snapshots import SnapshotPlan, plan_snapshots
+from cvm.features.stage import history_days, write_features
+from cvm.ingest.clean import Reading
+from cvm.ingest.contracts import CONTRACTS
+from cvm.ingest.stage import FileSource, FrameSource, ingest
+from cvm.models.bundle import Bundle, read_bundle
+from cvm.models.stage import Trained, TrainSettings, train
+from cvm.params import Params, SourceParams
+from cvm.scoring.batch import read_scores, score_batch, segment_batch
+from cvm.scoring.score import predict_money
+from cvm.workspace import Workspace, replaced_directory
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """One line about what a stage did, and what a reader should be warned of."""
+
+    stage: str
+    message: str
+    warnings: tuple[str, ...] = ()
+
+
+def silent(_: str) -> None:
+    """Progress that nobody reads."""
+
+
+def workspace_of(params: Params) -> Workspace:
+    """Where the outputs of these params live."""
+    return Workspace(outputs=params.resolve(params.outputs), champion=params.resolve(params.models) / "champion")
+
+
+def run_ingest(params: Params, *, now: datetime | None = None, progress: Progress = silent) -> StageOutcome:
+    """Sources to clean tables."""
+    workspace = workspace_of(params)
+    workspace.check_writable()
+    progress("reading and checking rows")
+    outcomes = ingest(
+        _sources(params),
+        workspace,
+        currency=params.business.currency,
+        max_rejected_share=params.data.max_rejected_share,
+        now=now or datetime.now(UTC).replace(tzinfo=None),
+    )
+    parts, warnings = [], []
+    for outcome in outcomes:
+        parts.append(f"{outcome.table} {outcome.n_kept:,} rows kept, {outcome.n_rejected:,} rejected")
+        if outcome.n_exact_duplicates:
+            parts[-1] += f", {outcome.n_exact_duplicates:,} exact duplicates kept"
+        if outcome.n_by_reason:
+            reasons = "; ".join(f"{reason}: {n:,}" for reason, n in outcome.n_by_reason.items())
+            warnings.append(f"{outcome.table}: left out {reasons} ({workspace.quarantine / f'{outcome.table}.parquet'})")
+    return StageOutcome("ingest", "; ".join(parts), tuple(warnings))
+
+
+def run_features(params: Params, *, progress: Progress = silent) -> StageOutcome:
+    """Clean tables to snapshots and outcomes."""
+    workspace = workspace_of(params)
+    windows, business = params.windows, params.business
+    with _warehouse(workspace) as engine:
+        first_day, last_day = history_days(engine, timezone=business.timezone)
+        plan = plan_snapshots(
+            first_day=first_day,
+            last_day=last_day,
+            as_of=None if windows.as_of == "latest" else windows.as_of,
+            horizon_days=windows.horizon_days,
+            lead_days=windows.lead_days,
+            snapshots=params.train.snapshots,
+            step_days=params.train.step_days,
+        )
+        outcome = write_features(
+            engine,
+            workspace.features,
+            plan,
+            timezone=business.timezone,
+            margin_rate=business.margin_rate,
+            progress=progress,
+        )
+    return StageOutcome(
+        "features",
+        f"{len(outcome.features)} features of {outcome.n_customers[plan.score]:,} customers at {plan.score}; "
+        f"{len(plan.as_of) - 1} earlier snapshots to learn from",
+    )
+
+
+def run_train(params: Params, *, progress: Progress = silent) -> StageOutcome:
+    """Snapshots to a judged, registered bundle."""
+    workspace = workspace_of(params)
+    workspace.check_writable()
+    plan = _plan_for(params, workspace)
+    with _warehouse(workspace) as engine:
+        fingerprint = _fingerprint(engine)
+    trained = train(
+        workspace.features,
+        plan,
+        _train_settings(params),
+        fingerprint=fingerprint,
+        cuts_from=lambda bundle, features: predict_money(bundle, features)["clv"].to_numpy(float),
+        progress=progress,
+    )
+    with replaced_directory(workspace.champion) as folder:
+        trained.bundle.write(folder)
+    progress("logging to MLflow")
+    version = _log(params, workspace, plan, trained)
+    bundle = trained.bundle
+    return StageOutcome(
+        "train",
+        f"champion {params.tracking.model} version {version} ({bundle.model_version}): "
+        f"churn by {bundle.churn.name}, CLV by {bundle.value.name}",
+        tuple(trained.notes),
+    )
+
+
+def run_score(params: Params, *, alias: str | None = None, bundle: Path | None = None, progress: Progress = silent) -> StageOutcome:
+    """Features to scores, by the exported champion, a registry alias or a bundle directory."""
+    workspace = workspace_of(params)
+    workspace.check_writable()
+    as_of = _scoring_date(params, workspace)
+    progress(f"scoring {as_of}")
+    if alias:
+        model = _store(params).bundle(alias)
+    else:
+        model = read_bundle(bundle or workspace.champion)
+    _check_windows(model, params)
+    scores = score_batch(model, workspace, as_of=as_of)
+    total = scores["clv"].to_pandas().sum()
+    return StageOutcome(
+        "score", f"{scores.num_rows:,} customers at {as_of} by {model.model_version}, CLV {total:,.0f} {model.currency} in all"
+    )
+
+
+def run_segment(params: Params, *, bundle: Path | None = None, progress: Progress = silent) -> StageOutcome:
+    """Segmentation applied again to the scores on file, and what changed since the scores before."""
+    workspace = workspace_of(params)
+    as_of = _scoring_date(params, workspace)
+    progress(f"segmenting {as_of}")
+    scores, n_changed = segment_batch(read_bundle(bundle or workspace.champion), workspace, as_of=as_of)
+    frame = scores.select(["segment", "previous_segment"]).to_pandas()
+    both = frame.dropna()
+    moved = int((both["segment"] != both["previous_segment"]).sum())
+    since = f"{moved:,} of {len(both):,} moved since the scores before" if len(both) else "no earlier scores to compare with"
+    changed = f"{n_changed:,} reassigned; " if n_changed else ""
+    return StageOutcome("segment", f"{frame['segment'].nunique()} segments; {changed}{since}")
+
+
+STAGES: dict[str, Callable[..., StageOutcome]] = {
+    "ingest": run_ingest,
+    "features": run_features,
+    "train": run_train,
+    "score": run_score,
+    "segment": run_segment,
+}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the last table of a run shows."""
+
+    as_of: date
+    scores: pd.DataFrame
+    bundle: Bundle
+    files: dict[str, Path]
+
+
+def summarise(params: Params) -> Summary:
+    """Scores and evidence on file, for the closing tables."""
+    workspace = workspace_of(params)
+    as_of = _scoring_date(params, workspace)
+    columns = ["segment", "clv", "p_churn", "expected_orders", "expected_order_value"]
+    files = {
+        "scores": workspace.scores_of(as_of),
+        "warehouse": workspace.warehouse,
+        "features": workspace.features,
+        "champion": workspace.champion,
+    }
+    if workspace.quarantine.exists() and any(workspace.quarantine.iterdir()):
+        files["quarantine"] = workspace.quarantine
+    scores = read_scores(workspace.scores_of(as_of)).select(columns).to_pandas()
+    return Summary(as_of, scores, read_bundle(workspace.champion), files)
+
+
+def _sources(params: Params) -> dict[str, FileSource | FrameSource]:
+    zone = params.business.timezone
+    if params.data.dataset == "cdnow":
+        return {"transactions": FrameSource(cdnow_transactions(), "cdnow", Reading(timezone="UTC"))}
+    tables = {table: getattr(params.data, table) for table in CONTRACTS}
+    return {table: _file_source(table, source, params.root, zone) for table, source in tables.items() if source is not None}
+
+
+def _file_source(table: str, source: SourceParams, folder: Path, zone: str) -> FileSource:
+    # A customers table has one row per customer; a later row is a newer state.
+    key = source.key or (["customer_id"] if table == "customers" else [])
+    reading = Reading(source.timezone or zone, source.columns, source.datetime_format, key)
+    return FileSource(source.paths, folder, reading)
+
+
+def _warehouse(workspace: Workspace) -> DuckDBEngine:
+    if not workspace.warehouse.is_file():
+        raise MissingOutputError.from_stage(workspace.warehouse, command="cvm ingest")
+    try:
+        return DuckDBEngine(workspace.warehouse, read_only=True)
+    except QueryError as error:
+        raise CvmError(
+            f"The warehouse {workspace.warehouse} cannot be opened: {error}. Close the program that holds it, or run `cvm ingest`."
+        ) from None
+
+
+def _fingerprint(engine: DuckDBEngine) -> str:
+    """Hash of all clean rows, whatever their order."""
+    query = "SELECT count(*) AS n, coalesce(sum(hash(t)::HUGEINT), 0)::VARCHAR AS h FROM {} AS t"
+    rows = {table: engine.row(query.format(table)) for table in sorted(engine.tables())}
+    return "; ".join(f"{table} {row['n']} {int(row['h']) % 2**64:016x}" for table, row in rows.items())
+
+
+def _plan_for(params: Params, workspace: Workspace) -> SnapshotPlan:
+    """The plan of the features on file, refused when params now ask for other windows."""
+    plan = read_plan(workspace.features)
+    wanted = {"horizon_days": params.windows.horizon_days, "lead_days": params.windows.lead_days}
+    found = {"horizon_days": plan.horizon_days, "lead_days": plan.lead_days}
+    if wanted != found:
+        raise FeatureMismatchError(f"The features on file are for {found}, params.yaml says {wanted}. Run `cvm features` again.")
+    return plan
+
+
+def _scoring_date(params: Params, workspace: Workspace) -> date:
+    return read_plan(workspace.features).score if params.windows.as_of == "latest" else params.windows.as_of
+
+
+def _check_windows(bundle: Bundle, params: Params) -> None:
+    if bundle.horizon_days != params.windows.horizon_days:
+        raise FeatureMismatchError(
+            f"The bundle predicts {bundle.horizon_days} days, windows.horizon_days == {params.windows.horizon_days}. "
+            "Train again with `cvm train`, or set the horizon back."
+        )
+
+
+def _train_settings(params: Params) -> TrainSettings:
+    return TrainSettings(
+        clv_days=params.windows.clv_days,
+        eligible_days=params.windows.eligible_days,
+        active_days=params.business.active_days,
+        currency=params.business.currency,
+        discount_rate_per_year=params.business.discount_rate_per_year,
+        backend=params.btyd.backend,
+        allow_constant_amount=params.data.allow_constant_amount,
+        trials=params.train.trials,
+        timeout_s=params.train.timeout_s,
+        seed=params.train.seed,
+        tiers=params.segments.tiers.model_dump(),
+    )
+
+
+def _store(params: Params) -> Any:
+    from cvm.tracking.store import Store  # MLflow takes seconds to import; only stages that track pay for it
+
+    prefix = "sqlite:///"
+    uri, artifacts = params.tracking.uri, None
+    if uri.startswith(prefix):
+        database = params.resolve(uri.removeprefix(prefix))
+        uri, artifacts = f"{prefix}{database}", database.parent / "artifacts"
+    return Store(uri, artifacts, params.tracking.experiment, params.tracking.model)
+
+
+def _log(params: Params, workspace: Workspace, plan: SnapshotPlan, trained: Trained) -> str:
+    from cvm.tracking.training_run import training_run
+
+    run = training_run(params.model_dump(mode="json"), plan, trained, features=workspace.features)
+    version: str = _store(params).log(run, trained.bundle, workspace.champion)
+    return version

@@ -1,0 +1,139 @@
+"""The closing tables of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cvm.models.bundle import Bundle
+from cvm.segments import SEGMENTS
+
+_GOALS = {
+    "vip": "keep",
+    "core": "raise frequency",
+    "promising": "grow",
+    "new": "second order",
+    "at_risk": "reactivate",
+    "low_value": "automate cheaply",
+    "lost": "win back or let go",
+    "prospect": "first order",
+}
+
+
+def segment_table(scores: pd.DataFrame, *, currency: str) -> Table:
+    """Size, value and risk of each segment, with its goal.
+
+    Parameters
+    ----------
+    scores : DataFrame of shape (n_customers, ...)
+        ``segment``, ``clv``, ``p_churn``.
+    currency : str
+    """
+    table = _table("Segments")
+    for header in ("segment", "goal"):
+        table.add_column(header)
+    for header in ("customers", "share", f"CLV, {currency}", "of all CLV", f"CLV each, {currency}", "mean churn"):
+        table.add_column(header, justify="right")
+    total_clv = float(scores["clv"].sum())
+    for name in SEGMENTS:
+        rows = scores[scores["segment"] == name]
+        if len(rows):
+            table.add_row(name, _GOALS[name], *_segment_cells(rows, n=len(scores), total_clv=total_clv))
+    table.add_section()
+    table.add_row("all", "", *_segment_cells(scores, n=len(scores), total_clv=total_clv), style="bold")
+    return table
+
+
+def _segment_cells(rows: pd.DataFrame, *, n: int, total_clv: float) -> list[str]:
+    clv, churn = float(rows["clv"].sum()), rows["p_churn"].mean()
+    return [
+        f"{len(rows):,}",
+        f"{len(rows) / n:.1%}",
+        f"{clv:,.0f}",
+        f"{clv / total_clv:.1%}" if total_clv > 0 else "-",
+        f"{clv / len(rows):,.2f}",
+        "-" if pd.isna(churn) else f"{churn:.1%}",
+    ]
+
+
+_CHURN_HEADERS = {
+    "auc": "AUC",
+    "average_precision": "avg precision",
+    "brier": "Brier",
+    "calibration_error": "calibration error",
+    "lift_top_decile": "lift top 10 %",
+}
+_VALUE_HEADERS = {
+    "ratio": "ratio",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "tweedie_deviance": "Tweedie dev.",
+    "spearman": "Spearman",
+    "ngini": "nGini",
+    "decmape": "decMAPE",
+    "value_share_top_10": "value in top 10 %",
+    "value_share_top_20": "top 20 %",
+}
+
+
+def judgement_tables(bundle: Bundle) -> list[RenderableType]:
+    """Models against baselines on the test snapshot."""
+    evidence = bundle.evidence
+    judgement = evidence["judgement"]
+    if judgement is None:
+        return [Text("No model could be judged out of time; see the notes.", style="yellow")]
+    where = f"test snapshot {evidence['test']}, {evidence['judged_days']} days"
+    return [
+        _metric_table(f"Churn, {where}", judgement["churn"], _CHURN_HEADERS, winner=judgement["churn_winner"]),
+        _metric_table(
+            f"CLV: revenue, {where} (errors over the actual mean)",
+            judgement["value"],
+            _VALUE_HEADERS,
+            winner=judgement["value_winner"],
+        ),
+    ]
+
+
+def _metric_table(title: str, metrics: Mapping[str, Mapping[str, Any]], headers: Mapping[str, str], *, winner: str) -> Table:
+    table = _table(title)
+    table.add_column("model")
+    for header in headers.values():
+        table.add_column(header, justify="right")
+    for name, values in metrics.items():
+        marked = f"{name} (champion)" if name == winner else name
+        cells = ["-" if values[key] is None else f"{values[key]:.3f}" for key in headers]
+        table.add_row(marked, *cells, style="bold" if name == winner else "")
+    return table
+
+
+def files_table(files: Mapping[str, Path]) -> Table:
+    """Where to find what was written, relative to the current folder where that is shorter."""
+    table = _table("Files")
+    table.add_column("what")
+    table.add_column("where", overflow="fold")
+    for what, path in files.items():
+        table.add_row(what, _short(path))
+    return table
+
+
+def closing(scores: pd.DataFrame, bundle: Bundle, files: Mapping[str, Path]) -> Group:
+    """All closing tables."""
+    return Group(segment_table(scores, currency=bundle.currency), *judgement_tables(bundle), files_table(files))
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,1 @@
+"""From features to the product's main output, one row per customer."""

@@ -1,0 +1,91 @@
+"""The batch job: features of one ``as_of`` in, one Parquet file of scores out."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cvm.errors import MissingOutputError
+from cvm.features.files import read_features
+from cvm.models.bundle import Bundle
+from cvm.scoring.score import apply_segments, score
+from cvm.workspace import Workspace, replaced_file
+
+
+def score_batch(bundle: Bundle, workspace: Workspace, *, as_of: date) -> pa.Table:
+    """Score everybody known at ``as_of`` and replace the scores of that date.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    workspace : Workspace
+        Holds the features; receives the scores.
+    as_of : date
+
+    Returns
+    -------
+    pyarrow.Table
+        The scores as written, ordered by ``customer_id``.
+    """
+    features = with_previous_segment(read_features(workspace.features, as_of), workspace, as_of=as_of)
+    scores = score(bundle, features, as_of=as_of)
+    write_scores(scores, workspace.scores_of(as_of))
+    return scores
+
+
+def segment_batch(bundle: Bundle, workspace: Workspace, *, as_of: date) -> tuple[pa.Table, int]:
+    """Apply segmentation again to scores on file, and say how many customers changed their segment by it.
+
+    Raises
+    ------
+    MissingOutputError
+        If there are no scores or no features of that date.
+    """
+    before = read_scores(workspace.scores_of(as_of))
+    features = read_features(workspace.features, as_of).set_index("customer_id")
+    features = features.reindex(before["customer_id"].to_pylist()).reset_index()
+    if features["n_orders"].isna().any():
+        raise MissingOutputError(
+            f"The features of {as_of} no longer hold every scored customer. Run `cvm score` before `cvm segment`."
+        )
+    after = apply_segments(bundle, features, before)
+    n_changed = int((after["segment"].to_pandas() != before["segment"].to_pandas()).sum())
+    write_scores(after, workspace.scores_of(as_of))
+    return after, n_changed
+
+
+def write_scores(scores: pa.Table, path: Path) -> None:
+    """Write scores, whole or not at all."""
+    with replaced_file(path) as temporary:
+        pq.write_table(scores, temporary, compression="zstd")
+
+
+def read_scores(path: Path) -> pa.Table:
+    """Scores on file.
+
+    Raises
+    ------
+    MissingOutputError
+        If there are none.
+    """
+    if not path.is_file():
+        raise MissingOutputError.from_stage(path, command="cvm score")
+    return pq.read_table(path, partitioning=None)
+
+
+def with_previous_segment(features: pd.DataFrame, workspace: Workspace, *, as_of: date) -> pd.DataFrame:
+    """``features`` with each customer's segment in the latest earlier scores on file; null where there is none."""
+    earlier = sorted(path for path in workspace.scores.glob("as_of=*/scores.parquet") if _date_of(path) < as_of.isoformat())
+    if not earlier:
+        return features
+    previous = pq.read_table(earlier[-1], columns=["customer_id", "segment"], partitioning=None).to_pandas()
+    segment = previous.set_index("customer_id")["segment"]
+    return features.assign(previous_segment=features["customer_id"].map(segment))
+
+
+def _date_of(path: Path) -> str:
+    return path.parent.name.removeprefix("as_of=")

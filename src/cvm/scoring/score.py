@@ -1,0 +1,247 @@
+"""Scoring: one pure function from a bundle and features to scores. Batch job and served model both call it."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cvm.errors import FeatureMismatchError
+from cvm.models.bundle import Bundle
+from cvm.models.samples import is_judged
+from cvm.scoring.schema import SCORE_COLUMNS, SCORE_SCHEMA
+from cvm.segments import (
+    lifecycle_stage,
+    rfm_scores,
+    rfm_segment,
+    segment,
+    value_percentile,
+    value_tier,
+)
+
+Floats = NDArray[np.float64]
+
+
+def score(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pa.Table:
+    """Score customers.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    features : DataFrame of shape (n_customers, ...)
+        ``customer_id``, the bundle's features (optional ones may be missing), and optionally ``previous_segment``.
+    as_of : date
+        Snapshot of the features.
+
+    Returns
+    -------
+    pyarrow.Table of shape (n_customers, 30)
+        ``SCORE_COLUMNS``, in the order of ``features``.
+
+    Raises
+    ------
+    FeatureMismatchError
+        If a required column is missing or is not a number, or an id is null or occurs twice.
+    """
+    check_features(bundle, features)
+    features = features.reset_index(drop=True)
+    money = predict_money(bundle, features)
+    return apply_segments(bundle, features, _assemble(bundle, features, money, as_of))
+
+
+def check_features(bundle: Bundle, features: pd.DataFrame) -> None:
+    """Refuse features the bundle cannot score.
+
+    Raises
+    ------
+    FeatureMismatchError
+        Names the columns, what is wrong, and how many rows are concerned.
+    """
+    required = ["customer_id", *(f.name for f in bundle.features if f.required)]
+    missing = [name for name in required if name not in features]
+    if missing:
+        raise FeatureMismatchError(f"The features lack {missing}. Compute them with `cvm features`, or name them as it does.")
+    numbers = [f.name for f in bundle.features if f.kind == "number" and f.name in features]
+    text = [name for name in numbers if not pd.api.types.is_numeric_dtype(features[name]) and features[name].notna().any()]
+    if text:
+        raise FeatureMismatchError(f"The features {text} must be numbers; they came as {[str(features[n].dtype) for n in text]}.")
+    ids = features["customer_id"]
+    n_faulty = int(ids.isna().sum() + ids.duplicated().sum())
+    if n_faulty:
+        raise FeatureMismatchError(f"customer_id is null or occurs twice in {n_faulty:,} rows; send one row per customer.")
+    _check_core(features)
+
+
+def _check_core(features: pd.DataFrame) -> None:
+    """What BTYD is computed from must be possible values wherever there is an order."""
+    orders = features["n_orders"]
+    if orders.isna().any() or (orders < 0).any():
+        n = int((orders.isna() | (orders < 0)).sum())
+        raise FeatureMismatchError(f"n_orders is null or negative in {n:,} rows; it must be 0 or more.")
+    buyers = features[orders > 0]
+    wrong = (
+        ~(buyers["recency_days"] >= 0)
+        | ~(buyers["tenure_days"] >= buyers["recency_days"])
+        | ~(buyers["tenure_days"] > 0)
+        | ~np.isfinite(buyers["tenure_days"])
+        | ~np.isfinite(buyers["mean_order_value"])
+    )
+    if wrong.any():
+        raise FeatureMismatchError(
+            f"{int(wrong.sum()):,} rows with orders have impossible values: recency_days must lie in 0..tenure_days, "
+            "tenure_days be above 0, and mean_order_value be finite."
+        )
+
+
+def predict_money(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
+    """Predictions of each customer: the judged model's where it may judge, else BTYD's or the prospects' mean.
+
+    Returns
+    -------
+    DataFrame of shape (n_customers, 6)
+        ``p_churn``, ``p_alive``, ``expected_orders``, ``expected_order_value``, ``clv``, ``wait_days``.
+    """
+    rate = bundle.prospects
+    result = pd.DataFrame(
+        {
+            "p_churn": np.nan,
+            "p_alive": np.nan,
+            "expected_orders": rate.expected_orders,
+            "expected_order_value": rate.expected_order_value,
+            "clv": bundle.margin_rate
+            * rate.expected_orders
+            * rate.expected_order_value
+            * (bundle.clv_days / bundle.horizon_days),
+            "wait_days": np.inf,
+        },
+        index=features.index,
+    )
+    is_buyer = (features["n_orders"] > 0).to_numpy()
+    if is_buyer.any():
+        bought = _predict_buyers(bundle, features[is_buyer])
+        result.loc[is_buyer, bought.columns] = bought
+    return result
+
+
+def _predict_buyers(bundle: Bundle, buyers: pd.DataFrame) -> pd.DataFrame:
+    expected = bundle.btyd.predict(buyers, horizon_days=bundle.horizon_days, lead_days=bundle.lead_days)
+    p_churn = expected["btyd_p_no_order"].to_numpy(float).copy()
+    revenue = (expected["btyd_expected_orders"] * expected["btyd_expected_order_value"]).to_numpy(float).copy()
+    judged = is_judged(buyers, bundle.eligible_days)
+    if judged.any():
+        known = pd.concat([buyers, expected], axis=1)[judged]
+        p_churn[judged] = bundle.churn.p_churn(known)
+        revenue[judged] = bundle.value.expected_revenue(known)
+    order_value = expected["btyd_expected_order_value"].to_numpy(float)
+    beyond = bundle.btyd.clv_per_horizon_revenue(
+        buyers,
+        horizon_days=bundle.horizon_days,
+        lead_days=bundle.lead_days,
+        clv_days=bundle.clv_days,
+        discount_rate_per_year=bundle.discount_rate_per_year,
+    )
+    return pd.DataFrame(
+        {
+            "p_churn": np.clip(p_churn, 0.0, 1.0),
+            "p_alive": expected["btyd_p_alive"],
+            "expected_orders": revenue / order_value,
+            "expected_order_value": order_value,
+            "clv": bundle.margin_rate * revenue * beyond,
+            "wait_days": bundle.btyd.median_wait_days(buyers),
+        },
+        index=buyers.index,
+    )
+
+
+def _assemble(bundle: Bundle, features: pd.DataFrame, money: pd.DataFrame, as_of: date) -> pa.Table:
+    n = len(features)
+    past = features["historic_value"].fillna(0.0).to_numpy(float)
+    years = np.maximum(features["tenure_days"].fillna(0.0).to_numpy(float), 365.0) / 365
+    per_year = bundle.margin_rate * money["expected_orders"] * money["expected_order_value"] * (365 / bundle.horizon_days)
+    known: dict[str, pa.Array] = {
+        "customer_id": pa.array(features["customer_id"].astype(str)),
+        "horizon_days": pa.array(np.full(n, bundle.horizon_days)),
+        "clv_days": pa.array(np.full(n, bundle.clv_days)),
+        "currency": pa.array([bundle.currency] * n),
+        "model_version": pa.array([bundle.model_version] * n),
+        "sufficient_data": pa.array(is_judged(features, bundle.eligible_days)),
+        "historic_value": pa.array(past),
+        "expected_next_order_date": _next_order_date(money["wait_days"].to_numpy(float), as_of, bundle.clv_days),
+        "loss_making": pa.array(past < 0),
+        "growth_potential": pa.array(per_year.to_numpy(float) - past / years),
+        "previous_segment": pa.array(_previous(features), type=pa.string()),
+    }
+    for name in ("p_churn", "p_alive", "expected_orders", "expected_order_value", "clv"):
+        known[name] = pa.array(money[name].to_numpy(float), from_pandas=True)
+    columns = [known.get(column.name, pa.nulls(n, column.kind)) for column in SCORE_COLUMNS]
+    return pa.table([c.cast(s.kind) for c, s in zip(columns, SCORE_COLUMNS, strict=True)], schema=SCORE_SCHEMA)
+
+
+def apply_segments(bundle: Bundle, features: pd.DataFrame, scores: pa.Table) -> pa.Table:
+    """Fill the columns of segmentation, from scores and features at the bundle's frozen cut points.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    features : DataFrame of shape (n_customers, ...)
+        In the order of ``scores``.
+    scores : pyarrow.Table of shape (n_customers, 30)
+
+    Returns
+    -------
+    pyarrow.Table of the same shape
+    """
+    clv = scores["clv"].to_numpy()
+    tier = value_tier(clv, bundle.value_cuts)
+    p_churn = scores["p_churn"].to_numpy(zero_copy_only=False)
+    stage = lifecycle_stage(features, p_churn, active_days=bundle.active_days)
+    is_buyer = (features["n_orders"] > 0).to_numpy()
+    recency, frequency, monetary = rfm_scores(features, bundle.rfm_cuts)
+    filled = {
+        "value_percentile": pa.array(value_percentile(clv, bundle.value_cuts)),
+        "value_tier": pa.array(tier),
+        "lifecycle_stage": pa.array(stage),
+        "rfm_recency": pa.array(recency, mask=~is_buyer),
+        "rfm_frequency": pa.array(frequency, mask=~is_buyer),
+        "rfm_monetary": pa.array(monetary, mask=~is_buyer),
+        "rfm_segment": pa.array(rfm_segment(recency, frequency, monetary), mask=~is_buyer),
+        "segment": pa.array(segment(tier, stage, scores["growth_potential"].to_numpy())),
+    }
+    for name, values in filled.items():
+        position = SCORE_SCHEMA.get_field_index(name)
+        scores = scores.set_column(position, SCORE_SCHEMA.field(position), values.cast(SCORE_SCHEMA.field(position).type))
+    return scores
+
+
+def _next_order_date(wait_days: Floats, as_of: date, clv_days: int) -> pa.Array:
+    within = wait_days <= clv_days
+    days = np.where(within, np.floor(wait_days, where=within, out=np.zeros_like(wait_days)), 0).astype(np.int32)
+    start = (as_of - date(1970, 1, 1)) // timedelta(days=1)
+    return pa.array(days + np.int32(start), type=pa.int32(), mask=~within).cast(pa.date32())
+
+
+def _previous(features: pd.DataFrame) -> list[str | None]:
+    if "previous_segment" not in features:
+        return [None] * len(features)
+    return [None if pd.isna(name) else str(name) for name in features["previous_segment"]]
+
+
+def parse_as_of(value: object) -> date:
+    """``as_of`` of served features, an ISO date.
+
+    Raises
+    ------
+    FeatureMismatchError
+        If it is anything else.
+    """
+    text = str(value)
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text[:10]):
+        try:
+            return date.fromisoformat(text[:10])
+        except ValueError:
+            pass
+    raise FeatureMismatchError(f"as_of == {text!r} is no ISO date; send for example 2026-01-31.")

@@ -1,0 +1,187 @@
+"""The MLflow store: one parent run per training, a nested run per model, the bundle as a registered pyfunc."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+# Read at MLflow's import: no call home, and no complaint about machines without git.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+import mlflow
+from matplotlib.figure import Figure
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
+
+import cvm
+from cvm.errors import BundleError, TrackingError
+from cvm.models.bundle import Bundle, read_bundle
+from cvm.tracking.signature import signature, synthetic_example
+
+CHAMPION = "champion"
+_BUNDLE_FOLDER = "bundle"
+_REQUIREMENTS = ("lightgbm", "mlflow", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
+_QUIETED = ("mlflow", "alembic")
+
+
+@dataclass(frozen=True)
+class ModelRun:
+    """One candidate, as a nested run."""
+
+    name: str
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    artifacts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """One training, as a parent run."""
+
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    models: list[ModelRun]
+    figures: Mapping[str, Figure]
+    files: list[Path]
+
+
+@dataclass(frozen=True)
+class Store:
+    """An MLflow store and the names used in it.
+
+    Attributes
+    ----------
+    uri : str
+        Tracking URI.
+    artifacts : Path or None
+        Where a new experiment keeps its artifacts; ``None`` leaves it to the server behind ``uri``.
+    experiment, model : str
+    """
+
+    uri: str
+    artifacts: Path | None
+    experiment: str
+    model: str
+
+    def log(self, run: TrainingRun, bundle: Bundle, bundle_folder: Path) -> str:
+        """Write a training to the store, register its bundle and make it champion.
+
+        Returns
+        -------
+        str
+            The registered version.
+
+        Raises
+        ------
+        TrackingError
+            If the store is not reachable or refuses.
+        """
+        with self._connected() as client, mlflow.start_run(run_name=f"train {bundle.trained_as_of}", tags=dict(run.tags)):
+            mlflow.log_params(dict(run.params))
+            mlflow.log_metrics(_finite(run.metrics))
+            for name, figure in run.figures.items():
+                mlflow.log_figure(figure, f"figures/{name}.png")
+            for path in run.files:
+                mlflow.log_artifact(str(path), "features")
+            for model in run.models:
+                with mlflow.start_run(run_name=model.name, nested=True):
+                    mlflow.log_params(dict(model.params))
+                    mlflow.log_metrics(_finite(model.metrics))
+                    for name, value in model.artifacts.items():
+                        mlflow.log_dict(value, f"{name}.json")
+            registered = self._register(client, bundle, bundle_folder)
+            client.set_registered_model_alias(self.model, CHAMPION, registered)
+            return registered
+
+    def _register(self, client: MlflowClient, bundle: Bundle, bundle_folder: Path) -> str:
+        with tempfile.TemporaryDirectory() as temporary:
+            code = _copy_code(Path(temporary) / "cvm")
+            data = shutil.copytree(bundle_folder, Path(temporary) / _BUNDLE_FOLDER)
+            info = mlflow.pyfunc.log_model(
+                name=self.model,
+                loader_module="cvm.scoring.pyfunc",
+                data_path=str(data),
+                code_paths=[str(code)],
+                pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
+                signature=signature(bundle),
+                input_example=synthetic_example(bundle, as_of=bundle.trained_as_of),
+            )
+        # By the client, because mlflow.register_model prints.
+        if not client.search_registered_models(f"name = '{self.model}'"):
+            client.create_registered_model(self.model)
+        return str(client.create_model_version(self.model, source=info.model_uri, model_id=info.model_id).version)
+
+    def bundle(self, alias: str) -> Bundle:
+        """The registered bundle behind an alias.
+
+        Raises
+        ------
+        TrackingError
+            If the store is not reachable or knows no such alias.
+        BundleError
+            If what is registered is no bundle.
+        """
+        with self._connected() as client, tempfile.TemporaryDirectory() as temporary:
+            found = client.get_model_version_by_alias(self.model, alias)
+            uri = f"models:/{self.model}/{found.version}"
+            folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=temporary))
+            bundles = sorted(folder.rglob("hashes.json"))
+            if not bundles:
+                raise BundleError(f"{uri} holds no cvm bundle. Register one with `cvm train`.")
+            return read_bundle(bundles[0].parent)
+
+    @contextmanager
+    def _connected(self) -> Iterator[MlflowClient]:
+        """A client of the store, MLflow's chatter turned down, its exceptions turned into ours."""
+        levels = {name: logging.getLogger(name).level for name in _QUIETED}
+        for name in _QUIETED:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        before = mlflow.get_tracking_uri()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                if self.artifacts:
+                    self.artifacts.mkdir(parents=True, exist_ok=True)
+                mlflow.set_tracking_uri(self.uri)
+                mlflow.set_registry_uri(self.uri)
+                client = MlflowClient(self.uri, self.uri)
+                if client.get_experiment_by_name(self.experiment) is None:
+                    location = self.artifacts.as_uri() if self.artifacts else None
+                    client.create_experiment(self.experiment, artifact_location=location)
+                mlflow.set_experiment(self.experiment)
+                yield client
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            raise TrackingError(
+                f"The MLflow store for experiment {self.experiment!r} failed: {_first_line(error)}. "
+                "Check tracking.uri in params.yaml."
+            ) from error
+        finally:
+            mlflow.set_tracking_uri(before)
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
+
+
+def _copy_code(target: Path) -> Path:
+    """The package's source without compiled files, so that the model runs where ``cvm`` is not installed."""
+    source = Path(cvm.__file__).parent
+    return Path(shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "py.typed")))
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if value == value and abs(value) != float("inf")}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".")
