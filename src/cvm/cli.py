@@ -40,7 +40,9 @@ class Printer:
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
-        self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+        self.console = Console(
+            highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160
+        )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[str], None]]:

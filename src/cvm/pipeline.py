@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -28,6 +28,9 @@ from cvm.params import Params, SourceParams
 from cvm.scoring.batch import read_scores, score_batch, segment_batch
 from cvm.scoring.score import predict_money
 from cvm.workspace import Workspace, replaced_directory
+
+if TYPE_CHECKING:
+    from cvm.tracking.store import Store
 
 Progress = Callable[[str], None]
 
@@ -131,21 +134,21 @@ def run_train(params: Params, *, progress: Progress = silent) -> StageOutcome:
     )
 
 
-def run_score(params: Params, *, alias: str | None = None, bundle: Path | None = None, progress: Progress = silent) -> StageOutcome:
+def run_score(
+    params: Params, *, alias: str | None = None, bundle: Path | None = None, progress: Progress = silent
+) -> StageOutcome:
     """Features to scores, by the exported champion, a registry alias or a bundle directory."""
     workspace = workspace_of(params)
     workspace.check_writable()
     as_of = _scoring_date(params, workspace)
     progress(f"scoring {as_of}")
-    if alias:
-        model = _store(params).bundle(alias)
-    else:
-        model = read_bundle(bundle or workspace.champion)
+    model = _store(params).bundle(alias) if alias else read_bundle(bundle or workspace.champion)
     _check_windows(model, params)
     scores = score_batch(model, workspace, as_of=as_of)
     total = scores["clv"].to_pandas().sum()
     return StageOutcome(
-        "score", f"{scores.num_rows:,} customers at {as_of} by {model.model_version}, CLV {total:,.0f} {model.currency} in all"
+        "score",
+        f"{scores.num_rows:,} customers at {as_of} by {model.model_version}, CLV {total:,.0f} {model.currency} in all",
     )
 
 
@@ -221,7 +224,8 @@ def _warehouse(workspace: Workspace) -> DuckDBEngine:
         return DuckDBEngine(workspace.warehouse, read_only=True)
     except QueryError as error:
         raise CvmError(
-            f"The warehouse {workspace.warehouse} cannot be opened: {error}. Close the program that holds it, or run `cvm ingest`."
+            f"The warehouse {workspace.warehouse} cannot be opened: {error}. "
+            "Close the program that holds it, or run `cvm ingest`."
         ) from None
 
 
@@ -238,7 +242,9 @@ def _plan_for(params: Params, workspace: Workspace) -> SnapshotPlan:
     wanted = {"horizon_days": params.windows.horizon_days, "lead_days": params.windows.lead_days}
     found = {"horizon_days": plan.horizon_days, "lead_days": plan.lead_days}
     if wanted != found:
-        raise FeatureMismatchError(f"The features on file are for {found}, params.yaml says {wanted}. Run `cvm features` again.")
+        raise FeatureMismatchError(
+            f"The features on file are for {found}, params.yaml says {wanted}. Run `cvm features` again."
+        )
     return plan
 
 
@@ -270,7 +276,7 @@ def _train_settings(params: Params) -> TrainSettings:
     )
 
 
-def _store(params: Params) -> Any:
+def _store(params: Params) -> Store:
     from cvm.tracking.store import Store  # MLflow takes seconds to import; only stages that track pay for it
 
     prefix = "sqlite:///"
@@ -285,5 +291,4 @@ def _log(params: Params, workspace: Workspace, plan: SnapshotPlan, trained: Trai
     from cvm.tracking.training_run import training_run
 
     run = training_run(params.model_dump(mode="json"), plan, trained, features=workspace.features)
-    version: str = _store(params).log(run, trained.bundle, workspace.champion)
-    return version
+    return _store(params).log(run, trained.bundle, workspace.champion)

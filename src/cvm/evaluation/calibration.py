@@ -22,7 +22,7 @@ class Reliability:
 def reliability(happened: Floats, probability: Floats, *, n_groups: int = 10) -> Reliability:
     """Groups of equal mass by rising probability.
 
-    Customers with the same probability share the outcome mean of their tie, so the groups do not depend on the order of rows.
+    Customers with the same probability share the outcome mean of their tie, so groups do not depend on the order of rows.
 
     Parameters
     ----------

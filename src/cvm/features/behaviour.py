@@ -82,7 +82,8 @@ def value_features(event_types: Sequence[str]) -> Iterator[Feature]:
             yield Feature(
                 "last_nps",
                 # Ordered by time, then by value, so that two answers at one moment give one answer.
-                f"arg_max(value, struct_pack(at := occurred_at, value := value)) FILTER (WHERE event_type = {literal(event_type)})",
+                "arg_max(value, struct_pack(at := occurred_at, value := value)) "
+                f"FILTER (WHERE event_type = {literal(event_type)})",
                 "event",
                 "0 to 10",
                 "Last answer to the recommendation question.",

@@ -18,7 +18,7 @@ PLAN_FILE = "plan.json"
 
 
 def features_file(folder: Path, as_of: date) -> Path:
-    """Features of one snapshot: ``customer_id``, then the catalogue's columns, ordered by ``customer_id``."""
+    """Features of one snapshot: ``as_of``, ``customer_id``, then the catalogue's columns, ordered by ``customer_id``."""
     return folder / f"as_of={as_of.isoformat()}" / "features.parquet"
 
 

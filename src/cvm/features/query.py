@@ -54,9 +54,7 @@ class Schema:
 def catalogue(schema: Schema) -> list[Feature]:
     """All features that this warehouse can carry, one per window."""
     entries: list[Iterable[Feature]] = [ORDER_FEATURES, LINE_FEATURES]
-    entries += [
-        mix_features(name, relation=f"mix_{name}") for name in MIXED_COLUMNS if schema.has("transactions", name)
-    ]
+    entries += [mix_features(name, relation=f"mix_{name}") for name in MIXED_COLUMNS if schema.has("transactions", name)]
     if schema.has("events"):
         entries.append(event_features(schema.event_types))
         if schema.has("events", "value"):
@@ -141,16 +139,20 @@ def outcome_query(schema: Schema, as_of: date, *, horizon_days: int, lead_days: 
 # A free order is activity; one whose returns ate all of it is not.
 _IS_ORDER = "sum(amount) > 0 OR (sum(amount) = 0 AND min(amount) >= 0)"
 
-_ORDERS = """
+_ORDERS = (
+    """
   SELECT *,
     day - lag(day) OVER chronological AS gap_days,
     row_number() OVER chronological AS order_number
   FROM (
     SELECT as_of, customer_id, {key} AS order_key, min(day) AS day, max(age_days) AS age_days, sum(amount) AS amount
-    FROM line GROUP BY as_of, customer_id, order_key HAVING """ + _IS_ORDER + """
+    FROM line GROUP BY as_of, customer_id, order_key HAVING """
+    + _IS_ORDER
+    + """
   )
   WINDOW chronological AS (PARTITION BY as_of, customer_id ORDER BY day, order_key)
 """
+)
 
 
 def order_key(schema: Schema) -> str:

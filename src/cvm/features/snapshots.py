@@ -95,8 +95,9 @@ def plan_snapshots(
         )
     if (score - last_day).days > _MAX_STALE_DAYS:
         raise InsufficientDataError(
-            f"windows.as_of == {score} is {(score - last_day).days} days after the last transaction ({last_day}); the days "
-            f"between would count as days without orders. Ingest newer data, or choose as_of <= {last_day + timedelta(days=1)}."
+            f"windows.as_of == {score} is {(score - last_day).days} days after the last transaction ({last_day}); "
+            "the days between would count as days without orders. Ingest newer data, "
+            f"or choose as_of <= {last_day + timedelta(days=1)}."
         )
     history = (score - first_day).days
     afford = _Affordable(first_day=first_day, snapshots=snapshots, step_days=step_days, lead_days=lead_days)
@@ -117,10 +118,8 @@ def plan_snapshots(
 def _judged_days(history: int, *, horizon_days: int, lead_days: int) -> int:
     """Longest horizon, up to the product's, that the history can judge."""
     window = horizon_days + lead_days
-    if history >= 2 * window:
-        affordable = (history - 2 * lead_days) / (2 + _MIN_HISTORY_SHARE)
-    else:
-        affordable = history / 2 - lead_days
+    boosted = history >= 2 * window
+    affordable = (history - 2 * lead_days) / (2 + _MIN_HISTORY_SHARE) if boosted else history / 2 - lead_days
     days = min(horizon_days, int(affordable))
     return days if days >= min(_MIN_JUDGED_DAYS, horizon_days) else 0
 

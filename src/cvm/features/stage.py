@@ -71,13 +71,11 @@ def write_features(
             path = features_file(target, as_of)
             path.parent.mkdir()
             rows = f"FROM snapshot_features WHERE as_of = {literal(as_of)}"
-            engine.write_parquet(f"SELECT * EXCLUDE (as_of) {rows} ORDER BY customer_id", path)
+            engine.write_parquet(f"SELECT * REPLACE (CAST(as_of AS VARCHAR) AS as_of) {rows} ORDER BY customer_id", path)
             counts[as_of] = engine.row(f"SELECT count(*) AS n {rows}")["n"]
         engine.execute("DROP TABLE snapshot_features")
         for as_of, horizon_days in plan.outcomes:
-            outcome = outcome_query(
-                schema, as_of, horizon_days=horizon_days, lead_days=plan.lead_days, timezone=timezone
-            )
+            outcome = outcome_query(schema, as_of, horizon_days=horizon_days, lead_days=plan.lead_days, timezone=timezone)
             engine.write_parquet(f"{outcome} ORDER BY customer_id", outcome_file(target, as_of, horizon_days))
         (target / CATALOGUE_FILE).write_text(json.dumps([asdict(f) for f in features], indent=1) + "\n", encoding="utf-8")
         (target / QUERY_FILE).write_text(pretty(query), encoding="utf-8")

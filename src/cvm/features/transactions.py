@@ -22,7 +22,9 @@ ORDER_FEATURES = (
         windows=_WINDOWS,
         empty="0",
     ),
-    Feature("orders_per_year", "count(*) * 365.0 / max(age_days)", "orders", "orders per year", "Orders per year of tenure."),
+    Feature(
+        "orders_per_year", "count(*) * 365.0 / max(age_days)", "orders", "orders per year", "Orders per year of tenure."
+    ),
     Feature("active_months", "count(DISTINCT day // 30)", "orders", "months", "Thirty-day blocks with an order.", empty="0"),
     Feature("mean_gap_days", _MEAN_GAP, "orders", "days", "Mean days between orders."),
     Feature("std_gap_days", "round(stddev_samp(gap_days), 4)", "orders", "days", "Spread of the days between orders."),
@@ -116,7 +118,13 @@ LINE_FEATURES = (
     ),
     Feature("lines_per_active_day", "count(*) * 1.0 / count(DISTINCT day)", "line", "lines", "Lines bought per active day."),
     Feature(
-        "quantity", "round(sum(quantity), 4)", "line", "units", "Units bought, net of returns.", needs=("quantity",), empty="0"
+        "quantity",
+        "round(sum(quantity), 4)",
+        "line",
+        "units",
+        "Units bought, net of returns.",
+        needs=("quantity",),
+        empty="0",
     ),
     Feature("n_products", "count(DISTINCT product_id)", "line", "products", "Breadth in products.", needs=("product_id",)),
     Feature("n_categories", "count(DISTINCT category)", "line", "categories", "Breadth in categories.", needs=("category",)),

@@ -170,9 +170,9 @@ def _typed(table: str, column: Column, theirs: str, found_type: str) -> str:
     raw = identifier(theirs)
     if found_type == "VARCHAR" and column.kind is not Kind.FLAG:
         return f"CASE WHEN regexp_matches({raw}, {literal(_NUMBER)}) THEN TRY_CAST(trim({raw}) AS {column.kind}) END"
-    if found_type == "VARCHAR" or (found_type == "BOOLEAN") == (column.kind is Kind.FLAG):
-        if found_type not in ("DATE",) and not found_type.startswith("TIMESTAMP"):
-            return f"TRY_CAST({raw} AS {column.kind})"
+    is_time = found_type == "DATE" or found_type.startswith("TIMESTAMP")
+    if found_type == "VARCHAR" or (not is_time and (found_type == "BOOLEAN") == (column.kind is Kind.FLAG)):
+        return f"TRY_CAST({raw} AS {column.kind})"
     raise ColumnTypeError(
         f"Table {table!r}: column {theirs!r} ({column.name}) is of type {found_type}, which is no {_wanted(column.kind)}. "
         f"Map another column under data.{table}.columns in params.yaml."
@@ -203,7 +203,7 @@ def _time(table: str, column: Column, theirs: str, found_type: str, reading: Rea
         return _to_utc(f"CAST({raw} AS TIMESTAMP)", zone)
     raise ColumnTypeError(
         f"Table {table!r}: column {theirs!r} ({column.name}) is of type {found_type}, which is no date. Map another column, "
-        f"or say how it is written: data.{table}.datetime_format, for example \"%Y%m%d\"."
+        f'or say how it is written: data.{table}.datetime_format, for example "%Y%m%d".'
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from glob import glob
 from pathlib import Path
 
 import pyarrow as pa
@@ -77,14 +76,14 @@ def load_relation(engine: DuckDBEngine, table: str, relation: str) -> None:
         for name, kind in engine.columns(relation).items()
     )
     engine.execute(
-        f"CREATE OR REPLACE TEMP TABLE raw_{table} AS "
-        f"SELECT {columns}, row_number() OVER () AS {ROW_NUMBER} FROM {relation}"
+        f"CREATE OR REPLACE TEMP TABLE raw_{table} AS SELECT {columns}, row_number() OVER () AS {ROW_NUMBER} FROM {relation}"
     )
 
 
 def _matches(table: str, path: str, *, folder: Path) -> list[str]:
-    pattern = str(folder / Path(path).expanduser())
-    files = sorted(file for file in glob(pattern, recursive=True) if Path(file).is_file())
+    pattern = folder / Path(path).expanduser()
+    anchor = Path(pattern.anchor)
+    files = sorted(str(file) for file in anchor.glob(str(pattern.relative_to(anchor))) if file.is_file())
     if not files:
         raise SourceError.from_missing_file(table, path)
     return files

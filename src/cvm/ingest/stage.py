@@ -97,7 +97,12 @@ def _read(engine: DuckDBEngine, table: str, source: FileSource | FrameSource) ->
 
 
 def _refusal(
-    engine: DuckDBEngine, outcomes: list[TableOutcome], workspace: Workspace, *, currency: str, max_rejected_share: float
+    engine: DuckDBEngine,
+    outcomes: list[TableOutcome],
+    workspace: Workspace,
+    *,
+    currency: str,
+    max_rejected_share: float,
 ) -> str | None:
     for outcome in outcomes:
         reasons = "; ".join(f"{reason}: {n:,}" for reason, n in outcome.n_by_reason.items())
@@ -128,5 +133,3 @@ def _currency_refusal(engine: DuckDBEngine, currency: str) -> str | None:
         f"Table 'transactions' holds amounts in {list(others)} ({sum(others.values()):,} rows) beside "
         f"business.currency == {currency}. Convert them before the export, or set business.currency."
     )
-
-

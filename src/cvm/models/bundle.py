@@ -143,7 +143,7 @@ def read_bundle(folder: Path) -> Bundle:
     content = json.loads(texts[_CONTENT])
     if content["schema_version"] != SCHEMA_VERSION:
         raise BundleError(
-            f"{folder} holds a bundle of schema version {content['schema_version']}; this cvm reads version {SCHEMA_VERSION}. "
+            f"{folder} holds a bundle of schema version {content['schema_version']}; this cvm reads {SCHEMA_VERSION}. "
             "Train again with `cvm train`, or use the cvm it was made with."
         )
     windows, business = content["windows"], content["business"]
@@ -162,7 +162,9 @@ def read_bundle(folder: Path) -> Bundle:
             evidence=content["evidence"],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"{folder} holds a bundle this cvm cannot read ({error}). Train again with `cvm train`.") from error
+        raise BundleError(
+            f"{folder} holds a bundle this cvm cannot read ({error}). Train again with `cvm train`."
+        ) from error
 
 
 def _verified_texts(folder: Path) -> dict[str, str]:

@@ -46,7 +46,9 @@ class LogisticRule:
         """See ``ChurnModel.p_churn``."""
         score = features[self.score].to_numpy(float)
         return np.where(
-            np.isnan(score), self.rate_without_score, expit(self.intercept + self.slope * np.log1p(np.nan_to_num(score)))
+            np.isnan(score),
+            self.rate_without_score,
+            expit(self.intercept + self.slope * np.log1p(np.nan_to_num(score))),
         )
 
     def state(self) -> dict[str, Any]:

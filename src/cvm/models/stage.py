@@ -169,7 +169,7 @@ def _notes(plan: SnapshotPlan, judged: Judged | None) -> list[str]:
         notes.append("Nothing could be judged out of time: the scores are unproven.")
     elif plan.judged_days < plan.horizon_days:
         notes.append(
-            f"Models were judged over {plan.judged_days} days instead of {plan.horizon_days}: history affords no longer test."
+            f"Models were judged over {plan.judged_days} days instead of {plan.horizon_days}: history affords no more."
         )
     if judged:
         for what, models, winner in (
@@ -196,7 +196,10 @@ def _evidence(
         "test": str(plan.test) if plan.test else None,
         "training": [str(day) for day in plan.training],
         "labelled": [str(day) for day in plan.labelled],
-        "versions": {"cvm": cvm.__version__, **{name: version(name) for name in ("lightgbm", "numpy", "pandas", "scipy")}},
+        "versions": {
+            "cvm": cvm.__version__,
+            **{name: version(name) for name in ("lightgbm", "numpy", "pandas", "scipy")},
+        },
     }
 
 

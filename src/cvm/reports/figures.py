@@ -57,7 +57,13 @@ def value_calibration_figure(revenue: Floats, predicted: Mapping[str, Floats], *
     for name, colour, width in _styled(predicted, winner):
         groups = reliability(revenue, predicted[name])
         axes.plot(
-            groups.predicted / mean, groups.happened / mean, "o-", color=colour, linewidth=width, markersize=4, label=name
+            groups.predicted / mean,
+            groups.happened / mean,
+            "o-",
+            color=colour,
+            linewidth=width,
+            markersize=4,
+            label=name,
         )
     top = float(max(axes.get_xlim()[1], axes.get_ylim()[1]))
     axes.plot([0, top], [0, top], color=_IDEAL, linewidth=1, linestyle=":", label="perfect", zorder=0)

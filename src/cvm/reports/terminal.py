@@ -91,22 +91,31 @@ def judgement_tables(bundle: Bundle) -> list[RenderableType]:
         return [Text("No model could be judged out of time; see the notes.", style="yellow")]
     where = f"test snapshot {evidence['test']}, {evidence['judged_days']} days"
     return [
-        _metric_table(f"Churn, {where}", judgement["churn"], _CHURN_HEADERS, winner=judgement["churn_winner"]),
+        _metric_table(
+            f"Churn, {where}", judgement["churn"], _CHURN_HEADERS, criterion="brier", winner=judgement["churn_winner"]
+        ),
         _metric_table(
             f"CLV: revenue, {where} (errors over the actual mean)",
             judgement["value"],
             _VALUE_HEADERS,
+            criterion="tweedie_deviance",
             winner=judgement["value_winner"],
         ),
     ]
 
 
-def _metric_table(title: str, metrics: Mapping[str, Mapping[str, Any]], headers: Mapping[str, str], *, winner: str) -> Table:
+def _loss(value: float | None) -> float:
+    return float("inf") if value is None else value
+
+
+def _metric_table(
+    title: str, metrics: Mapping[str, Mapping[str, Any]], headers: Mapping[str, str], *, criterion: str, winner: str
+) -> Table:
     table = _table(title)
     table.add_column("model")
     for header in headers.values():
         table.add_column(header, justify="right")
-    for name, values in metrics.items():
+    for name, values in sorted(metrics.items(), key=lambda item: _loss(item[1][criterion])):
         marked = f"{name} (champion)" if name == winner else name
         cells = ["-" if values[key] is None else f"{values[key]:.3f}" for key in headers]
         table.add_row(marked, *cells, style="bold" if name == winner else "")

@@ -64,11 +64,15 @@ def check_features(bundle: Bundle, features: pd.DataFrame) -> None:
     required = ["customer_id", *(f.name for f in bundle.features if f.required)]
     missing = [name for name in required if name not in features]
     if missing:
-        raise FeatureMismatchError(f"The features lack {missing}. Compute them with `cvm features`, or name them as it does.")
+        raise FeatureMismatchError(
+            f"The features lack {missing}. Compute them with `cvm features`, or name them as it does."
+        )
     numbers = [f.name for f in bundle.features if f.kind == "number" and f.name in features]
     text = [name for name in numbers if not pd.api.types.is_numeric_dtype(features[name]) and features[name].notna().any()]
     if text:
-        raise FeatureMismatchError(f"The features {text} must be numbers; they came as {[str(features[n].dtype) for n in text]}.")
+        raise FeatureMismatchError(
+            f"The features {text} must be numbers; they came as {[str(features[n].dtype) for n in text]}."
+        )
     ids = features["customer_id"]
     n_faulty = int(ids.isna().sum() + ids.duplicated().sum())
     if n_faulty:

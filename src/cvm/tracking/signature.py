@@ -27,7 +27,11 @@ def signature(bundle: Bundle) -> ModelSignature:
         ColSpec(DataType.string, "customer_id"),
         ColSpec(DataType.string, "as_of"),
         *(
-            ColSpec(DataType.double if feature.kind == "number" else DataType.string, feature.name, required=feature.required)
+            ColSpec(
+                DataType.double if feature.kind == "number" else DataType.string,
+                feature.name,
+                required=feature.required,
+            )
             for feature in bundle.features
         ),
         ColSpec(DataType.string, "previous_segment", required=False),

@@ -88,7 +88,10 @@ class Store:
         TrackingError
             If the store is not reachable or refuses.
         """
-        with self._connected() as client, mlflow.start_run(run_name=f"train {bundle.trained_as_of}", tags=dict(run.tags)):
+        with (
+            self._connected() as client,
+            mlflow.start_run(run_name=f"train {bundle.trained_as_of}", tags=dict(run.tags)),
+        ):
             mlflow.log_params(dict(run.params))
             mlflow.log_metrics(_finite(run.metrics))
             for name, figure in run.figures.items():

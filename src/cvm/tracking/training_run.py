@@ -106,5 +106,3 @@ def _figures(trained: Trained) -> Iterator[tuple[str, Figure]]:
             if isinstance(model, AnchoredChurn | AnchoredValue):
                 title = f"What the trees of the {what} model add to BTYD"
                 yield f"{what}_importance", importance_figure(model.boosted.importance(), title=title)
-
-

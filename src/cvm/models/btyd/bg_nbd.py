@@ -60,9 +60,8 @@ class BgNbd:
 
     def p_alive(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
         """Probability of not having stopped by ``T`` (FHL, derived from eq. 7); 1 for x = 0 by the model's design."""
-        log_odds_dead = (
-            np.log(self.a / (self.b + np.maximum(x, 1) - 1))
-            + (self.r + x) * (np.log(self.alpha + T) - np.log(self.alpha + t_x))
+        log_odds_dead = np.log(self.a / (self.b + np.maximum(x, 1) - 1)) + (self.r + x) * (
+            np.log(self.alpha + T) - np.log(self.alpha + t_x)
         )
         return np.where(x > 0, 1 / (1 + np.exp(np.minimum(log_odds_dead, 700.0))), 1.0)
 
@@ -80,8 +79,10 @@ class BgNbd:
         """Orders expected of a new customer in the ``days`` after the first order (FHL eq. 9)."""
         c = self.a + self.b - 1
         if abs(self.a - 1) < 1e-6:
-            return (BgNbd(self.r, self.alpha, 1 - 1e-5, self.b).expected_new(days=days)
-                    + BgNbd(self.r, self.alpha, 1 + 1e-5, self.b).expected_new(days=days)) / 2
+            return (
+                BgNbd(self.r, self.alpha, 1 - 1e-5, self.b).expected_new(days=days)
+                + BgNbd(self.r, self.alpha, 1 + 1e-5, self.b).expected_new(days=days)
+            ) / 2
         shrink = self.alpha / (self.alpha + days)
         return c / (self.a - 1) * (1 - shrink**self.r * hyp2f1(self.r, self.b, c, 1 - shrink))
 
@@ -136,7 +137,9 @@ class _Likelihood:
         share_dead = np.exp(dead - both)
         share_alive = 1 - share_dead
         total = digamma(a + b + self.x) - digamma(a + b)
-        d_r = (digamma(r + self.x) - digamma(r) + np.log(alpha))[at] - share_alive * log_alive_age - share_dead * log_dead_age
+        d_r = (
+            (digamma(r + self.x) - digamma(r) + np.log(alpha))[at] - share_alive * log_alive_age - share_dead * log_dead_age
+        )
         d_alpha = r / alpha - (r + x) * (share_alive / (alpha + self.T) + share_dead / (alpha + self.t_x))
         d_a = -total[at] + share_dead / a
         # B(a, b + x) / B(a, b) is 1 at x = 0; below x = 1 the term of the dead does not exist.

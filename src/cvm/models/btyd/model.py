@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -71,9 +72,9 @@ class Btyd:
             )
         if n_repeaters < _MIN_REPEATERS:
             raise InsufficientDataError(
-                f"Only {n_repeaters} of {len(buyers):,} customers ever ordered twice; at least {_MIN_REPEATERS} must, or when "
-                "they stop cannot be learned. Check that customer_id is the person and not the order; a business of single "
-                "purchases has no churn to predict."
+                f"Only {n_repeaters} of {len(buyers):,} customers ever ordered twice; at least {_MIN_REPEATERS} must, "
+                "or when they stop cannot be learned. Check that customer_id is the person and not the order; "
+                "a business of single purchases has no churn to predict."
             )
         groups = _distinct_histories(buyers)
         spend = _fit_spend(buyers, allow_constant_amount=allow_constant_amount, backend=backend)
@@ -144,7 +145,7 @@ class Btyd:
         window = self._orders_between(x, T, lead_days, lead_days + horizon_days)
         edges = _month_edges(clv_days)
         discounted = np.zeros_like(x)
-        for start, end in zip(edges[:-1], edges[1:], strict=True):
+        for start, end in pairwise(edges):
             discount = (1 + discount_rate_per_year) ** (-(start + end) / 2 / 365)
             discounted += discount * self._orders_between(x, T, start, end)
         return (discounted / np.maximum(window, 1e-300))[groups.index]
@@ -202,11 +203,12 @@ def _orders_and_means(buyers: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def _fit_process(groups: Distinct, backend: Backend) -> BgNbd:
+    x, t_x, T = groups.columns
     if backend == "lifetimes":
         from cvm.models.btyd.lifetimes_backend import fit_bg_nbd
 
-        return fit_bg_nbd(*groups.columns, groups.weight)
-    return BgNbd.fit(*groups.columns, groups.weight)
+        return fit_bg_nbd(x, t_x, T, groups.weight)
+    return BgNbd.fit(x, t_x, T, groups.weight)
 
 
 def _fit_spend(buyers: pd.DataFrame, *, allow_constant_amount: bool, backend: Backend) -> GammaGamma | ConstantSpend:
@@ -218,16 +220,17 @@ def _fit_spend(buyers: pd.DataFrame, *, allow_constant_amount: bool, backend: Ba
     if np.ptp(mean) <= 1e-9 * mean.mean():
         if not allow_constant_amount:
             raise InsufficientDataError(
-                f"Every order has the same amount ({mean[0]:g}), so there is no order value to predict. Check which column is "
-                "mapped to amount; if the business has one price, set data.allow_constant_amount: true."
+                f"Every order has the same amount ({mean[0]:g}), so there is no order value to predict. Check which column "
+                "is mapped to amount; if the business has one price, set data.allow_constant_amount: true."
             )
         return ConstantSpend(float(mean[0]))
     groups = distinct(n, mean)
+    n, mean = groups.columns
     if backend == "lifetimes":
         from cvm.models.btyd.lifetimes_backend import fit_gamma_gamma
 
-        return fit_gamma_gamma(*groups.columns, groups.weight)
-    return GammaGamma.fit(*groups.columns, groups.weight)
+        return fit_gamma_gamma(n, mean, groups.weight)
+    return GammaGamma.fit(n, mean, groups.weight)
 
 
 def _month_edges(days: int) -> list[float]:
