@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from io import StringIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytest
 import yaml
 
+from cvm.cli import main
 from cvm.engines import DuckDBEngine
+from cvm.features.query import Schema, features_query, outcome_query
+from cvm.ingest.contracts import CONTRACTS, Kind
 from cvm.params import Params, load_params
 
 FIRST_DAY = date(2023, 1, 1)
 
 
+def noon(day: date | str) -> datetime:
+    """Noon of a day, written out or not."""
+    day = date.fromisoformat(day) if isinstance(day, str) else day
+    return datetime(day.year, day.month, day.day, 12)
+
+
 def order(customer_id: str, *, on: date | str, amount: float, **columns: Any) -> dict[str, Any]:
     """One transaction line at noon of a day."""
-    day = date.fromisoformat(on) if isinstance(on, str) else on
-    return {"customer_id": customer_id, "occurred_at": datetime(day.year, day.month, day.day, 12), "amount": amount, **columns}
+    return {"customer_id": customer_id, "occurred_at": noon(on), "amount": amount, **columns}
 
 
 def purchases(*, n_customers: int = 400, days: int = 500, seed: int = 1) -> pd.DataFrame:
@@ -69,6 +84,87 @@ def params_for(folder: Path, **sections: Any) -> Params:
     return load_params(write_params(folder, **sections))
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a command left on the screen, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+def cvm(folder: Path, *arguments: str) -> Done:
+    """The command line, called in this process with ``folder`` as its working directory."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["cvm", *arguments])
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
 def now() -> datetime:
     """This moment, UTC, without zone."""
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+ARROW_TYPES = {
+    Kind.TEXT: pa.string(),
+    Kind.TIME: pa.timestamp("us"),
+    Kind.MONEY: pa.decimal128(18, 4),
+    Kind.NUMBER: pa.float64(),
+    Kind.FLAG: pa.bool_(),
+}
+
+
+def typed_warehouse(**tables: list[dict[str, Any]]) -> DuckDBEngine:
+    """An in-memory engine whose columns have the types of the contracts, even where all values are missing.
+
+    Rows need not have the same keys; columns that no contract knows take the type of their first value.
+    """
+    engine = DuckDBEngine()
+    for table, rows in tables.items():
+        columns = {name: _arrow_column(table, name, rows) for name in dict.fromkeys(chain.from_iterable(rows))}
+        engine.register(f"given_{table}", pa.table(columns))
+        engine.replace_table(table, f"SELECT * FROM given_{table}")
+    return engine
+
+
+def _arrow_column(table: str, name: str, rows: list[dict[str, Any]]) -> pa.Array:
+    values = [row.get(name) for row in rows]
+    column = CONTRACTS[table].column(name)
+    if column is None:
+        return pa.array(values)
+    if column.kind is Kind.MONEY:
+        values = [None if value is None else Decimal(str(value)) for value in values]
+    return pa.array(values, type=ARROW_TYPES[column.kind])
+
+
+def event(customer_id: str, event_type: str, *, on: date | str, **columns: Any) -> dict[str, Any]:
+    """One event at noon of a day."""
+    return {"customer_id": customer_id, "occurred_at": noon(on), "event_type": event_type, **columns}
+
+
+def features_at(
+    engine: DuckDBEngine, *as_of: date, timezone: str = "UTC", margin_rate: float = 1.0
+) -> dict[date, dict[str, dict[str, Any]]]:
+    """Features of the warehouse: snapshot to customer to column to value."""
+    query = features_query(Schema.of(engine), as_of, timezone=timezone, margin_rate=margin_rate)
+    found: dict[date, dict[str, dict[str, Any]]] = {day: {} for day in as_of}
+    for row in engine.table(query).to_pylist():
+        day, customer_id = row.pop("as_of"), row.pop("customer_id")
+        if customer_id in found[day]:
+            raise AssertionError(f"{customer_id} has two rows at {day}")
+        found[day][customer_id] = row
+    return found
+
+
+def outcome_of(
+    engine: DuckDBEngine, as_of: date, *, horizon_days: int, lead_days: int = 0, timezone: str = "UTC"
+) -> dict[str, tuple[int, float]]:
+    """Orders and revenue of everyone who ordered in the outcome window."""
+    query = outcome_query(Schema.of(engine), as_of, horizon_days=horizon_days, lead_days=lead_days, timezone=timezone)
+    return {row["customer_id"]: (row["n_orders"], row["revenue"]) for row in engine.table(query).to_pylist()}

@@ -40,9 +40,8 @@ class Printer:
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
-        self.console = Console(
-            highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160
-        )
+        terminal = sys.stdout.isatty()
+        self.console = Console(highlight=False, emoji=False, soft_wrap=not terminal, width=None if terminal else 160)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[str], None]]:
@@ -141,9 +140,10 @@ def _root(
 def main() -> None:
     """Entry point: refusals become a message and exit code 1."""
     try:
-        app()
+        app(prog_name="cvm")
     except CvmError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]cvm:[/] {escape(str(error))}")
+        console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+        console.print(f"[bold red]cvm:[/] {escape(str(error))}")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

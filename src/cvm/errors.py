@@ -55,8 +55,9 @@ class MissingColumnsError(CvmError, ValueError):
     def from_columns(cls, table: str, *, required: Collection[str], found: Collection[str]) -> Self:
         """Name what is missing, what is there, and the likeliest match."""
         missing = sorted(set(required) - set(found))
-        near = {name: get_close_matches(name, list(found), n=1, cutoff=0.6) for name in missing}
-        hints = ", ".join(f"{name}: {match[0]}" for name, match in near.items() if match)
+        spelled = {name.lower(): name for name in found}
+        near = {name: get_close_matches(name, list(spelled), n=1, cutoff=0.6) for name in missing}
+        hints = ", ".join(f"{name}: {spelled[match[0]]}" for name, match in near.items() if match)
         example = hints or ", ".join(f"{name}: <your column>" for name in missing)
         return cls(
             f"Table {table!r} lacks columns {missing}; it has {sorted(found)}. "

@@ -9,21 +9,48 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from cvm.errors import ParamsError
+from cvm.params_file import read_mapping, with_overrides
+
+# Names that the machine's zone files know beside the IANA zones, and no engine does.
+_ZONE_FILES = ("localtime", "posix", "right")
 
 
 def _known_timezone(name: str) -> str:
     try:
+        if name.split("/")[0] in _ZONE_FILES:
+            raise ZoneInfoNotFoundError
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"{name!r} is not an IANA time zone; write for example Europe/Kyiv or UTC") from None
     return name
 
 
+def _usable_path(path: str) -> str:
+    try:
+        Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path!r} begins with the home of a user this machine does not know") from None
+    if "\0" in path:
+        raise ValueError(f"{path!r} holds a null character")
+    return path
+
+
+def _date_or_latest(value: object) -> object:
+    try:
+        day = date.fromisoformat(value) if isinstance(value, str) and value != "latest" else value
+    except ValueError:
+        day = None
+    if day != "latest" and type(day) is not date:
+        raise ValueError(f"{value!r} is no date; write latest, or a day such as 2024-06-30")
+    return day
+
+
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
+PathText = Annotated[str, Field(min_length=1), AfterValidator(_usable_path)]
+AsOf = Annotated[date | Literal["latest"], BeforeValidator(_date_or_latest)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[int, Field(gt=0)]
 
@@ -35,7 +62,7 @@ class _Section(BaseModel):
 class SourceParams(_Section):
     """One of the user's own tables."""
 
-    path: str | Annotated[list[str], Field(min_length=1)]
+    path: PathText | Annotated[list[PathText], Field(min_length=1)]
     columns: dict[str, str] = {}
     timezone: Timezone | None = None
     datetime_format: str | None = None
@@ -80,7 +107,7 @@ class BusinessParams(_Section):
 class WindowParams(_Section):
     """The dates and lengths that define what is predicted."""
 
-    as_of: date | Literal["latest"] = "latest"
+    as_of: AsOf = "latest"
     horizon_days: Annotated[int, Field(gt=0, le=3650)] = 181
     lead_days: Annotated[int, Field(ge=0, le=365)] = 0
     clv_days: Annotated[int, Field(gt=0, le=7300)] = 365
@@ -103,7 +130,7 @@ class TrainParams(_Section):
     step_days: Annotated[int, Field(gt=0, le=730)] = 30
     trials: Annotated[int, Field(ge=0)] = 0
     timeout_s: Annotated[int, Field(gt=0)] | None = None
-    seed: Annotated[int, Field(ge=0)] = 7
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
 
 
 class BtydParams(_Section):
@@ -137,7 +164,7 @@ class SegmentParams(_Section):
 class TrackingParams(_Section):
     """The MLflow store."""
 
-    uri: str = "sqlite:///mlruns/mlflow.db"
+    uri: Annotated[str, Field(min_length=1)] = "sqlite:///mlruns/mlflow.db"
     experiment: Annotated[str, Field(min_length=1)] = "cvm"
     model: Annotated[str, Field(min_length=1)] = "cvm"
 
@@ -153,8 +180,8 @@ class Params(_Section):
     segments: SegmentParams = SegmentParams()
     engine: Literal["duckdb"] = "duckdb"
     tracking: TrackingParams = TrackingParams()
-    outputs: Annotated[str, Field(min_length=1)] = "outputs"
-    models: Annotated[str, Field(min_length=1)] = "models"
+    outputs: PathText = "outputs"
+    models: PathText = "models"
     root: Annotated[Path, Field(exclude=True)] = Path()
 
     def resolve(self, path: str) -> Path:
@@ -177,9 +204,9 @@ def load_params(path: Path, *, overrides: Sequence[str] = ()) -> Params:
     ParamsError
         If the file is missing, is no YAML mapping, or any key, type or window is wrong; all problems at once.
     """
-    values = _read_mapping(path)
-    for override in overrides:
-        _apply_override(values, override)
+    read = with_overrides(read_mapping(path), overrides)
+    # A section whose keys are all commented out is one of defaults.
+    values = {key: value for key, value in read.items() if value is not None or key not in Params.model_fields}
     if "root" in values:
         raise ParamsError.from_problems(str(path), ["root: unknown key; remove it"])
     try:
@@ -188,44 +215,13 @@ def load_params(path: Path, *, overrides: Sequence[str] = ()) -> Params:
         raise ParamsError.from_problems(str(path), list(_problems(error))) from None
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path} cannot be read: {error}. Choose another file with --params.") from None
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not valid YAML"
-        raise ParamsError(f"{path} is not valid YAML{where}: {problem}.") from None
-    if not isinstance(values, dict):
-        raise ParamsError(f"{path} holds no sections. Start from the params.yaml that ships with cvm.")
-    return values
-
-
-def _apply_override(values: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator or not key.strip():
-        raise ParamsError(f"--set {override!r} is not of the form section.key=value, for example windows.horizon_days=90.")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ParamsError(f"--set {override!r}: the value {text!r} is not valid YAML.") from None
-    *sections, name = key.strip().split(".")
-    node = values
-    for section in sections:
-        child = node.setdefault(section, {})
-        if not isinstance(child, dict):
-            raise ParamsError(f"--set {override!r}: {section!r} is a value, not a section.")
-        node = child
-    node[name] = value
-
-
 def _problems(error: ValidationError) -> Iterator[str]:
-    problems = (f"{'.'.join(key) or 'the file'}: {_wording(item, key)}" for item, key in _located(error))
-    return iter(dict.fromkeys(problems))
+    problems: dict[tuple[str, str], list[str]] = {}
+    for item, key in _located(error):
+        subject, problem = _wording(item, key)
+        problems.setdefault((".".join(key) or "the file", subject), []).append(problem)
+    # What every member of a union says of one value is one problem.
+    return (f"{key}: {subject}{', or '.join(dict.fromkeys(found))}" for (key, subject), found in problems.items())
 
 
 def _located(error: ValidationError) -> Iterator[tuple[Any, list[str]]]:
@@ -246,17 +242,19 @@ def _key_path(location: Sequence[int | str]) -> list[str]:
     return key
 
 
-def _wording(item: Any, key: Sequence[str]) -> str:
-    kind, given = item["type"], item.get("input")
+def _wording(item: Any, key: Sequence[str]) -> tuple[str, str]:
+    """The value that is wrong, unless the problem names it, and what is wrong with it."""
+    kind = item["type"]
     if kind == "extra_forbidden":
         allowed = _allowed_keys(key[:-1])
         near = get_close_matches(key[-1], allowed, n=1)
-        return "unknown key; " + (f"did you mean {near[0]!r}?" if near else f"known here: {allowed}")
+        return "", "unknown key; " + (f"did you mean {near[0]!r}?" if near else f"known here: {allowed}")
     if kind == "missing":
-        return "is required; add it"
+        return "", "is required; add it"
     if kind == "value_error":
-        return str(item["ctx"]["error"])
-    return f"{_short(given)}: {item['msg'][0].lower()}{item['msg'][1:]}"
+        return "", str(item["ctx"]["error"])
+    problem = f"must be a section with keys of {_allowed_keys(key)}" if kind == "model_type" else item["msg"]
+    return f"{_short(item.get('input'))}: ", problem[0].lower() + problem[1:]
 
 
 def _short(value: Any) -> str:

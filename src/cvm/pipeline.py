@@ -5,7 +5,8 @@ Each stage reads what the stage before it left on disk, so each can also be run 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -58,13 +59,14 @@ def run_ingest(params: Params, *, now: datetime | None = None, progress: Progres
     workspace = workspace_of(params)
     workspace.check_writable()
     progress("reading and checking rows")
-    outcomes = ingest(
-        _sources(params),
-        workspace,
-        currency=params.business.currency,
-        max_rejected_share=params.data.max_rejected_share,
-        now=now or datetime.now(UTC).replace(tzinfo=None),
-    )
+    with _engine_trouble():
+        outcomes = ingest(
+            _sources(params),
+            workspace,
+            currency=params.business.currency,
+            max_rejected_share=params.data.max_rejected_share,
+            now=now or datetime.now(UTC).replace(tzinfo=None),
+        )
     parts, warnings = [], []
     for outcome in outcomes:
         parts.append(f"{outcome.table} {outcome.n_kept:,} rows kept, {outcome.n_rejected:,} rejected")
@@ -79,8 +81,9 @@ def run_ingest(params: Params, *, now: datetime | None = None, progress: Progres
 def run_features(params: Params, *, progress: Progress = silent) -> StageOutcome:
     """Clean tables to snapshots and outcomes."""
     workspace = workspace_of(params)
+    workspace.check_writable()
     windows, business = params.windows, params.business
-    with _warehouse(workspace) as engine:
+    with _engine_trouble(), _warehouse(workspace) as engine:
         first_day, last_day = history_days(engine, timezone=business.timezone)
         plan = plan_snapshots(
             first_day=first_day,
@@ -155,6 +158,7 @@ def run_score(
 def run_segment(params: Params, *, bundle: Path | None = None, progress: Progress = silent) -> StageOutcome:
     """Segmentation applied again to the scores on file, and what changed since the scores before."""
     workspace = workspace_of(params)
+    workspace.check_writable()
     as_of = _scoring_date(params, workspace)
     progress(f"segmenting {as_of}")
     scores, n_changed = segment_batch(read_bundle(bundle or workspace.champion), workspace, as_of=as_of)
@@ -173,6 +177,17 @@ STAGES: dict[str, Callable[..., StageOutcome]] = {
     "score": run_score,
     "segment": run_segment,
 }
+
+
+def run(params: Params, *, progress: Progress = silent) -> list[StageOutcome]:
+    """The whole loop: every stage in order.
+
+    Raises
+    ------
+    CvmError
+        If a stage refuses; what earlier stages wrote stays.
+    """
+    return [stage(params, progress=progress) for stage in STAGES.values()]
 
 
 @dataclass(frozen=True)
@@ -227,6 +242,18 @@ def _warehouse(workspace: Workspace) -> DuckDBEngine:
             f"The warehouse {workspace.warehouse} cannot be opened: {error}. "
             "Close the program that holds it, or run `cvm ingest`."
         ) from None
+
+
+@contextmanager
+def _engine_trouble() -> Iterator[None]:
+    """Nothing a user supplies should make a query fail; a full disk or memory may."""
+    try:
+        yield
+    except QueryError as error:
+        raise CvmError(
+            f"The engine gave up: {error}. Nothing was replaced. Free disk space and memory and run again; "
+            "if neither was short, this is a fault of cvm: please report it with this message."
+        ) from error
 
 
 def _fingerprint(engine: DuckDBEngine) -> str:

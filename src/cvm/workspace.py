@@ -67,38 +67,68 @@ class Workspace:
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; rename it onto ``path`` only if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    _discard(temporary)
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
+    """Give a temporary path beside ``path``; rename it onto ``path`` only if the block succeeds.
+
+    Raises
+    ------
+    WorkspaceError
+        If the file system refuses.
+    """
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _beside(path, "tmp")
         _discard(temporary)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            _discard(temporary)
 
 
 @contextmanager
 def replaced_directory(path: Path) -> Iterator[Path]:
-    """Give a temporary directory beside ``path``; put it in the place of ``path`` only if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    _discard(temporary)
-    _discard(old)
-    temporary.mkdir()
-    try:
-        yield temporary
-        if path.exists():
-            path.rename(old)
-        temporary.rename(path)
-    finally:
+    """Give a temporary directory beside ``path``; put it in the place of ``path`` only if the block succeeds.
+
+    Raises
+    ------
+    WorkspaceError
+        If the file system refuses.
+    """
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary, old = _beside(path, "tmp"), _beside(path, "old")
         _discard(temporary)
         _discard(old)
+        temporary.mkdir()
+        try:
+            yield temporary
+            if path.exists():
+                path.rename(old)
+            temporary.rename(path)
+        finally:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            _discard(temporary)
+            _discard(old)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WorkspaceError(
+            f"{path} could not be written: {error.strerror or error}. What was there before is unchanged. "
+            "Free the path or disk space, or set another folder under outputs in params.yaml."
+        ) from error
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{ending}")
 
 
 def _discard(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from cvm.datasets.catalogue import Dataset
 from cvm.errors import SourceError
 
 _FILE = Path("datasets") / "CDNOW_master.txt"
@@ -49,3 +50,15 @@ def cdnow_transactions() -> pa.Table:
             timestamp_parsers=["%Y%m%d"],
         ),
     )
+
+
+CDNOW = Dataset(
+    name="cdnow",
+    meaning="69,659 purchases of the 23,570 customers who first bought in early 1997, to June 1998",
+    published="CDNOW_master.txt inside the Python package lifetimes.",
+    params="""
+data: {dataset: cdnow}
+business: {currency: USD}
+windows: {horizon_days: 181, clv_days: 365}
+""",
+)

@@ -31,9 +31,9 @@ class DuckDBEngine:
         try:
             self._connection = duckdb.connect(str(path) if path else ":memory:", read_only=read_only)
         except duckdb.Error as error:
-            raise QueryError(_first_line(error)) from error
-        # Times are stored as UTC; a session zone would shift casts silently. Results are read, never printed by DuckDB.
-        self._connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            raise QueryError(_gist(error)) from error
+        # Times are stored as UTC; a session zone would shift casts silently.
+        self._connection.execute("SET TimeZone = 'UTC'")
 
     def __enter__(self) -> Self:
         return self
@@ -46,14 +46,14 @@ class DuckDBEngine:
         try:
             self._connection.execute(statement)
         except duckdb.Error as error:
-            raise QueryError(_first_line(error)) from error
+            raise QueryError(_gist(error)) from error
 
     def table(self, query: str) -> pa.Table:
         """Result of ``query`` as an Arrow table."""
         try:
             return self._connection.sql(query).to_arrow_table()
         except duckdb.Error as error:
-            raise QueryError(_first_line(error)) from error
+            raise QueryError(_gist(error)) from error
 
     def row(self, query: str) -> dict[str, Any]:
         """The single row of ``query``."""
@@ -84,5 +84,9 @@ class DuckDBEngine:
         self.execute(f"CREATE OR REPLACE TABLE {identifier(name)} AS {query}")
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")
+def _gist(error: Exception) -> str:
+    """First line of the engine's message; for a CSV file also what is wrong with the line it names."""
+    first, *others = str(error).strip().splitlines()
+    if "CSV Error on Line" in first:
+        first += ": " + next((line for line in others if not line.startswith("Original Line")), "")
+    return first.rstrip(".: ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 
 import sqlglot
 
@@ -14,7 +14,11 @@ def identifier(name: str) -> str:
 
 
 def literal(value: str | int | float | date) -> str:
-    """``value`` as a SQL literal."""
+    """``value`` as a SQL literal; a moment must carry no zone, as the times of the warehouse."""
+    if isinstance(value, datetime):
+        if value.tzinfo is not None:
+            raise ValueError(f"literal of {value!r}: convert it to UTC and drop its zone first")
+        return f"TIMESTAMP '{value.isoformat(sep=' ')}'"
     if isinstance(value, date):
         return f"DATE '{value.isoformat()}'"
     if isinstance(value, str):

@@ -29,10 +29,12 @@ def reliability(happened: Floats, probability: Floats, *, n_groups: int = 10) ->
     happened : array of shape (n_customers,)
         1 or 0, or any outcome that ``probability`` predicts the mean of.
     probability : array of shape (n_customers,)
+    n_groups : int
+        With fewer customers than this, each is a group.
     """
     levels, tie, size = np.unique(probability, return_inverse=True, return_counts=True)
     outcome = np.repeat(np.bincount(tie, weights=happened) / size, size)
-    group = np.arange(len(happened)) * n_groups // len(happened)
+    group = np.arange(len(happened)) * min(n_groups, len(happened)) // len(happened)
     n = np.bincount(group)
     return Reliability(np.bincount(group, np.repeat(levels, size)) / n, np.bincount(group, outcome) / n, n)
 

@@ -1,4 +1,4 @@
-"""How far predicted money is from actual money."""
+"""How far predicted money is from actual money. Relative to the actual mean, so NaN where no money was spent at all."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ Floats = NDArray[np.float64]
 
 
 def ratio(actual: Floats, predicted: Floats) -> float:
-    """Sum of predictions over sum of actuals; NaN without value."""
-    total = actual.sum()
-    return float(predicted.sum() / total) if total > 0 else float("nan")
+    """Sum of predictions over sum of actuals."""
+    return _relative(float(predicted.sum()), float(actual.sum()))
 
 
 def mean_absolute_error(actual: Floats, predicted: Floats) -> float:
     """MAE over the actual mean."""
-    return float(np.abs(predicted - actual).mean() / actual.mean())
+    return _relative(float(np.abs(predicted - actual).mean()), float(actual.mean()))
 
 
 def root_mean_squared_error(actual: Floats, predicted: Floats) -> float:
     """RMSE over the actual mean."""
-    return float(np.sqrt(((predicted - actual) ** 2).mean()) / actual.mean())
+    return _relative(float(np.sqrt(((predicted - actual) ** 2).mean())), float(actual.mean()))
 
 
 def tweedie_deviance(actual: Floats, predicted: Floats, *, power: float = 1.5) -> float:
@@ -32,9 +31,15 @@ def tweedie_deviance(actual: Floats, predicted: Floats, *, power: float = 1.5) -
 
     Predictions are floored at one millionth of the actual mean, where the deviance would be infinite.
     """
+    if actual.sum() <= 0:
+        return float("nan")
     return float(mean_tweedie_deviance(actual, np.maximum(predicted, 1e-6 * actual.mean()), power=power))
 
 
 def decile_error(actual: Floats, predicted: Floats) -> float:
     """decMAPE: mean gap between predicted and actual mean of ten equal groups by prediction, over the overall mean."""
-    return calibration_error(actual, predicted) / float(actual.mean())
+    return _relative(calibration_error(actual, predicted), float(actual.mean()))
+
+
+def _relative(error: float, level: float) -> float:
+    return error / level if level > 0 else float("nan")

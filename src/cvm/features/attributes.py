@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from cvm.engines import identifier
 from cvm.features.catalogue import Feature
 
 # Contact data identifies a person; a consent says who may be written to, not who will buy.
-_NEVER = ("customer_id", "signed_up_at", "email", "phone")
-_NUMBERS = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "BOOLEAN")
+_NEVER = re.compile(r"customerid|signedupat|email|phone|consent.*")
+_NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DECIMAL\(\d+,\d+\)|DOUBLE|FLOAT|BOOLEAN")
+
+
+def attribute_name(column: str) -> str:
+    """Name of an attribute in the relation ``profile`` and among the features."""
+    return f"attribute_{column}"
 
 
 def attribute_features(columns: Mapping[str, str]) -> Iterator[Feature]:
     """Features of a customers table with these columns and types."""
     if "signed_up_at" in columns:
         yield Feature("days_since_signup", "max(age_days)", "profile", "days", "Days since signing up.")
-    for name, found_type in columns.items():
-        if name in _NEVER or name.startswith("consent_"):
+    for column, found_type in columns.items():
+        if _NEVER.fullmatch(_plain(column)):
             continue
-        is_number = any(mark in found_type for mark in _NUMBERS)
+        name = attribute_name(column)
+        is_number = _NUMBER.fullmatch(found_type) is not None
         if is_number or found_type == "VARCHAR":
             yield Feature(
-                f"attribute_{name}",
+                name,
                 f"max({identifier(name)})",
                 "profile",
                 "as supplied" if is_number else "category",
-                f"Attribute {name} of the customers table, as known today.",
+                f"Attribute {column} of the customers table, as known today.",
                 kind="number" if is_number else "category",
             )
+
+
+def _plain(column: str) -> str:
+    """Letters and digits alone, so that ``E-mail`` and ``email`` are the same."""
+    return re.sub(r"[\W_]+", "", column).lower()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 
-from cvm.engines import literal
+from cvm.engines.sql import literals
 from cvm.features.catalogue import Feature
 
 _WINDOWS = (30, 90, 365)
 
 EVENT_MIXES = ("channel", "device")
+
+# Features of these names exist without any event: n_orders_30d, days_since_signup ... An event type so called is set apart
+# by a double underscore, which no other name holds.
+_TAKEN = ("event", "event_days", "orders", "signup", "spend")
 
 _OVERALL = (
     Feature(
@@ -27,12 +32,15 @@ _OVERALL = (
 
 
 def column_name(event_type: str) -> str:
-    """``event_type`` as part of a column name: lower-case letters, digits and underscores.
+    """``event_type`` as part of a column name: lower-case letters of any script, digits and single underscores.
 
     >>> column_name("E-mail Opened!")
     'e_mail_opened'
+    >>> column_name("orders")
+    'event__orders'
     """
-    return re.sub(r"\W+", "_", event_type.lower(), flags=re.ASCII).strip("_") or "unnamed"
+    name = re.sub(r"[\W_]+", "_", unicodedata.normalize("NFKC", event_type).lower()).strip("_") or "unnamed"
+    return f"event__{name}" if name in _TAKEN else name
 
 
 def event_features(event_types: Sequence[str]) -> Iterator[Feature]:
@@ -49,7 +57,7 @@ def event_features(event_types: Sequence[str]) -> Iterator[Feature]:
 
 
 def _features_of_type(name: str, spelled: Sequence[str]) -> Iterator[Feature]:
-    is_type = f"event_type IN ({', '.join(literal(text) for text in spelled)})".replace("{", "{{").replace("}", "}}")
+    is_type = f"event_type IN ({literals(spelled)})".replace("{", "{{").replace("}", "}}")
     yield Feature(
         f"n_{name}_{{window}}d",
         f"count(*) FILTER (WHERE {is_type} AND age_days <= {{window}})",
@@ -77,16 +85,15 @@ def _features_of_type(name: str, spelled: Sequence[str]) -> Iterator[Feature]:
 
 def value_features(event_types: Sequence[str]) -> Iterator[Feature]:
     """Features of the measured ``value`` of events."""
-    for event_type in event_types:
-        if column_name(event_type) == "nps":
-            yield Feature(
-                "last_nps",
-                # Ordered by time, then by value, so that two answers at one moment give one answer.
-                "arg_max(value, struct_pack(at := occurred_at, value := value)) "
-                f"FILTER (WHERE event_type = {literal(event_type)})",
-                "event",
-                "0 to 10",
-                "Last answer to the recommendation question.",
-                needs=("value",),
-            )
-            return
+    spelled = [event_type for event_type in event_types if column_name(event_type) == "nps"]
+    if spelled:
+        yield Feature(
+            "last_nps",
+            # Ordered by time, then by value, so that two answers at one moment give one answer.
+            "arg_max(value, struct_pack(at := occurred_at, value := value)) "
+            f"FILTER (WHERE event_type IN ({literals(spelled)}))",
+            "event",
+            "0 to 10",
+            "Last answer to the recommendation question.",
+            needs=("value",),
+        )

@@ -12,7 +12,7 @@ from datetime import date
 from itertools import chain
 
 from cvm.engines import DuckDBEngine, identifier, literal
-from cvm.features.attributes import attribute_features
+from cvm.features.attributes import attribute_features, attribute_name
 from cvm.features.behaviour import EVENT_MIXES, event_features, value_features
 from cvm.features.catalogue import Feature
 from cvm.features.transactions import LINE_FEATURES, MIXED_COLUMNS, ORDER_FEATURES, mix_features
@@ -124,14 +124,15 @@ def outcome_query(schema: Schema, as_of: date, *, horizon_days: int, lead_days: 
     -------
     str
         A query with columns ``customer_id``, ``n_orders``, ``revenue`` (net, of orders only), one row per customer
-        with at least one order in ``[as_of + lead_days, as_of + lead_days + horizon_days)``.
+        with at least one order in ``[as_of + lead_days, as_of + lead_days + horizon_days)``. An order lies on the day
+        of its first line; a further line of an order begun before the window is no new order.
     """
     start = _day_number(as_of) + lead_days
     return (
         f"WITH line AS (SELECT *, {_day('occurred_at', timezone)} AS day FROM transactions), "
         f"placed AS (SELECT customer_id, sum(amount) AS amount FROM line "
-        f"WHERE day >= {start} AND day < {start + horizon_days} GROUP BY customer_id, {order_key(schema)} "
-        f"HAVING {_IS_ORDER}) "
+        f"WHERE day < {start + horizon_days} GROUP BY customer_id, {order_key(schema)} "
+        f"HAVING min(day) >= {start} AND ({_IS_ORDER})) "
         "SELECT customer_id, count(*) AS n_orders, CAST(sum(amount) AS DOUBLE) AS revenue FROM placed GROUP BY customer_id"
     )
 
@@ -179,26 +180,35 @@ def _known_customers(schema: Schema, timezone: str) -> str:
     buyers = "SELECT as_of, customer_id FROM line GROUP BY as_of, customer_id"
     if not schema.has("customers"):
         return buyers
-    return f"{buyers} UNION SELECT as_of, customer_id FROM customers JOIN snapshot ON {_signed_up(schema, timezone)}"
+    registered = f"SELECT snapshot.as_of, customer_id FROM customers JOIN snapshot ON {_signed_up(schema, timezone)}"
+    return f"{buyers} UNION {registered}"
 
 
 def _profile(schema: Schema, timezone: str) -> str:
-    age = f"as_of_day - {_day('signed_up_at', timezone)}" if schema.has("customers", "signed_up_at") else "NULL"
-    return f"SELECT as_of, customers.*, {age} AS age_days FROM customers JOIN snapshot ON {_signed_up(schema, timezone)}"
+    # Attributes carry names of the user's choosing; the prefix keeps them apart from the columns of the query.
+    attributes = [
+        f"customers.{identifier(name)} AS {identifier(attribute_name(name))}"
+        for name in schema.columns["customers"]
+        if name != "customer_id"
+    ]
+    age = f"snapshot.as_of_day - {_day('signed_up_at', timezone)}" if schema.has("customers", "signed_up_at") else "NULL"
+    columns = ", ".join(["snapshot.as_of", "customer_id", f"{age} AS age_days", *attributes])
+    return f"SELECT {columns} FROM customers JOIN snapshot ON {_signed_up(schema, timezone)}"
 
 
 def _signed_up(schema: Schema, timezone: str) -> str:
     if not schema.has("customers", "signed_up_at"):
         return "TRUE"
-    return f"({_day('signed_up_at', timezone)} < as_of_day OR signed_up_at IS NULL)"
+    return f"({_day('signed_up_at', timezone)} < snapshot.as_of_day OR signed_up_at IS NULL)"
 
 
 def _mix(relation: str) -> str:
     is_event = relation.startswith("mix_event_")
     column = relation.removeprefix("mix_event_" if is_event else "mix_")
+    source = "event WHERE" if is_event else "line WHERE amount >= 0 AND"
     return (
-        f"SELECT as_of, customer_id, {column} AS value, count(*) AS n FROM {'event' if is_event else 'line'} "
-        f"WHERE {column} IS NOT NULL GROUP BY as_of, customer_id, {column}"
+        f"SELECT as_of, customer_id, {column} AS value, count(*) AS n FROM {source} {column} IS NOT NULL "
+        f"GROUP BY as_of, customer_id, {column}"
     )
 
 

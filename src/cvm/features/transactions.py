@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cvm.features.catalogue import Feature
 
 _WINDOWS = (30, 90, 180, 365)
+_BOUGHT = "FILTER (WHERE amount >= 0)"
 _MEAN_GAP = "(max(age_days) - min(age_days)) / nullif(count(*) - 1, 0)"
 
 ORDER_FEATURES = (
@@ -116,7 +117,13 @@ LINE_FEATURES = (
         "share",
         "Money returned of money spent.",
     ),
-    Feature("lines_per_active_day", "count(*) * 1.0 / count(DISTINCT day)", "line", "lines", "Lines bought per active day."),
+    Feature(
+        "lines_per_active_day",
+        f"count(*) {_BOUGHT} * 1.0 / nullif(count(DISTINCT day) {_BOUGHT}, 0)",
+        "line",
+        "lines",
+        "Lines bought per day with a purchase.",
+    ),
     Feature(
         "quantity",
         "round(sum(quantity), 4)",
@@ -126,28 +133,45 @@ LINE_FEATURES = (
         needs=("quantity",),
         empty="0",
     ),
-    Feature("n_products", "count(DISTINCT product_id)", "line", "products", "Breadth in products.", needs=("product_id",)),
-    Feature("n_categories", "count(DISTINCT category)", "line", "categories", "Breadth in categories.", needs=("category",)),
     Feature(
-        "n_categories_{window}d",
-        "count(DISTINCT category) FILTER (WHERE age_days <= {window})",
+        "n_products",
+        f"count(DISTINCT product_id) {_BOUGHT}",
+        "line",
+        "products",
+        "Different products bought.",
+        needs=("product_id",),
+        empty="0",
+    ),
+    Feature(
+        "n_categories",
+        f"count(DISTINCT category) {_BOUGHT}",
         "line",
         "categories",
-        "Breadth in categories in the last {window} days.",
+        "Different categories bought.",
+        needs=("category",),
+        empty="0",
+    ),
+    Feature(
+        "n_categories_{window}d",
+        "count(DISTINCT category) FILTER (WHERE age_days <= {window} AND amount >= 0)",
+        "line",
+        "categories",
+        "Different categories bought in the last {window} days.",
         windows=(180,),
         needs=("category",),
+        empty="0",
     ),
     Feature(
         "share_discount",
-        "sum(discount) / nullif(sum(discount) + sum(greatest(amount, 0)), 0)",
+        f"sum(discount) {_BOUGHT} / nullif(sum(discount) {_BOUGHT} + sum(greatest(amount, 0)), 0)",
         "line",
         "share",
-        "Discount of the undiscounted price.",
+        "Discount of the undiscounted price of what was bought.",
         needs=("discount",),
     ),
     Feature(
         "share_discounted_lines",
-        "count(*) FILTER (WHERE discount > 0) * 1.0 / count(*)",
+        f"count(*) FILTER (WHERE discount > 0 AND amount >= 0) * 1.0 / nullif(count(*) {_BOUGHT}, 0)",
         "line",
         "share",
         "Lines bought at a discount.",

@@ -6,21 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines import DuckDBEngine, QueryError, identifier, literal
 from cvm.engines.sql import literals
-from cvm.errors import ColumnTypeError, MissingColumnsError, ParamsError
-from cvm.ingest.contracts import Column, Contract, Kind
-from cvm.ingest.sources import FILE_NAME, ROW_NUMBER
+from cvm.errors import MissingColumnsError, ParamsError
+from cvm.ingest import values
+from cvm.ingest.contracts import Contract, Kind
+from cvm.ingest.sources import FILE_NAME, RESERVED, ROW_NUMBER
 
-_NO_ID = ("", "null", "none", "nan", "n/a")
-_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
-_ISO_DATE = r"^\s*\d{4}-\d{2}-\d{2}([T ]|\s*$)"
-_UTC_OFFSET = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)\s*$"
-_NUMERIC_TYPES = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+# What stands for "no id" in exports of databases, spreadsheets, R, Python and JavaScript.
+_NO_ID = ("null", "none", "nan", "na", "n/a", "#n/a", "<na>", "undefined")
+# Before it lie only placeholders: 0001-01-01, 1899-12-30, 1900-01-01.
+_EARLIEST = datetime(1901, 1, 1)
+
+_REASON = identifier(f"{RESERVED}reason")
+_ROW = identifier(ROW_NUMBER)
 
 TEST_ORDER = "test order"
 REPLACED = "replaced by a later row with the same key"
-_NOT_ERRORS = (TEST_ORDER, REPLACED)
+_NO_FAULTS = (TEST_ORDER, REPLACED)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,12 @@ class TableOutcome:
     @property
     def n_rejected(self) -> int:
         """Faulty rows; test orders and replaced rows are no faults."""
-        return sum(n for reason, n in self.n_by_reason.items() if reason not in _NOT_ERRORS)
+        return sum(self.n_by_fault.values())
+
+    @property
+    def n_by_fault(self) -> dict[str, int]:
+        """Faulty rows by reason, the commonest first."""
+        return {reason: n for reason, n in self.n_by_reason.items() if reason not in _NO_FAULTS}
 
 
 def clean_table(engine: DuckDBEngine, contract: Contract, reading: Reading, *, now: datetime) -> TableOutcome:
@@ -67,7 +75,8 @@ def clean_table(engine: DuckDBEngine, contract: Contract, reading: Reading, *, n
     Parameters
     ----------
     engine : DuckDBEngine
-        Holds ``raw_<table>``; afterwards also ``<table>`` and ``rejected_<table>`` (raw columns plus ``reason``).
+        Holds ``raw_<table>``; afterwards also ``<table>`` and ``rejected_<table>`` (the user's columns,
+        ``source_file``, ``source_row`` and ``reason``).
     contract : Contract
         What the table must look like.
     reading : Reading
@@ -82,29 +91,24 @@ def clean_table(engine: DuckDBEngine, contract: Contract, reading: Reading, *, n
     ColumnTypeError
         If a column has a type that would have to be guessed at.
     ParamsError
-        If the mapping or the key names a column that the contract does not know.
+        If the mapping or the key names a column that the contract does not know, or the format of times is none.
     """
     table = contract.table
     types = engine.columns(f"raw_{table}")
-    names = _column_names(contract, reading, found=[name for name in types if name not in (FILE_NAME, ROW_NUMBER)])
-    parsed = {ours: _parse(table, contract, ours, theirs, types[theirs], reading) for ours, theirs in names.items()}
-    kept_columns = [name for name in parsed if name != "is_test"]
-    engine.execute(
-        f"CREATE OR REPLACE TEMP TABLE checked AS SELECT *, {_reason(contract, names, now)} AS reason FROM ("
-        f"SELECT {', '.join(f'{sql} AS {identifier(ours)}' for ours, sql in parsed.items())}, "
-        f"{', '.join(f'{identifier(theirs)} AS {_raw(ours)}' for ours, theirs in names.items())}, {ROW_NUMBER} "
-        f"FROM raw_{table})"
-    )
+    theirs = [name for name in types if name not in (FILE_NAME, ROW_NUMBER)]
+    names = _column_names(contract, reading, found=theirs)
+    _check_rows(engine, contract, reading, names, types, now=now)
+    kept_columns = [name for name in names if name != "is_test" or contract.column(name) is None]
     if reading.key:
-        _replace_by_key(engine, contract, reading.key, columns=kept_columns)
+        _replace_by_key(engine, contract, reading.key)
+    quantities = _quantities(engine, [name for name in kept_columns if contract.column(name) is None])
+    numbers = ", ".join(f"CAST({identifier(name)} AS DOUBLE) AS {identifier(name)}" for name in quantities)
+    replaced = f"REPLACE ({numbers})" if numbers else ""
     selection = ", ".join(identifier(name) for name in kept_columns)
-    engine.replace_table(table, f"SELECT {selection} FROM checked WHERE reason IS NULL")
-    engine.execute(
-        f"CREATE OR REPLACE TEMP TABLE rejected_{table} AS SELECT raw_{table}.*, checked.reason "
-        f"FROM raw_{table} JOIN checked USING ({ROW_NUMBER}) WHERE reason IS NOT NULL"
-    )
-    reasons = engine.table("SELECT reason, count(*) AS n FROM checked GROUP BY reason ORDER BY n DESC, reason").to_pylist()
-    counts: dict[str | None, int] = {row["reason"]: row["n"] for row in reasons}
+    engine.replace_table(table, f"SELECT * {replaced} FROM (SELECT {selection} FROM checked WHERE {_REASON} IS NULL)")
+    _write_rejected(engine, table, theirs)
+    query = f"SELECT {_REASON} AS reason, count(*) AS n FROM checked GROUP BY ALL ORDER BY n DESC, reason"
+    counts: dict[str | None, int] = {row["reason"]: row["n"] for row in engine.table(query).to_pylist()}
     duplicates = engine.row(
         f"SELECT count(*) - count(DISTINCT h) AS n FROM (SELECT hash({selection}) AS h FROM {identifier(table)})"
     )
@@ -135,10 +139,12 @@ def _column_names(contract: Contract, reading: Reading, *, found: Sequence[str])
         )
     names = {ours: ours for ours in known if ours in found} | dict(reading.columns)
     if contract.open_ended:
-        taken = set(names.values())
-        names |= {theirs: theirs for theirs in found if theirs not in taken}
-    if not set(contract.required) <= set(names):
-        raise MissingColumnsError.from_columns(contract.table, required=contract.required, found=found)
+        # Case aside, because the engine's names are so.
+        taken = {name.lower() for name in (*names, *names.values())}
+        names |= {theirs: theirs for theirs in found if theirs.lower() not in taken}
+    unmapped = [name for name in contract.required if name not in names]
+    if unmapped:
+        raise MissingColumnsError.from_columns(contract.table, required=unmapped, found=found)
     unknown_key = sorted(set(reading.key) - set(names))
     if unknown_key:
         raise MissingColumnsError(
@@ -148,100 +154,104 @@ def _column_names(contract: Contract, reading: Reading, *, found: Sequence[str])
     return {name: names[name] for name in [*(n for n in known if n in names), *(n for n in names if n not in known)]}
 
 
-def _parse(table: str, contract: Contract, ours: str, theirs: str, found_type: str, reading: Reading) -> str:
-    column, raw = contract.column(ours), identifier(theirs)
-    if column is None:
-        return raw
-    if column.kind is Kind.TEXT:
-        return _text(raw, found_type)
-    if column.kind is Kind.TIME:
-        return _time(table, column, theirs, found_type, reading)
-    return _typed(table, column, theirs, found_type)
-
-
-def _text(raw: str, found_type: str) -> str:
-    if found_type in ("DOUBLE", "FLOAT"):
-        # Spreadsheets and frames with gaps turn the id 17850 into 17850.0.
-        return f"CASE WHEN {raw} = trunc({raw}) THEN CAST(CAST({raw} AS HUGEINT) AS VARCHAR) ELSE CAST({raw} AS VARCHAR) END"
-    return f"trim(CAST({raw} AS VARCHAR))"
-
-
-def _typed(table: str, column: Column, theirs: str, found_type: str) -> str:
-    raw = identifier(theirs)
-    if found_type == "VARCHAR" and column.kind is not Kind.FLAG:
-        return f"CASE WHEN regexp_matches({raw}, {literal(_NUMBER)}) THEN TRY_CAST(trim({raw}) AS {column.kind}) END"
-    is_time = found_type == "DATE" or found_type.startswith("TIMESTAMP")
-    if found_type == "VARCHAR" or (not is_time and (found_type == "BOOLEAN") == (column.kind is Kind.FLAG)):
-        return f"TRY_CAST({raw} AS {column.kind})"
-    raise ColumnTypeError(
-        f"Table {table!r}: column {theirs!r} ({column.name}) is of type {found_type}, which is no {_wanted(column.kind)}. "
-        f"Map another column under data.{table}.columns in params.yaml."
-    )
-
-
-def _wanted(kind: Kind) -> str:
-    return {Kind.MONEY: "amount of money", Kind.NUMBER: "number", Kind.FLAG: "yes or no", Kind.TIME: "date"}[kind]
-
-
-def _time(table: str, column: Column, theirs: str, found_type: str, reading: Reading) -> str:
-    raw, zone = identifier(theirs), reading.timezone
-    if reading.datetime_format and (found_type == "VARCHAR" or found_type in _NUMERIC_TYPES):
-        parsed = f"try_strptime(trim(CAST({raw} AS VARCHAR)), {literal(reading.datetime_format)})"
-        has_offset = "%z" in reading.datetime_format
-        return f"timezone('UTC', {parsed})" if has_offset else _to_utc(parsed, zone)
-    if found_type == "VARCHAR":
-        # A cast to TIMESTAMP would drop an offset without a word.
-        with_offset = f"timezone('UTC', TRY_CAST({raw} AS TIMESTAMPTZ))"
-        naive = _to_utc(f"TRY_CAST({raw} AS TIMESTAMP)", zone)
-        return (
-            f"CASE WHEN NOT regexp_matches({raw}, {literal(_ISO_DATE)}) THEN NULL "
-            f"WHEN regexp_matches({raw}, {literal(_UTC_OFFSET)}) THEN {with_offset} ELSE {naive} END"
+def _check_rows(
+    engine: DuckDBEngine,
+    contract: Contract,
+    reading: Reading,
+    names: Mapping[str, str],
+    types: Mapping[str, str],
+    *,
+    now: datetime,
+) -> None:
+    """Write the temporary table ``checked``: every row with its values as read, and the first fault of it or null."""
+    time_format = _time_format(engine, contract.table, reading.datetime_format)
+    given, selected = [], []
+    for ours, theirs in names.items():
+        column, found_type = contract.column(ours), types[theirs]
+        if column is None:
+            selected.append(f"{values.attribute(theirs, found_type)} AS {identifier(ours)}")
+            continue
+        text = _given(ours)
+        given.append(f"{values.given(theirs, found_type)} AS {text}")
+        sql = values.parsed(
+            contract.table, column, theirs, found_type, text=text, zone=reading.timezone, time_format=time_format
         )
-    if found_type == "TIMESTAMP WITH TIME ZONE":
-        return f"timezone('UTC', {raw})"
-    if found_type == "DATE" or found_type.startswith("TIMESTAMP"):
-        return _to_utc(f"CAST({raw} AS TIMESTAMP)", zone)
-    raise ColumnTypeError(
-        f"Table {table!r}: column {theirs!r} ({column.name}) is of type {found_type}, which is no date. Map another column, "
-        f'or say how it is written: data.{table}.datetime_format, for example "%Y%m%d".'
+        selected += [f"{sql} AS {identifier(ours)}", text]
+    engine.execute(
+        f"CREATE OR REPLACE TEMP TABLE checked AS SELECT *, {_first_fault(contract, names, now)} AS {_REASON} "
+        f"FROM (SELECT {', '.join(selected)}, {_ROW} FROM (SELECT *, {', '.join(given)} FROM raw_{contract.table}))"
     )
 
 
-def _to_utc(naive: str, zone: str) -> str:
-    return naive if zone == "UTC" else f"timezone('UTC', timezone({literal(zone)}, {naive}))"
+def _time_format(engine: DuckDBEngine, table: str, pattern: str | None) -> values.TimeFormat | None:
+    if pattern is None:
+        return None
+    try:
+        found = engine.columns(f"(SELECT try_strptime('', {literal(pattern)}) AS moment)")
+    except QueryError as error:
+        raise ParamsError(
+            f"data.{table}.datetime_format == {pattern!r} is no format ({error}). "
+            'Write it as for strptime, for example "%d.%m.%Y %H:%M".'
+        ) from None
+    return values.TimeFormat(pattern, has_offset=found["moment"] != "TIMESTAMP")
 
 
-def _raw(ours: str) -> str:
-    return identifier(f"raw of {ours}")
+def _given(ours: str) -> str:
+    return identifier(f"{RESERVED}given {ours}")
 
 
-def _reason(contract: Contract, names: Mapping[str, str], now: datetime) -> str:
+def _first_fault(contract: Contract, names: Mapping[str, str], now: datetime) -> str:
     """First fault of a row, or null; test orders come last so that a faulty one counts as faulty."""
     branches = []
-    for column in contract.columns:
-        if column.name not in names:
-            continue
-        parsed, given = identifier(column.name), f"CAST({_raw(column.name)} AS VARCHAR)"
-        absent = f"({given} IS NULL OR trim({given}) = '')"
+    for column in (column for column in contract.columns if column.name in names):
+        parsed, given = identifier(column.name), _given(column.name)
         if column.required:
-            blank = f"{parsed} IS NULL OR lower({parsed}) IN ({literals(_NO_ID)})" if column.kind is Kind.TEXT else absent
+            no_id = f"{parsed} IS NULL OR lower({parsed}) IN ({literals(_NO_ID)})"
+            blank = no_id if column.kind is Kind.TEXT else f"{given} IS NULL"
             branches.append(f"WHEN {blank} THEN {literal(f'{column.name} is missing')}")
         if column.kind is not Kind.TEXT:
-            fault = literal(f"{column.name} is no {_wanted(column.kind)}")
-            branches.append(f"WHEN {parsed} IS NULL AND NOT {absent} THEN {fault}")
+            fault = literal(f"{column.name} is no {values.wanted(column.kind)}")
+            branches.append(f"WHEN {parsed} IS NULL AND {given} IS NOT NULL THEN {fault}")
         if column.kind is Kind.TIME:
-            moment = f"TIMESTAMP {literal(now.isoformat(sep=' '))}"
-            branches.append(f"WHEN {parsed} > {moment} THEN {literal(f'{column.name} lies in the future')}")
-    if "is_test" in names:
+            branches.append(f"WHEN {parsed} > {literal(now)} THEN {literal(f'{column.name} lies in the future')}")
+            placeholder = literal(f"{column.name} lies before {_EARLIEST.year}")
+            branches.append(f"WHEN {parsed} < {literal(_EARLIEST)} THEN {placeholder}")
+    if "is_test" in names and contract.column("is_test"):
         branches.append(f"WHEN is_test THEN {literal(TEST_ORDER)}")
     return f"CASE {' '.join(branches)} END"
 
 
-def _replace_by_key(engine: DuckDBEngine, contract: Contract, key: Sequence[str], *, columns: Sequence[str]) -> None:
-    latest = "recorded_at DESC NULLS LAST, " if "recorded_at" in columns and contract.column("recorded_at") else ""
+def _replace_by_key(engine: DuckDBEngine, contract: Contract, key: Sequence[str]) -> None:
+    """Mark all but the latest recorded of the rows that agree on the key; a row that lacks part of the key stands alone."""
+    has_recorded_at = contract.column("recorded_at") and "recorded_at" in engine.columns("checked")
+    latest = f"{'recorded_at DESC NULLS LAST, ' if has_recorded_at else ''}{_ROW} DESC"
     partition = ", ".join(identifier(name) for name in key)
+    complete = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in key)
     engine.execute(
-        f"UPDATE checked SET reason = {literal(REPLACED)} WHERE reason IS NULL AND {ROW_NUMBER} NOT IN ("
-        f"SELECT {ROW_NUMBER} FROM checked WHERE reason IS NULL "
-        f"QUALIFY row_number() OVER (PARTITION BY {partition} ORDER BY {latest}{ROW_NUMBER} DESC) = 1)"
+        f"UPDATE checked SET {_REASON} = {literal(REPLACED)} WHERE {_ROW} IN ("
+        f"SELECT {_ROW} FROM checked WHERE {_REASON} IS NULL AND {complete} "
+        f"QUALIFY row_number() OVER (PARTITION BY {partition} ORDER BY {latest}) > 1)"
+    )
+
+
+def _quantities(engine: DuckDBEngine, attributes: Sequence[str]) -> list[str]:
+    """The attributes that came as text and hold nothing but numbers."""
+    types = engine.columns("checked")
+    texts = [name for name in attributes if types[name] == "VARCHAR"]
+    if not texts:
+        return []
+    tests = ", ".join(f"{values.is_quantity(name)} AS {identifier(name)}" for name in texts)
+    row = engine.row(f"SELECT {tests} FROM checked WHERE {_REASON} IS NULL")
+    return [name for name in texts if row[name]]
+
+
+def _write_rejected(engine: DuckDBEngine, table: str, theirs: Sequence[str]) -> None:
+    """The user's own columns, as given, of every row left out; where it stood and why."""
+    added = {"source_file": identifier(FILE_NAME), "source_row": _ROW, "reason": _REASON}
+    # A mended quarantine file may be fed in again; what it says of its first reading is stale.
+    columns = [identifier(name) for name in theirs if name.lower() not in added]
+    columns += [f"{sql} AS {name}" for name, sql in added.items()]
+    engine.execute(
+        f"CREATE OR REPLACE TEMP TABLE rejected_{table} AS SELECT {', '.join(columns)} "
+        f"FROM raw_{table} JOIN (SELECT {_ROW}, {_REASON} FROM checked WHERE {_REASON} IS NOT NULL) USING ({_ROW})"
     )

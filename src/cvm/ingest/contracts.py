@@ -24,14 +24,13 @@ class Column:
     kind: Kind
     meaning: str
     required: bool = False
-    may_be_future: bool = False
 
 
 @dataclass(frozen=True)
 class Contract:
     """What a table must look like.
 
-    ``open_ended`` tables keep the user's further columns, with the type they came in.
+    ``open_ended`` tables keep the user's further columns as attributes: numbers, truth values, dates and text.
     """
 
     table: str

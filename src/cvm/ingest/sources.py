@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,15 +13,21 @@ from cvm.engines import DuckDBEngine, QueryError, identifier, literal
 from cvm.engines.sql import literals
 from cvm.errors import SourceError
 
-ROW_NUMBER = "source_row"
-FILE_NAME = "source_file"
+# Columns of ours beside the user's; no column of a user may start like them.
+RESERVED = "cvm:"
+ROW_NUMBER = f"{RESERVED}source_row"
+FILE_NAME = f"{RESERVED}source_file"
+
+# Left to guess, the reader takes rows for comments, or all rows before a longer one for a preamble, and drops them.
+_CSV = "quote = '\"', escape = '\"', comment = '', skip = 0"
+_DELIMITERS = (",", ";", "\t", "|")
 
 _READERS = {
-    "csv": "read_csv([{files}], all_varchar = true, header = true, union_by_name = true, filename = '{file_name}')",
-    "parquet": "read_parquet([{files}], union_by_name = true, filename = '{file_name}')",
+    "csv": "read_csv([{files}], {dialect}, all_varchar = true, header = true, union_by_name = true, filename = {file_name})",
+    "parquet": "read_parquet([{files}], union_by_name = true, filename = {file_name})",
     "json": (
         "read_json([{files}], format = 'newline_delimited', union_by_name = true, "
-        "maximum_depth = 1, sample_size = -1, filename = '{file_name}')"
+        "maximum_depth = 1, sample_size = -1, filename = {file_name})"
     ),
 }
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".jsonl": "json", ".ndjson": "json"}
@@ -29,8 +37,8 @@ _COMPRESSIONS = {".gz", ".zst"}
 def read_files(engine: DuckDBEngine, table: str, paths: Sequence[str], *, folder: Path) -> None:
     """Load all files of one table into the temporary table ``raw_<table>``.
 
-    The user's columns keep their names; text formats are read as text. ``source_file`` and ``source_row``
-    (1-based, over all files in the order given) are added.
+    The user's columns keep their names; text formats are read as text. ``FILE_NAME`` and ``ROW_NUMBER``
+    (1-based, over all files in the order given) are added. A file that several paths match is read once.
 
     Parameters
     ----------
@@ -48,42 +56,82 @@ def read_files(engine: DuckDBEngine, table: str, paths: Sequence[str], *, folder
     SourceError
         If nothing matches a path, the formats are mixed or unknown, a file does not parse, or no row is found.
     """
-    files = [file for path in paths for file in _matches(table, path, folder=folder)]
+    files = list({file.resolve(): str(file) for path in paths for file in _matches(table, path, folder=folder)}.values())
     formats = {_format(table, file) for file in files}
     if len(formats) > 1:
         raise SourceError(f"Table {table!r}: {list(paths)} mix {sorted(formats)} files; give one format per table.")
-    reader = _READERS[formats.pop()].format(files=literals(files), file_name=FILE_NAME)
-    shown = ", ".join(paths)
+    kind, shown = formats.pop(), ", ".join(paths)
     try:
-        load_relation(engine, table, reader)
+        dialect = _csv_dialect(engine, files[0]) if kind == "csv" else ""
+        # Escaped, because the engine would take the signs of a glob in a file's name for a glob.
+        given = literals(glob.escape(file) for file in files)
+        reader = _READERS[kind].format(files=given, dialect=dialect, file_name=literal(FILE_NAME))
+        _load_relation(engine, table, reader, shown=shown)
     except QueryError as error:
-        raise SourceError.from_unreadable_file(table, shown, str(error)) from None
+        raise SourceError.from_unreadable_file(table, shown, _cause(error)) from None
+
+
+def read_frame(engine: DuckDBEngine, table: str, frame: pa.Table, *, name: str) -> None:
+    """Load an Arrow table into the temporary table ``raw_<table>``; ``name`` stands where a file name would.
+
+    Raises
+    ------
+    SourceError
+        If it has no row.
+    """
+    engine.register(f"frame_{table}", frame)
+    relation = f"(SELECT *, {literal(name)} AS {identifier(FILE_NAME)} FROM frame_{table})"
+    _load_relation(engine, table, relation, shown=name)
+
+
+def _load_relation(engine: DuckDBEngine, table: str, relation: str, *, shown: str) -> None:
+    kinds = engine.columns(relation)
+    reserved = sorted(name for name in kinds if name.lower().startswith(RESERVED) and name != FILE_NAME)
+    if reserved:
+        raise SourceError(f"Table {table!r}: {shown!r} has columns {reserved}; rename them, {RESERVED!r} is for cvm's own.")
+    columns = ", ".join(f"{_as_given(name, kind)} AS {identifier(name)}" for name, kind in kinds.items())
+    engine.execute(
+        f"CREATE OR REPLACE TEMP TABLE raw_{table} AS "
+        f"SELECT {columns}, row_number() OVER () AS {identifier(ROW_NUMBER)} FROM {relation}"
+    )
     if engine.row(f"SELECT count(*) AS n FROM raw_{table}")["n"] == 0:
         raise SourceError.from_empty_table(table, shown)
 
 
-def read_frame(engine: DuckDBEngine, table: str, frame: pa.Table, *, name: str) -> None:
-    """Load an Arrow table into the temporary table ``raw_<table>``; ``name`` stands where a file name would."""
-    engine.register(f"frame_{table}", frame)
-    load_relation(engine, table, f"(SELECT *, {literal(name)} AS {FILE_NAME} FROM frame_{table})")
+def _as_given(name: str, kind: str) -> str:
+    """A column as the file says it: left to itself the JSON reader would guess dates."""
+    if kind == "JSON":
+        return f"{identifier(name)} ->> '$'"
+    return f"CAST({identifier(name)} AS VARCHAR)" if kind == '"NULL"' else identifier(name)
 
 
-def load_relation(engine: DuckDBEngine, table: str, relation: str) -> None:
-    """Load a SQL relation into ``raw_<table>``, numbering its rows; JSON values become the text they hold."""
-    # Left to itself the JSON reader would guess dates; as JSON values they stay what the file says.
-    columns = ", ".join(
-        f"{identifier(name)} ->> '$' AS {identifier(name)}" if kind == "JSON" else identifier(name)
-        for name, kind in engine.columns(relation).items()
-    )
-    engine.execute(
-        f"CREATE OR REPLACE TEMP TABLE raw_{table} AS SELECT {columns}, row_number() OVER () AS {ROW_NUMBER} FROM {relation}"
-    )
+def _csv_dialect(engine: DuckDBEngine, file: str) -> str:
+    """Options of the CSV reader; the delimiter is the commonest candidate in the first line."""
+    source = f"{literal(glob.escape(file))}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false"
+    query = f"SELECT line FROM read_csv({source}, delim = chr(1), quote = '', escape = '', comment = '') LIMIT 1"
+    lines = engine.table(query).column(0).to_pylist()
+    unquoted = re.sub('"[^"]*"', "", lines[0] or "") if lines else ""
+    likeliest = max(_DELIMITERS, key=unquoted.count)
+    return f"{_CSV}, delim = {literal(likeliest)}" if likeliest in unquoted else _CSV
 
 
-def _matches(table: str, path: str, *, folder: Path) -> list[str]:
-    pattern = folder / Path(path).expanduser()
-    anchor = Path(pattern.anchor)
-    files = sorted(str(file) for file in anchor.glob(str(pattern.relative_to(anchor))) if file.is_file())
+def _cause(error: QueryError) -> str:
+    if "sniffing file" in str(error):
+        return "its rows differ in their number of columns, a quote is never closed, or it is not UTF-8 text"
+    return str(error)
+
+
+def _matches(table: str, path: str, *, folder: Path) -> list[Path]:
+    given = Path(path).expanduser()
+    start = Path(given.anchor) if given.is_absolute() else folder
+    try:
+        if (folder / given).is_file():
+            return [folder / given]
+        files = sorted(file for file in start.glob(str(given.relative_to(given.anchor))) if file.is_file())
+    except OSError as error:
+        raise SourceError.from_unreadable_file(table, path, error.strerror or str(error)) from None
+    except (ValueError, IndexError):  # not a pattern at all
+        files = []
     if not files:
         raise SourceError.from_missing_file(table, path)
     return files

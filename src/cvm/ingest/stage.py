@@ -108,15 +108,31 @@ def _refusal(
         reasons = "; ".join(f"{reason}: {n:,}" for reason, n in outcome.n_by_reason.items())
         where = f"The rows and their reasons are in {workspace.quarantine / f'{outcome.table}.parquet'}."
         if outcome.n_kept == 0:
-            return f"Table {outcome.table!r}: all {outcome.n_read:,} rows were rejected ({reasons}). {where}"
+            return (
+                f"Table {outcome.table!r}: all {outcome.n_read:,} rows were rejected ({reasons}). {where} {_advice(outcome)}"
+            )
         share = outcome.n_rejected / outcome.n_read
         if share > max_rejected_share:
             return (
                 f"Table {outcome.table!r}: {outcome.n_rejected:,} of {outcome.n_read:,} rows ({share:.1%}) were rejected, "
-                f"more than data.max_rejected_share == {max_rejected_share:.1%} ({reasons}). {where} "
-                "Mend the export, or raise the share if these rows may be left out."
+                f"more than data.max_rejected_share == {max_rejected_share:g} ({reasons}). {where} "
+                f"{_advice(outcome)} Or raise the share, if these rows may be left out."
             )
     return _currency_refusal(engine, currency)
+
+
+def _advice(outcome: TableOutcome) -> str:
+    """How to mend the commonest fault."""
+    commonest = next(iter(outcome.n_by_fault), "")
+    for ending, advice in (
+        ("is no date", f'Say how times are written, for example data.{outcome.table}.datetime_format: "%d.%m.%Y %H:%M".'),
+        ("is no amount of money", "Export amounts as plain numbers such as 1234.56."),
+        ("lies in the future", f"Check the clock of this machine and data.{outcome.table}.timezone."),
+        ("is missing", f"Check which column is mapped under data.{outcome.table}.columns."),
+    ):
+        if commonest.endswith(ending):
+            return advice
+    return "Mend the export."
 
 
 def _currency_refusal(engine: DuckDBEngine, currency: str) -> str | None:
@@ -124,7 +140,7 @@ def _currency_refusal(engine: DuckDBEngine, currency: str) -> str | None:
         return None
     query = (
         "SELECT upper(currency) AS code, count(*) AS n FROM transactions "
-        f"WHERE currency IS NOT NULL AND upper(currency) <> {literal(currency)} GROUP BY 1 ORDER BY 2 DESC"
+        f"WHERE currency IS NOT NULL AND upper(currency) <> {literal(currency)} GROUP BY 1 ORDER BY 2 DESC, 1"
     )
     others = {row["code"]: row["n"] for row in engine.table(query).to_pylist()}
     if not others:

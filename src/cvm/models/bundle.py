@@ -25,6 +25,7 @@ _CONTENT = "bundle.json"
 _HASHES = "hashes.json"
 _CHURN_TREES = "churn.txt"
 _VALUE_TREES = "clv.txt"
+_FILES = (_CONTENT, _CHURN_TREES, _VALUE_TREES)
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ class Bundle:
         """Write the files into an existing, empty folder."""
         files = self._files()
         for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
-        (folder / _HASHES).write_text(_hashes_text(files), encoding="utf-8")
+            (folder / name).write_bytes(text.encode())
+        (folder / _HASHES).write_bytes(_hashes_text(files).encode())
 
     def _files(self) -> dict[str, str]:
         files = {_CONTENT: _json(self._content())}
@@ -140,18 +141,17 @@ def read_bundle(folder: Path) -> Bundle:
         If the folder holds no bundle, a file was changed since it was written, or its schema is of another version.
     """
     texts = _verified_texts(folder)
-    content = json.loads(texts[_CONTENT])
-    if content["schema_version"] != SCHEMA_VERSION:
-        raise BundleError(
-            f"{folder} holds a bundle of schema version {content['schema_version']}; this cvm reads {SCHEMA_VERSION}. "
-            "Train again with `cvm train`, or use the cvm it was made with."
-        )
-    windows, business = content["windows"], content["business"]
     try:
+        content = json.loads(texts[_CONTENT])
+        if content["schema_version"] != SCHEMA_VERSION:
+            raise BundleError(
+                f"{folder} holds a bundle of schema version {content['schema_version']}; this cvm reads {SCHEMA_VERSION}. "
+                "Train again with `cvm train`, or use the cvm it was made with."
+            )
         return Bundle(
             trained_as_of=date.fromisoformat(content["trained_as_of"]),
-            **windows,
-            **business,
+            **content["windows"],
+            **content["business"],
             btyd=Btyd.from_state(content["btyd"]),
             churn=churn_from_state(**content["churn"], trees=texts.get(_CHURN_TREES)),
             value=value_from_state(**content["value"], trees=texts.get(_VALUE_TREES)),
@@ -161,29 +161,36 @@ def read_bundle(folder: Path) -> Bundle:
             features=tuple(BundledFeature(**feature) for feature in content["features"]),
             evidence=content["evidence"],
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(
             f"{folder} holds a bundle this cvm cannot read ({error}). Train again with `cvm train`."
         ) from error
 
 
 def _verified_texts(folder: Path) -> dict[str, str]:
+    """Files of the bundle by name; ``hashes.json`` must be exactly what ``Bundle.write`` would write beside them."""
     try:
-        expected = json.loads((folder / _HASHES).read_text(encoding="utf-8"))
-        texts = {name: (folder / name).read_text(encoding="utf-8") for name in expected if Path(name).name == name}
+        hashes = _text(folder / _HASHES)
+        expected = dict(json.loads(hashes))
+        texts = {name: _text(folder / name) for name in expected if name in _FILES}
     except FileNotFoundError as error:
         raise BundleError(
             f"{folder} holds no complete bundle: {Path(error.filename).name} is missing. Run `cvm train` first."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise BundleError(f"The bundle in {folder} cannot be read: {error}. Train again with `cvm train`.") from None
     changed = [name for name, digest in expected.items() if name not in texts or _digest(texts[name]) != digest]
-    if changed or _CONTENT not in texts:
+    if _hashes_text(texts) != hashes or _CONTENT not in texts:
         raise BundleError(
-            f"The bundle in {folder} was changed after it was written ({', '.join(changed) or _CONTENT}). "
+            f"The bundle in {folder} was changed after it was written ({', '.join(changed) or _HASHES}). "
             "Restore it from the registry, or train again with `cvm train`."
         )
     return texts
+
+
+def _text(path: Path) -> str:
+    # Through bytes: reading as text would take every kind of line end for the same.
+    return path.read_bytes().decode("utf-8")
 
 
 def _hashes_text(files: Mapping[str, str]) -> str:

@@ -19,7 +19,6 @@ from cvm.models.btyd import Btyd
 from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.training import Judged, Recipe, fit_winners, judge
-from cvm.models.tuning import tune_settings
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.tiers import ValueCuts
 
@@ -103,6 +102,8 @@ def train(
         training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
         test = reader.sample(plan.test, plan.judged_days)
         if training and settings.trials:
+            from cvm.models.tuning import tune_settings  # Optuna takes a second to import
+
             recipe = tune_settings(training, recipe, trials=settings.trials, timeout_s=settings.timeout_s, progress=progress)
         judged = judge(training, test, recipe, progress=progress)
     judgement = judged.judgement if judged else None

@@ -71,11 +71,11 @@ class Recipe:
 def fit_churn_models(samples: Sequence[Sample], recipe: Recipe, *, progress: Callable[[str], None]) -> list[ChurnModel]:
     """All churn candidates these samples can teach, baselines first; without samples, BTYD alone."""
     models: list[ChurnModel] = [BtydChurn()]
+    samples = [sample for sample in samples if len(sample.churned)]
     if not samples:
         return models
     models = [fit_recency_rule(samples), fit_churn_factor_rule(samples), *models]
-    churned = np.concatenate([sample.churned for sample in samples])
-    if min(churned.sum(), len(churned) - churned.sum()) >= _MIN_PER_CLASS:
+    if can_teach_churn(samples):
         progress("churn: anchored LightGBM")
         models.append(fit_anchored_churn(samples, columns=recipe.offered, settings=recipe.churn_settings, seed=recipe.seed))
     return models
@@ -84,17 +84,28 @@ def fit_churn_models(samples: Sequence[Sample], recipe: Recipe, *, progress: Cal
 def fit_value_models(samples: Sequence[Sample], recipe: Recipe, *, progress: Callable[[str], None]) -> list[ValueModel]:
     """All value candidates these samples can teach, baselines first; without samples, those that need no outcome."""
     models: list[ValueModel] = [NaiveRate(recipe.horizon_days), BtydValue()]
-    with_revenue = [sample for sample in samples if sample.revenue.sum() > 0]
-    if sum(int((sample.revenue > 0).sum()) for sample in with_revenue) >= _MIN_PER_CLASS:
+    samples = [sample for sample in samples if sample.revenue.sum() > 0]
+    if can_teach_value(samples):
         progress("CLV: anchored LightGBM")
-        models.append(
-            fit_anchored_value(with_revenue, columns=recipe.offered, settings=recipe.value_settings, seed=recipe.seed)
-        )
+        models.append(fit_anchored_value(samples, columns=recipe.offered, settings=recipe.value_settings, seed=recipe.seed))
     return models
 
 
+def can_teach_churn(samples: Sequence[Sample]) -> bool:
+    """Whether these samples hold enough customers of either kind for a churn booster."""
+    n_churned = sum(float(sample.churned.sum()) for sample in samples)
+    return min(n_churned, sum(len(sample.churned) for sample in samples) - n_churned) >= _MIN_PER_CLASS
+
+
+def can_teach_value(samples: Sequence[Sample]) -> bool:
+    """Whether these samples hold enough customers who spent for a value booster."""
+    return sum(int((sample.revenue > 0).sum()) for sample in samples) >= _MIN_PER_CLASS
+
+
 def churn_metrics(churned: Floats, p_churn: Floats) -> Metrics:
-    """Ranking and calibration of churn probabilities on one snapshot."""
+    """Ranking and calibration of churn probabilities on one snapshot; NaN where it has no customer to judge."""
+    if len(churned) == 0:
+        return dict.fromkeys(CHURN_METRICS, float("nan"))
     return {
         "auc": area_under_roc(churned, p_churn),
         "average_precision": average_precision(churned, p_churn),
@@ -125,6 +136,16 @@ def value_metrics(revenue: Floats, predicted: Floats) -> Metrics:
         "value_share_top_20": value_share_at(revenue, predicted, share=0.2),
     }
 
+
+CHURN_METRICS = (
+    "auc",
+    "average_precision",
+    "brier",
+    "calibration_error",
+    "lift_top_decile",
+    "mean_predicted",
+    "mean_actual",
+)
 
 VALUE_METRICS = (
     "ratio",

@@ -12,13 +12,13 @@ from cvm.evaluation import brier_score, tweedie_deviance
 from cvm.models.churn import out_of_fold_churn
 from cvm.models.clv import out_of_fold_revenue
 from cvm.models.samples import Sample
-from cvm.models.training import Recipe
+from cvm.models.training import Recipe, can_teach_churn, can_teach_value
 
 
 def tune_settings(
     training: Sequence[Sample], recipe: Recipe, *, trials: int, timeout_s: int | None, progress: Callable[[str], None]
 ) -> Recipe:
-    """The recipe with the settings that did best out of fold.
+    """The recipe with the settings that did best out of fold; unchanged for a booster these samples cannot teach.
 
     Parameters
     ----------
@@ -34,12 +34,15 @@ def tune_settings(
         Told in words what is being done.
     """
 
+    judged = [sample for sample in training if len(sample.churned)]
+    with_revenue = [sample for sample in training if sample.revenue.sum() > 0]
+
     def churn_loss(settings: dict[str, Any]) -> float:
-        churned, p = out_of_fold_churn(training, columns=recipe.offered, settings=settings, seed=recipe.seed)
+        churned, p = out_of_fold_churn(judged, columns=recipe.offered, settings=settings, seed=recipe.seed)
         return brier_score(churned, p)
 
     def value_loss(settings: dict[str, Any]) -> float:
-        revenue, predicted = out_of_fold_revenue(training, columns=recipe.offered, settings=settings, seed=recipe.seed)
+        revenue, predicted = out_of_fold_revenue(with_revenue, columns=recipe.offered, settings=settings, seed=recipe.seed)
         return tweedie_deviance(revenue, predicted)
 
     def best(loss: Callable[[dict[str, Any]], float], what: str) -> dict[str, Any]:
@@ -52,11 +55,17 @@ def tune_settings(
             progress(f"{what}: trial {trial.number + 1} of {trials}")
             return loss(_suggest(trial))
 
-        study.optimize(objective, n_trials=trials, timeout=timeout_s)
-        optuna.logging.set_verbosity(verbosity)
+        try:
+            study.optimize(objective, n_trials=trials, timeout=timeout_s)
+        finally:
+            optuna.logging.set_verbosity(verbosity)
         return dict(study.best_params)
 
-    return replace(recipe, churn_settings=best(churn_loss, "churn"), value_settings=best(value_loss, "CLV"))
+    if can_teach_churn(judged):
+        recipe = replace(recipe, churn_settings=best(churn_loss, "churn"))
+    if can_teach_value(with_revenue):
+        recipe = replace(recipe, value_settings=best(value_loss, "CLV"))
+    return recipe
 
 
 _DEFAULT_TRIAL = {

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from cvm.errors import MissingOutputError
 from cvm.features.files import read_features
 from cvm.models.bundle import Bundle
+from cvm.scoring.schema import SCORE_SCHEMA
 from cvm.scoring.score import apply_segments, score
 from cvm.workspace import Workspace, replaced_file
 
@@ -60,6 +61,8 @@ def segment_batch(bundle: Bundle, workspace: Workspace, *, as_of: date) -> tuple
 
 def write_scores(scores: pa.Table, path: Path) -> None:
     """Write scores, whole or not at all."""
+    # By the plain schema: a table read back carries field ids, and the same scores must give the same bytes.
+    scores = pa.Table.from_arrays(scores.combine_chunks().columns, schema=SCORE_SCHEMA)
     with replaced_file(path) as temporary:
         pq.write_table(scores, temporary, compression="zstd")
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cvm.errors import FeatureMismatchError
 from cvm.models.bundle import Bundle, read_bundle
+from cvm.scoring.schema import SCORE_SCHEMA
 from cvm.scoring.score import parse_as_of, score
 
 
@@ -38,17 +39,23 @@ class ScoringModel:
         """
         if "as_of" not in features:
             raise FeatureMismatchError("The features lack ['as_of'], the ISO date they were computed at.")
+        if features.empty:
+            return pd.DataFrame(columns=SCORE_SCHEMA.names, dtype=object)
         features = features.reset_index(drop=True)
         answers = [
-            score(self.bundle, rows, as_of=parse_as_of(as_of)).to_pandas(date_as_object=True).set_index(rows.index)
+            score(self.bundle, rows, as_of=parse_as_of(as_of))
+            .to_pandas(date_as_object=True, integer_object_nulls=True)
+            .set_index(rows.index)
             for as_of, rows in features.groupby("as_of", sort=False)
         ]
         if sum(len(answer) for answer in answers) < len(features):
             raise FeatureMismatchError("as_of is null in some rows; send the ISO date the features were computed at.")
-        frame = pd.concat(answers).loc[features.index].astype(object)
+        frame = pd.concat(answers).loc[features.index]
         frame["expected_next_order_date"] = frame["expected_next_order_date"].map(
             lambda day: day.isoformat(), na_action="ignore"
         )
+        # To object last: any other type would turn None into NaN again.
+        frame = frame.astype(object)
         return frame.where(frame.notna(), None)
 
 

@@ -47,14 +47,13 @@ def score(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pa.Table:
     FeatureMismatchError
         If a required column is missing or is not a number, or an id is null or occurs twice.
     """
-    check_features(bundle, features)
-    features = features.reset_index(drop=True)
+    features = checked_features(bundle, features)
     money = predict_money(bundle, features)
     return apply_segments(bundle, features, _assemble(bundle, features, money, as_of))
 
 
-def check_features(bundle: Bundle, features: pd.DataFrame) -> None:
-    """Refuse features the bundle cannot score.
+def checked_features(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
+    """``features`` with a plain index and numbers as float64, if the bundle can score them.
 
     Raises
     ------
@@ -74,31 +73,38 @@ def check_features(bundle: Bundle, features: pd.DataFrame) -> None:
             f"The features {text} must be numbers; they came as {[str(features[n].dtype) for n in text]}."
         )
     ids = features["customer_id"]
-    n_faulty = int(ids.isna().sum() + ids.duplicated().sum())
+    n_faulty = int((ids.isna() | ids.astype(str).duplicated()).sum())
     if n_faulty:
         raise FeatureMismatchError(f"customer_id is null or occurs twice in {n_faulty:,} rows; send one row per customer.")
+    features = features.reset_index(drop=True)
+    features = features.assign(**{name: features[name].to_numpy(float) for name in numbers})
     _check_core(features)
+    return features
 
 
 def _check_core(features: pd.DataFrame) -> None:
     """What BTYD is computed from must be possible values wherever there is an order."""
     orders = features["n_orders"]
-    if orders.isna().any() or (orders < 0).any():
-        n = int((orders.isna() | (orders < 0)).sum())
-        raise FeatureMismatchError(f"n_orders is null or negative in {n:,} rows; it must be 0 or more.")
+    n_wrong = int((~_possible(orders) | (orders % 1 != 0)).sum())
+    if n_wrong:
+        raise FeatureMismatchError(f"n_orders is no whole number from 0 on in {n_wrong:,} rows; it counts orders.")
     buyers = features[orders > 0]
-    wrong = (
-        ~(buyers["recency_days"] >= 0)
-        | ~(buyers["tenure_days"] >= buyers["recency_days"])
-        | ~(buyers["tenure_days"] > 0)
-        | ~np.isfinite(buyers["tenure_days"])
-        | ~np.isfinite(buyers["mean_order_value"])
+    possible = (
+        _possible(buyers["recency_days"])
+        & _possible(buyers["tenure_days"])
+        & _possible(buyers["mean_order_value"])
+        & (buyers["tenure_days"] >= buyers["recency_days"])
+        & (buyers["tenure_days"] > 0)
     )
-    if wrong.any():
+    if not possible.all():
         raise FeatureMismatchError(
-            f"{int(wrong.sum()):,} rows with orders have impossible values: recency_days must lie in 0..tenure_days, "
-            "tenure_days be above 0, and mean_order_value be finite."
+            f"{int((~possible).sum()):,} rows with orders have impossible values: recency_days must lie in 0..tenure_days, "
+            "tenure_days be above 0, and mean_order_value be 0 or more."
         )
+
+
+def _possible(values: pd.Series[float]) -> pd.Series[bool]:
+    return (values >= 0) & np.isfinite(values)
 
 
 def predict_money(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:

@@ -74,7 +74,7 @@ def rfm_scores(features: pd.DataFrame, cuts: RfmCuts) -> tuple[Ints, Ints, Ints]
 def rfm_segment(recency: Ints, frequency: Ints, monetary: Ints) -> NDArray[np.str_]:
     """Name of each RFM cell; the first rule that holds decides, so every cell has exactly one.
 
-    Frequency and money are read together, as the higher-weighted habit ``fm`` = their mean.
+    Frequency and money are read together, as their mean ``fm``.
 
     Parameters
     ----------

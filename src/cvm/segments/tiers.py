@@ -36,9 +36,13 @@ class ValueCuts:
         ----------
         clv : array of shape (n_customers,), n_customers >= 1
         top, high, medium : float
-            Shares; what remains is ``low``.
+            Shares; what remains is ``low``. A tier of share 0 is empty.
         """
-        top_cut, high_cut, medium_cut = (float(np.quantile(clv, 1 - share)) for share in np.cumsum((top, high, medium)))
+        # The quantile 1 is the largest value, which is in the tier; out of reach is the largest number there is.
+        top_cut, high_cut, medium_cut = (
+            float(np.quantile(clv, 1 - share)) if share > 0 else float(np.finfo(float).max)
+            for share in np.cumsum((top, high, medium))
+        )
         return cls((top_cut, high_cut, medium_cut), tuple(np.quantile(clv, np.linspace(0, 1, 101)).tolist()))
 
     def state(self) -> dict[str, Any]:
@@ -53,6 +57,6 @@ def value_tier(clv: Floats, cuts: ValueCuts) -> NDArray[np.str_]:
 
 
 def value_percentile(clv: Floats, cuts: ValueCuts) -> Floats:
-    """Percentile, 0 to 100, of each CLV in the base the cut points were frozen on."""
+    """Percentile, 0 to 100, of each CLV in the base the cut points were frozen on; null where CLV is."""
     at_most = np.searchsorted(np.asarray(cuts.percentiles), clv, side="right") - 1
-    return np.clip(at_most, 0, 100).astype(float)
+    return np.where(np.isnan(clv), np.nan, np.clip(at_most, 0, 100))

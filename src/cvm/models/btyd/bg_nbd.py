@@ -2,11 +2,14 @@
 
 Source: Fader, Hardie and Lee (2005), "Counting your customers the easy way", Marketing Science 24(2), 275-284
 (below: FHL). Expectations use Euler's transformation of the hypergeometric function, which keeps its arguments small for
-customers with thousands of orders; windows that start after a lead are our own derivation (``docs/models.md``).
+customers with thousands of orders; windows that start after a lead are our own derivation (``docs/models.md``). Where
+customers hardly differ in their drop-out (a large), the hypergeometric function overflows and a Gauss quadrature over the
+drop-out probability takes its place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -15,7 +18,9 @@ from scipy.special import betaln, digamma, gammaln, hyp2f1
 from cvm.models.btyd.distinct import Floats
 from cvm.models.btyd.maximise import maximise
 
-PARAMETERS = ("r", "alpha", "a", "b")
+# Above this ``a`` 64 nodes are exact to nine digits; below it the hypergeometric function is, for any real base.
+_CONCENTRATED = 10.0
+_NODES = 64
 
 
 @dataclass(frozen=True)
@@ -70,21 +75,21 @@ class BgNbd:
         if abs(self.a - 1) < 1e-6:  # a removable singularity
             low, high = (BgNbd(self.r, self.alpha, a, self.b) for a in (1 - 1e-5, 1 + 1e-5))
             return (low.expected_if_alive(x, T, days=days) + high.expected_if_alive(x, T, days=days)) / 2
-        c = self.a + self.b + x - 1
-        shrink = (self.alpha + T) / (self.alpha + T + days)
-        hypergeometric = hyp2f1(self.a + self.b - 1 - self.r, self.a - 1, c, 1 - shrink)
-        return np.maximum(c / (self.a - 1) * (1 - shrink ** (self.a - 1) * hypergeometric), 0.0)
+        z = days / (self.alpha + T)
+
+        def of_dropout(p: Floats) -> Floats:
+            return -np.expm1(-(self.r + x) * np.log1p(p * z)) / p
+
+        def closed_form() -> Floats:
+            c = self.a + self.b + x - 1
+            hypergeometric = hyp2f1(self.a + self.b - 1 - self.r, self.a - 1, c, z / (1 + z))
+            return np.maximum(c / (self.a - 1) * (1 - (1 + z) ** (1 - self.a) * hypergeometric), 0.0)
+
+        return self._mixed(x, closed_form, of_dropout)
 
     def expected_new(self, *, days: Floats) -> Floats:
         """Orders expected of a new customer in the ``days`` after the first order (FHL eq. 9)."""
-        c = self.a + self.b - 1
-        if abs(self.a - 1) < 1e-6:
-            return (
-                BgNbd(self.r, self.alpha, 1 - 1e-5, self.b).expected_new(days=days)
-                + BgNbd(self.r, self.alpha, 1 + 1e-5, self.b).expected_new(days=days)
-            ) / 2
-        shrink = self.alpha / (self.alpha + days)
-        return c / (self.a - 1) * (1 - shrink**self.r * hyp2f1(self.r, self.b, c, 1 - shrink))
+        return self.expected_if_alive(np.zeros_like(days), np.zeros_like(days), days=days)
 
     def p_no_order_if_alive(self, x: Floats, T: Floats, *, days: float, lead_days: float = 0.0) -> Floats:
         """Probability of no order in ``(T + lead_days, T + lead_days + days]`` of a customer alive at ``T``.
@@ -101,7 +106,32 @@ class BgNbd:
 
     def _survives(self, x: Floats, z: Floats) -> Floats:
         """E[(1 + p z)^-(r + x)] over p ~ Beta(a, b + x), by Pfaff's transformation."""
-        return (1 + z) ** -self.a * hyp2f1(self.a + self.b - self.r, self.a, self.a + self.b + x, z / (1 + z))
+
+        def of_dropout(p: Floats) -> Floats:
+            return np.exp(-(self.r + x) * np.log1p(p * z))
+
+        def closed_form() -> Floats:
+            hypergeometric = hyp2f1(self.a + self.b - self.r, self.a, self.a + self.b + x, z / (1 + z))
+            return (1 + z) ** -self.a * hypergeometric
+
+        return self._mixed(x, closed_form, of_dropout)
+
+    def _mixed(self, x: Floats, closed_form: Callable[[], Floats], of_dropout: Callable[[Floats], Floats]) -> Floats:
+        """Mean of ``of_dropout(p)`` over p ~ Beta(a, b + x): its closed form where that can be computed."""
+        value = np.full_like(x, np.nan)
+        if self.a <= _CONCENTRATED:
+            with np.errstate(all="ignore"):
+                value = closed_form()
+        unknown = ~np.isfinite(value)
+        return np.where(unknown, self._by_quadrature(x, of_dropout), value) if unknown.any() else value
+
+    def _by_quadrature(self, x: Floats, of_dropout: Callable[[Floats], Floats]) -> Floats:
+        distinct_x, at = np.unique(x, return_inverse=True)
+        node, weight = _beta_quadrature(self.a, self.b + distinct_x)
+        mean = np.zeros_like(x)
+        for k in range(_NODES):
+            mean += weight[at, k] * of_dropout(node[at, k])
+        return mean
 
     def median_wait(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
         """Time from ``T`` to the next order that is exceeded with probability one half; infinite where none is likelier."""
@@ -113,6 +143,24 @@ class BgNbd:
     def state(self) -> dict[str, float]:
         """Parameters by name."""
         return asdict(self)
+
+
+def _beta_quadrature(a: float, b: Floats) -> tuple[Floats, Floats]:
+    """Nodes and weights of Gauss-Jacobi quadrature for Beta(a, b): arrays of shape (n_b, _NODES).
+
+    Source: Golub and Welsch (1969), "Calculation of Gauss quadrature rules", Math. Comp. 23, 221-230.
+    """
+    n, b = np.arange(1, _NODES), b[:, None]
+    total = 2 * n + a + b - 2
+    # First order apart: there a factor of numerator and denominator cancels, and is 0 / 0 at a + b = 1.
+    cancelled = np.where(n == 1, 1.0, (n + a + b - 2) / np.where(n == 1, 1.0, total - 1))
+    beside = np.sqrt(n * (n + a - 1) * (n + b - 1) * cancelled / (total + 1)) / total
+    centre = np.hstack([a / (a + b), 0.5 + (a - b) * (a + b - 2) / (2 * total * (total + 2))])
+    jacobi = np.zeros((len(b), _NODES, _NODES))
+    jacobi[:, range(_NODES), range(_NODES)] = centre
+    jacobi[:, n, n - 1] = beside  # eigh reads the lower triangle
+    node, vector = np.linalg.eigh(jacobi)
+    return np.clip(node, 1e-30, 1.0), vector[:, 0, :] ** 2
 
 
 class _Likelihood:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import warnings
+from contextlib import redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -22,18 +24,20 @@ def fit_bg_nbd(x: Floats, t_x: Floats, T: Floats, weight: Floats) -> BgNbd:
     InsufficientDataError
         If lifetimes does not converge.
     """
-    fitted = _fitted("BetaGeoFitter", frequency=x, recency=t_x, T=T, weights=weight)
+    fitted = _fitted("BetaGeoFitter", {"frequency": x, "recency": t_x, "T": T, "weights": weight})
     return BgNbd(*(float(fitted[name]) for name in ("r", "alpha", "a", "b")))
 
 
 def fit_gamma_gamma(n: Floats, mean: Floats, weight: Floats) -> GammaGamma:
-    """``GammaGammaFitter``; arguments as in ``GammaGamma.fit``."""
-    fitted = _fitted("GammaGammaFitter", frequency=n, monetary_value=mean, weights=weight)
+    """``GammaGammaFitter`` with q > 1; arguments as in ``GammaGamma.fit``."""
+    columns = {"frequency": n, "monetary_value": mean, "weights": weight}
+    fitted = _fitted("GammaGammaFitter", columns, q_constraint=True)
     return GammaGamma(p=float(fitted["p"]), q=float(fitted["q"]), gamma=float(fitted["v"]))
 
 
-def _fitted(name: str, **columns: Any) -> Any:
-    with warnings.catch_warnings():
+def _fitted(name: str, columns: dict[str, Floats], **settings: Any) -> Any:
+    # A fit that fails prints the optimiser's state.
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         import lifetimes
         from lifetimes.utils import ConvergenceError
@@ -41,7 +45,7 @@ def _fitted(name: str, **columns: Any) -> Any:
         fitter = getattr(lifetimes, name)()
         try:
             with np.errstate(all="ignore"):
-                fitter.fit(**{key: pd.Series(values) for key, values in columns.items()})
+                fitter.fit(**{key: pd.Series(values) for key, values in columns.items()}, **settings)
         except ConvergenceError as error:
             raise InsufficientDataError(
                 f"lifetimes does not converge on this history ({name}). Set btyd.backend: cvm in params.yaml."

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cvm.errors import TrackingError
+from cvm.params import load_params
+from cvm.pipeline import run_features, run_ingest, run_train
+from cvm.tracking.store import Store
+
+
+@pytest.fixture
+def featured(shop_folder: Path) -> Path:
+    params = load_params(shop_folder / "params.yaml")
+    run_ingest(params)
+    run_features(params)
+    return shop_folder
+
+
+def test_a_training_that_cannot_be_tracked_still_leaves_its_bundle(featured: Path) -> None:
+    blocked = load_params(featured / "params.yaml", overrides=["tracking.uri=sqlite:///transactions.csv"])
+    with pytest.raises(TrackingError, match=r"store for experiment 'cvm' failed.*tracking\.uri"):
+        run_train(blocked)
+    assert (featured / "models" / "champion" / "bundle.json").is_file()
+
+
+def test_every_training_registers_a_version_and_moves_the_alias(featured: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    params = load_params(featured / "params.yaml", overrides=["tracking.model=shop"])
+    messages = [run_train(params).message for _ in range(2)]
+    assert "champion shop version 1" in messages[0]
+    assert "champion shop version 2" in messages[1]
+    client = MlflowClient(f"sqlite:///{featured / 'mlruns' / 'mlflow.db'}")
+    assert client.get_model_version_by_alias("shop", "champion").version == 2
+    experiment = client.get_experiment_by_name("cvm")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    nested = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    names = {run.data.tags["mlflow.runName"] for run in nested}
+    assert names == {
+        "churn: recency rule",
+        "churn: churn factor",
+        "churn: BTYD",
+        "churn: anchored LightGBM",
+        "value: naive rate",
+        "value: BTYD",
+        "value: anchored LightGBM",
+    }
+    parent = next(run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    assert parent.data.tags["data_fingerprint"].startswith("transactions ")
+    assert "churn.auc" in parent.data.metrics
+
+
+def test_an_unknown_alias_is_refused_in_words(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts", "cvm", "cvm")
+    with pytest.raises(TrackingError, match="store for experiment 'cvm' failed"):
+        store.bundle("champion")
