@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cvm.models.btyd import BgNbd, Btyd, GammaGamma
-from cvm.models.samples import Sample
+from cvm.models.bundle import Bundle, BundledFeature
+from cvm.models.churn import BtydChurn
+from cvm.models.clv import BtydValue
+from cvm.models.samples import ProspectRate, Sample
+from cvm.segments import RfmCuts, ValueCuts
 
 PROCESS = BgNbd(r=0.8, alpha=30.0, a=0.8, b=3.0)
 SPEND = GammaGamma(p=6.0, q=4.0, gamma=20.0)
 TRUTH = Btyd(PROCESS, SPEND)
+
+# Name, kind, whether a bundle requires it.
+FEATURES = (
+    ("n_orders", "number", True),
+    ("recency_days", "number", True),
+    ("tenure_days", "number", True),
+    ("mean_order_value", "number", True),
+    ("spend", "number", True),
+    ("historic_value", "number", True),
+    ("last_gap_days", "number", True),
+    ("recency_over_mean_gap", "number", False),
+    ("noise", "number", False),
+    ("colour", "category", False),
+)
 
 
 def histories(
@@ -83,6 +102,32 @@ def sample(
     )
     features = pd.concat([features, truth.predict(features, horizon_days=horizon_days)], axis=1)
     return Sample(as_of, features, frame["orders_in_window"].to_numpy(), frame["revenue_in_window"].to_numpy())
+
+
+def bundle(**changes: Any) -> Bundle:
+    """A bundle whose models are what ``TRUTH`` says; ``changes`` replace its fields."""
+    base = histories(n_customers=500, seed=77)
+    base["spend"] = base["n_orders"] * base["mean_order_value"]
+    fields: dict[str, Any] = {
+        "trained_as_of": date(2024, 6, 1),
+        "horizon_days": 90,
+        "lead_days": 0,
+        "clv_days": 365,
+        "eligible_days": None,
+        "active_days": 365,
+        "currency": "EUR",
+        "margin_rate": 0.4,
+        "discount_rate_per_year": 0.1,
+        "btyd": TRUTH,
+        "churn": BtydChurn(),
+        "value": BtydValue(),
+        "prospects": ProspectRate(n_customers=50, expected_orders=0.1, expected_order_value=30.0),
+        "value_cuts": ValueCuts.fit(base["spend"].to_numpy() / 4, top=0.05, high=0.15, medium=0.3),
+        "rfm_cuts": RfmCuts.fit(base),
+        "features": tuple(BundledFeature(name, kind, "As it says.", "units", required) for name, kind, required in FEATURES),
+        "evidence": {"notes": ["none, з пам'яті"], "judgement": None, "n_customers": 500},
+    }
+    return Bundle(**{**fields, **changes})
 
 
 def silent(_: str) -> None:

@@ -112,6 +112,17 @@ def test_without_a_terminal_progress_and_outcome_are_plain_lines(
     assert done.err == ""
 
 
+def test_in_a_terminal_a_spinner_shows_the_work(
+    folder: Path, calls: list[tuple[str, dict[str, object]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    done = shop.cvm(folder, "ingest")
+    assert (done.code, done.err) == (0, "")
+    assert "\x1b[" in done.out
+    assert "... working" not in done.out
+    assert "[ingest] done" in done.out
+
+
 def test_quiet_prints_warnings_alone(folder: Path, calls: list[tuple[str, dict[str, object]]]) -> None:
     done = shop.cvm(folder, "ingest", "-q")
     assert done.out.splitlines() == ["ingest    note: beware of [ingest]"]

@@ -145,5 +145,3 @@ def main() -> None:
         console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
         console.print(f"[bold red]cvm:[/] {escape(str(error))}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

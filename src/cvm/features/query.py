@@ -15,6 +15,7 @@ from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.features.attributes import attribute_features, attribute_name
 from cvm.features.behaviour import EVENT_MIXES, event_features, value_features
 from cvm.features.catalogue import Feature
+from cvm.features.netting import netted_orders, placed_orders
 from cvm.features.transactions import LINE_FEATURES, MIXED_COLUMNS, ORDER_FEATURES, mix_features
 
 MAX_EVENT_TYPES = 40
@@ -31,10 +32,13 @@ class Schema:
         Table to column to type.
     event_types : tuple of str
         Types of event, most frequent first, at most ``MAX_EVENT_TYPES``.
+    has_returns : bool
+        Whether any amount is negative.
     """
 
     columns: dict[str, dict[str, str]]
     event_types: tuple[str, ...] = ()
+    has_returns: bool = True
 
     @classmethod
     def of(cls, engine: DuckDBEngine) -> Schema:
@@ -44,7 +48,8 @@ class Schema:
         if "events" in columns:
             query = f"SELECT event_type FROM events GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {MAX_EVENT_TYPES}"
             event_types = tuple(engine.table(query).column(0).to_pylist())
-        return cls(columns, event_types)
+        returns = engine.row("SELECT count(*) > 0 AS found FROM (SELECT 1 FROM transactions WHERE amount < 0 LIMIT 1)")
+        return cls(columns, event_types, returns["found"])
 
     def has(self, table: str, *names: str) -> bool:
         """Whether the table is there with all of these columns."""
@@ -100,7 +105,7 @@ def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, marg
     parts = [
         f"snapshot(as_of, as_of_day) AS (VALUES {', '.join(_snapshot_row(day) for day in as_of)})",
         f"line AS ({_known(schema, 'transactions', timezone, extra=_line_margin(schema, margin_rate))})",
-        f"orders AS ({_ORDERS.format(key=order_key(schema))})",
+        f"orders AS ({_orders(schema)})",
         f"known_customer AS ({_known_customers(schema, timezone)})",
     ]
     if schema.has("events"):
@@ -124,36 +129,28 @@ def outcome_query(schema: Schema, as_of: date, *, horizon_days: int, lead_days: 
     -------
     str
         A query with columns ``customer_id``, ``n_orders``, ``revenue`` (net, of orders only), one row per customer
-        with at least one order in ``[as_of + lead_days, as_of + lead_days + horizon_days)``. An order lies on the day
-        of its first line; a further line of an order begun before the window is no new order.
+        with at least one order in ``[as_of + lead_days, as_of + lead_days + horizon_days)``, net of the returns in it.
+        An order lies on the day of its first line; a further line of an order begun before the window is no new order.
     """
     start = _day_number(as_of) + lead_days
+    placed = placed_orders(key=order_key(schema), per="customer_id", condition=f"min(day) >= {start}")
     return (
-        f"WITH line AS (SELECT *, {_day('occurred_at', timezone)} AS day FROM transactions), "
-        f"placed AS (SELECT customer_id, sum(amount) AS amount FROM line "
-        f"WHERE day < {start + horizon_days} GROUP BY customer_id, {order_key(schema)} "
-        f"HAVING min(day) >= {start} AND ({_IS_ORDER})) "
-        "SELECT customer_id, count(*) AS n_orders, CAST(sum(amount) AS DOUBLE) AS revenue FROM placed GROUP BY customer_id"
+        f"WITH line AS (SELECT *, {_day('occurred_at', timezone)} AS day FROM transactions "
+        f"WHERE {_day('occurred_at', timezone)} < {start + horizon_days}) "
+        "SELECT customer_id, count(*) AS n_orders, CAST(sum(amount) AS DOUBLE) AS revenue "
+        f"FROM ({netted_orders(placed, per='customer_id', has_returns=schema.has_returns)}) GROUP BY customer_id"
     )
 
 
-# A free order is activity; one whose returns ate all of it is not.
-_IS_ORDER = "sum(amount) > 0 OR (sum(amount) = 0 AND min(amount) >= 0)"
-
-_ORDERS = (
-    """
-  SELECT *,
+def _orders(schema: Schema) -> str:
+    per = "as_of, customer_id"
+    netted = netted_orders(placed_orders(key=order_key(schema), per=per), per=per, has_returns=schema.has_returns)
+    return f"""
+  SELECT orders.*, as_of_day - day AS age_days,
     day - lag(day) OVER chronological AS gap_days,
     row_number() OVER chronological AS order_number
-  FROM (
-    SELECT as_of, customer_id, {key} AS order_key, min(day) AS day, max(age_days) AS age_days, sum(amount) AS amount
-    FROM line GROUP BY as_of, customer_id, order_key HAVING """
-    + _IS_ORDER
-    + """
-  )
-  WINDOW chronological AS (PARTITION BY as_of, customer_id ORDER BY day, order_key)
-"""
-)
+  FROM ({netted}) AS orders JOIN snapshot USING (as_of)
+  WINDOW chronological AS (PARTITION BY as_of, customer_id ORDER BY day, order_key)"""
 
 
 def order_key(schema: Schema) -> str:

@@ -10,6 +10,9 @@ from cvm.datasets.simulate.calendar import Calendar, join_weights
 from cvm.datasets.simulate.chance import Bools, Codes, Floats, Ints, draw_level
 from cvm.datasets.simulate.world import World
 
+# One, two or three packs each time.
+HABIT_QUANTITY_SHARES = (0.6, 0.3, 0.1)
+
 
 @dataclass(frozen=True)
 class Habits:
@@ -118,7 +121,7 @@ def _draw_habits(world: World, rng: np.random.Generator, n: int) -> Habits:
     n_free = len(world.free_categories)
     position = order[customer, rank]
     unit_price = np.array([category.unit_price for category in world.habit_categories])[position]
-    quantity = draw_level(rng, (0.6, 0.3, 0.1), len(customer)) + np.int8(1)
+    quantity = draw_level(rng, HABIT_QUANTITY_SHARES, len(customer)) + np.int8(1)
     # Brands differ by a fifth in price.
     price = np.round(unit_price * rng.uniform(0.8, 1.2, len(customer)), 2) * quantity
     return Habits(

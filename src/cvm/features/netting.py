@@ -1,0 +1,72 @@
+"""Orders out of transaction lines, net of the returns known.
+
+A return that names its order (``order_id``) reduces that order. Any other return reduces the customer's latest earlier
+orders: they are a stack, and a return takes from its top. With ``C`` the running sum of a customer's signed amounts, its
+level ``L = C - min(0, min C so far)`` is the height of that stack; an order that raised it from ``L - a`` to ``L`` keeps
+what no later level has fallen below, ``min(a, min later L - (L - a))``, at least 0. What a return takes below the bottom
+belongs to an order that the data does not hold. (Own derivation.)
+"""
+
+from __future__ import annotations
+
+# A free order is activity; one whose returns ate all of it is not.
+_COUNTS = "sum(amount) <> 0 OR min(amount) >= 0"
+
+
+def placed_orders(*, key: str, per: str, condition: str = "") -> str:
+    """SQL for orders before unnamed returns: sums of lines with one key, a negative sum being such a return.
+
+    Parameters
+    ----------
+    key : str
+        SQL for what makes lines one order.
+    per : str
+        Columns that tell customers (and snapshots) apart.
+    condition : str
+        Further condition on the group, for example its first day.
+
+    Returns
+    -------
+    str
+        A query on ``line`` with ``per``, ``order_key``, ``day`` (of the first line), ``amount``.
+    """
+    extra = f" AND {condition}" if condition else ""
+    return (
+        f"SELECT {per}, {key} AS order_key, min(day) AS day, sum(amount) AS amount "
+        f"FROM line GROUP BY {per}, order_key HAVING ({_COUNTS}){extra}"
+    )
+
+
+def netted_orders(placed: str, *, per: str, has_returns: bool) -> str:
+    """SQL for orders net of all returns known; those left with nothing are gone.
+
+    Parameters
+    ----------
+    placed : str
+        A query as ``placed_orders`` gives.
+    per : str
+        Columns that tell customers (and snapshots) apart.
+    has_returns : bool
+        Whether there is any negative amount; without one nothing has to be sorted.
+
+    Returns
+    -------
+    str
+        A query with the columns of ``placed``.
+    """
+    if not has_returns:
+        return placed
+    # Within a day orders come before returns.
+    in_time = f"PARTITION BY {per} ORDER BY day, amount < 0, order_key"
+    kept = "greatest(least(amount, lowest_later - (level - amount)), 0)"
+    return f"""
+      SELECT {per}, order_key, day, {kept} AS amount
+      FROM (
+        SELECT *, min(level) OVER ({in_time} ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS lowest_later
+        FROM (
+          SELECT *, total - least(min(total) OVER so_far, 0) AS level
+          FROM (SELECT *, sum(amount) OVER ({in_time} ROWS UNBOUNDED PRECEDING) AS total FROM ({placed}))
+          WINDOW so_far AS ({in_time} ROWS UNBOUNDED PRECEDING)
+        )
+      )
+      WHERE amount = 0 OR (amount > 0 AND {kept} > 0)"""

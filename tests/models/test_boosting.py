@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cvm.models.boosting import Boosted, Encoder, customer_folds, fit_boosted
+from simulated import sample
+
+NUMBERS = {"recency_days": [3.0, np.nan, 40.0], "flag": [True, False, True]}
+
+
+@pytest.fixture
+def features():
+    return pd.DataFrame({**NUMBERS, "city": ["Kyiv", None, "Lviv"]})
+
+
+class TestEncoder:
+    def test_numbers_come_first_and_categories_are_coded_by_their_place_in_the_alphabet(self, features):
+        encoder = Encoder.fit(features, ["city", "recency_days", "flag"])
+        assert encoder.columns == ["recency_days", "flag", "city"]
+        expected = [[3.0, 1.0, 0.0], [np.nan, 0.0, np.nan], [40.0, 1.0, 1.0]]
+        np.testing.assert_array_equal(encoder.matrix(features), expected)
+
+    def test_a_category_not_seen_in_training_is_missing(self, features):
+        encoder = Encoder.fit(features, ["city"])
+        unseen = pd.DataFrame({"city": ["Odesa", "Lviv", "", None]})
+        np.testing.assert_array_equal(encoder.matrix(unseen)[:, 0], [np.nan, 1.0, np.nan, np.nan])
+
+    @pytest.mark.parametrize("dtype", ["str", "object", "category", "string"])
+    def test_the_type_of_a_text_column_is_irrelevant(self, features, dtype):
+        encoder = Encoder.fit(features, ["city"])
+        typed = features.assign(city=features["city"].astype(dtype))
+        assert Encoder.fit(typed, ["city"]) == encoder
+        np.testing.assert_array_equal(encoder.matrix(typed), encoder.matrix(features))
+
+    def test_a_missing_column_is_all_missing(self, features):
+        encoder = Encoder.fit(features, ["recency_days", "city"])
+        matrix = encoder.matrix(pd.DataFrame(index=range(2)))
+        assert matrix.shape == (2, 2)
+        assert np.isnan(matrix).all()
+
+    def test_constant_and_empty_columns_are_left_out(self, features):
+        features = features.assign(
+            one=1.0, same="x", no_number=np.nan, no_text=pd.Series([None] * 3, dtype=object), sometimes=[7.0, np.nan, 7.0]
+        )
+        encoder = Encoder.fit(features, ["one", "same", "no_number", "no_text", "sometimes", "recency_days"])
+        # A constant that is sometimes missing still tells two kinds of customers apart.
+        assert encoder.columns == ["sometimes", "recency_days"]
+
+    def test_only_the_most_frequent_categories_are_kept(self):
+        cities = [f"city {number:03d}" for number in range(60) for _ in range(1 + (number >= 10))]
+        (kept,) = Encoder.fit(pd.DataFrame({"city": cities}), ["city"]).categories.values()
+        assert kept == tuple(f"city {number:03d}" for number in range(10, 60))
+
+    def test_new_columns_and_another_order_of_columns_are_irrelevant(self, features):
+        encoder = Encoder.fit(features, ["recency_days", "city"])
+        other = features.assign(new=1.0)[["new", "city", "recency_days", "flag"]]
+        np.testing.assert_array_equal(encoder.matrix(other), encoder.matrix(features))
+
+    def test_its_state_survives_json(self, features):
+        encoder = Encoder.fit(features, ["recency_days", "flag", "city"])
+        assert Encoder.from_state(json.loads(json.dumps(encoder.state()))) == encoder
+
+
+class TestCustomerFolds:
+    CUSTOMERS = np.array([f"c{number}" for number in np.random.default_rng(1).integers(0, 80, 400)], dtype=object)
+
+    def test_no_customer_is_split(self):
+        for training, test in customer_folds(self.CUSTOMERS, seed=3):
+            assert not set(self.CUSTOMERS[training]) & set(self.CUSTOMERS[test])
+
+    def test_every_row_is_tested_once_and_trains_otherwise(self):
+        folds = customer_folds(self.CUSTOMERS, seed=3)
+        assert len(folds) == 5
+        assert sorted(np.concatenate([test for _, test in folds])) == list(range(400))
+        for training, test in folds:
+            assert sorted([*training, *test]) == list(range(400))
+
+    def test_folds_hold_the_same_number_of_customers(self):
+        sizes = [len(set(self.CUSTOMERS[test])) for _, test in customer_folds(self.CUSTOMERS, seed=3)]
+        assert max(sizes) - min(sizes) <= 1
+
+    def test_the_seed_decides(self):
+        def tests(seed):
+            return [test.tolist() for _, test in customer_folds(self.CUSTOMERS, seed=seed)]
+
+        assert tests(3) == tests(3)
+        assert tests(3) != tests(4)
+
+    def test_fewer_customers_than_folds_give_a_fold_each(self):
+        folds = customer_folds(np.array(["a", "b", "b", "a", "c"], dtype=object), seed=1)
+        assert len(folds) == 3
+        assert all(len(training) for training, _ in folds)
+
+
+@pytest.fixture(scope="module")
+def lesson():
+    """Two snapshots of customers whose outcome depends on their colour."""
+    samples = [sample(n_customers=500, seed=seed) for seed in (1, 2)]
+    colour = pd.concat([part.features["colour"] for part in samples]).to_numpy()
+    return samples, (colour == "red").astype(float), np.zeros(1000)
+
+
+def fitted(lesson, *, seed=5, **settings):
+    samples, target, anchor = lesson
+    settings = {"num_threads": 1, "min_data_in_leaf": 20, **settings}
+    columns = ["noise", "colour", "recency_days"]
+    return fit_boosted(samples, target, anchor, columns=columns, objective={"objective": "binary"}, settings=settings, seed=seed)
+
+
+class TestFitBoosted:
+    def test_trees_learn_what_the_anchor_does_not_say(self, lesson):
+        fit = fitted(lesson)
+        samples, target, _ = lesson
+        margin = fit.boosted.margin(samples[0].features)
+        assert margin[target[:500] == 1].min() > margin[target[:500] == 0].max()
+        assert fit.boosted.importance()["colour"] > 0.9
+        assert sum(fit.boosted.importance().values()) == pytest.approx(1.0)
+
+    def test_trees_add_nothing_to_an_anchor_that_says_it_all(self, lesson):
+        samples, target, _ = lesson
+        fit = fitted((samples, target, 40 * target - 20))
+        np.testing.assert_allclose(fit.boosted.margin(samples[0].features), 0.0, atol=1e-3)
+
+    def test_the_same_seed_gives_the_same_trees_and_another_seed_others(self, lesson):
+        first, second, other = fitted(lesson), fitted(lesson), fitted(lesson, seed=6)
+        assert first.boosted.text == second.boosted.text
+        np.testing.assert_array_equal(first.margin_out_of_fold, second.margin_out_of_fold)
+        assert first.boosted.text != other.boosted.text
+
+    @pytest.mark.slow  # threads wait for each other wherever the cores are busy
+    def test_the_number_of_threads_changes_nothing(self, lesson):
+        one, two = fitted(lesson), fitted(lesson, num_threads=2)
+        assert one.rounds == two.rounds
+        np.testing.assert_array_equal(one.margin_out_of_fold, two.margin_out_of_fold)
+
+    def test_out_of_fold_margins_come_from_trees_that_never_saw_the_customer(self, lesson):
+        # A target nobody can foresee: trees fit it in sample, out of fold they cannot.
+        samples, _, anchor = lesson
+        target = np.random.default_rng(9).integers(0, 2, 1000).astype(float)
+        fit = fitted((samples, target, anchor), min_data_in_leaf=5, lambda_l2=0.0)
+        in_sample = np.concatenate([fit.boosted.margin(part.features) for part in samples])
+        assert np.corrcoef(in_sample, target)[0, 1] > 0.05
+        assert np.corrcoef(fit.margin_out_of_fold, target)[0, 1] < 0.05
+
+    def test_a_text_of_trees_predicts_as_before(self, lesson):
+        fit = fitted(lesson)
+        features = lesson[0][0].features
+        rebuilt = Boosted(Encoder.from_state(fit.boosted.encoder.state()), fit.boosted.text)
+        np.testing.assert_array_equal(rebuilt.margin(features), fit.boosted.margin(features))
+
+    def test_no_customers_have_no_margin(self, lesson):
+        assert fitted(lesson).boosted.margin(lesson[0][0].features.head(0)).shape == (0,)
+
+    def test_missing_columns_and_unseen_categories_are_predicted_all_the_same(self, lesson):
+        boosted = fitted(lesson).boosted
+        assert np.isfinite(boosted.margin(pd.DataFrame({"colour": ["violet", None]}))).all()
+
+    def test_names_of_columns_may_hold_anything(self, lesson):
+        samples, target, anchor = lesson
+        odd = 'share "of", {weird}: [names]\t'
+        samples = [replace(part, features=part.features.rename(columns={"colour": odd})) for part in samples]
+        fit = fit_boosted(
+            samples,
+            target,
+            anchor,
+            columns=["noise", odd],
+            objective={"objective": "binary"},
+            settings={"num_threads": 1, "min_data_in_leaf": 20},
+            seed=5,
+        )
+        assert fit.boosted.importance()[odd] > 0.9
