@@ -52,7 +52,15 @@ def scores_file(folder: Path) -> Path:
 
 def test_a_run_closes_with_tables_a_person_can_read(cdnow: tuple[Path, str]) -> None:
     text = cdnow[1]
-    for expected in ("69,659 rows kept", "255 exact duplicates", "23,570 customers", "vip", "lost", "decMAPE", "recency rule"):
+    for expected in (
+        "69,659 rows kept",
+        "255 exact duplicates",
+        "23,570 customers",
+        "vip",
+        "lost",
+        "decMAPE",
+        "recency rule",
+    ):
         assert expected in text
     assert "outputs/scores/as_of=1998-07-01/scores.parquet" in text
 
@@ -153,7 +161,13 @@ def test_the_example_in_the_registry_is_invented(cdnow: tuple[Path, str]) -> Non
 
 def test_nested_runs_figures_and_catalogue_are_in_the_store(cdnow: tuple[Path, str]) -> None:
     artifacts = {path.name for path in (cdnow[0] / "mlruns" / "artifacts").rglob("*") if path.is_file()}
-    assert {"catalogue.json", "features.sql", "churn_reliability.png", "value_calibration.png", "revenue_gains.png"} <= artifacts
+    assert {
+        "catalogue.json",
+        "features.sql",
+        "churn_reliability.png",
+        "value_calibration.png",
+        "revenue_gains.png",
+    } <= artifacts
 
 
 def test_an_alias_and_a_bundle_directory_score_alike(cdnow: tuple[Path, str], tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvm.models.boosting import Boosted, Encoder, customer_folds, fit_boosted
+from cvm.models.boosting import Boosted, Encoder, Task, customer_folds, fit_boosted, refit_boosted
 from simulated import sample
 
 NUMBERS = {"recency_days": [3.0, np.nan, 40.0], "flag": [True, False, True]}
@@ -109,7 +109,7 @@ def fitted(lesson, *, seed=5, **settings):
     samples, target, anchor = lesson
     settings = {"num_threads": 1, "min_data_in_leaf": 20, **settings}
     columns = ["noise", "colour", "recency_days"]
-    return fit_boosted(samples, target, anchor, columns=columns, objective={"objective": "binary"}, settings=settings, seed=seed)
+    return fit_boosted(Task(samples, target, anchor, columns, {"objective": "binary"}, settings, seed))
 
 
 class TestFitBoosted:
@@ -147,6 +147,13 @@ class TestFitBoosted:
         assert np.corrcoef(in_sample, target)[0, 1] > 0.05
         assert np.corrcoef(fit.margin_out_of_fold, target)[0, 1] < 0.05
 
+    def test_a_refit_keeps_the_rounds_and_on_the_same_rows_the_trees(self, lesson):
+        fit = fitted(lesson)
+        samples, target, anchor = lesson
+        settings = {"num_threads": 1, "min_data_in_leaf": 20}
+        task = Task(samples, target, anchor, ["noise", "colour", "recency_days"], {"objective": "binary"}, settings, 5)
+        assert refit_boosted(task, rounds=fit.rounds).text == fit.boosted.text
+
     def test_a_text_of_trees_predicts_as_before(self, lesson):
         fit = fitted(lesson)
         features = lesson[0][0].features
@@ -164,13 +171,6 @@ class TestFitBoosted:
         samples, target, anchor = lesson
         odd = 'share "of", {weird}: [names]\t'
         samples = [replace(part, features=part.features.rename(columns={"colour": odd})) for part in samples]
-        fit = fit_boosted(
-            samples,
-            target,
-            anchor,
-            columns=["noise", odd],
-            objective={"objective": "binary"},
-            settings={"num_threads": 1, "min_data_in_leaf": 20},
-            seed=5,
-        )
+        settings = {"num_threads": 1, "min_data_in_leaf": 20}
+        fit = fit_boosted(Task(samples, target, anchor, ["noise", odd], {"objective": "binary"}, settings, 5))
         assert fit.boosted.importance()[odd] > 0.9

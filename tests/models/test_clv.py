@@ -55,22 +55,24 @@ class TestBaselines:
 class TestAnchoredValue:
     def test_the_anchor_of_a_snapshot_has_its_revenue_and_btyds_order(self, samples):
         for part in samples:
-            levelled = _levelled_anchor(part)
+            levelled = _levelled_anchor(part, floor=0.01)
             assert np.exp(levelled).sum() == pytest.approx(part.revenue.sum(), rel=1e-5)
             expected = _btyd_revenue(part.features)
             # Apart from those of whom BTYD expects next to nothing.
-            shift = (levelled - np.log(expected))[expected > 1e-3]
+            shift = (levelled - np.log(expected))[expected > 0.01]
             np.testing.assert_allclose(shift, shift[0], atol=1e-9)
 
     def test_customers_btyd_expects_nothing_of_have_a_finite_anchor(self, samples):
         part = replace(samples[0], features=samples[0].features.copy())
         part.features.loc[:9, "btyd_expected_orders"] = 0.0
-        assert np.isfinite(_levelled_anchor(part)).all()
+        assert np.isfinite(_levelled_anchor(part, floor=0.01)).all()
 
     def test_with_nothing_to_learn_it_is_btyd(self, samples):
         model = fit_anchored_value(samples, columns=["noise"], settings=NO_SPLIT, seed=1)
         features = samples[0].features
-        np.testing.assert_allclose(model.expected_revenue(features), BtydValue().expected_revenue(features))
+        floored = np.maximum(BtydValue().expected_revenue(features), model.floor)
+        np.testing.assert_allclose(model.expected_revenue(features), floored)
+        assert 0 < model.floor < 0.01 * floored.mean()
 
     def test_where_btyd_is_the_truth_it_keeps_btyds_level_on_average(self, anchored):
         features = sample(n_customers=2000, seed=9).features
@@ -87,11 +89,12 @@ class TestAnchoredValue:
     def test_it_learns_what_btyd_cannot_see(self, samples):
         # Red customers spend five times as much.
         red = [
-            replace(part, revenue=np.where(part.features["colour"] == "red", 5 * part.revenue, part.revenue)) for part in samples
+            replace(part, revenue=np.where(part.features["colour"] == "red", 5 * part.revenue, part.revenue))
+            for part in samples
         ]
         model = fit_anchored_value(red, columns=COLUMNS, settings={**ONE_THREAD, "learning_rate": 0.3}, seed=1)
         features = sample(n_customers=1000, seed=9).features
-        factor = model.expected_revenue(features) / BtydValue().expected_revenue(features)
+        factor = model.expected_revenue(features) / np.maximum(BtydValue().expected_revenue(features), model.floor)
         is_red = (features["colour"] == "red").to_numpy()
         assert factor[is_red].mean() > 1.5 * factor[~is_red].mean()
 
@@ -101,7 +104,8 @@ class TestAnchoredValue:
                 return np.linspace(-1000, 1000, len(features))
 
         features = samples[0].features
-        factor = replace(anchored, boosted=Wild()).expected_revenue(features) / BtydValue().expected_revenue(features)
+        floored = np.maximum(BtydValue().expected_revenue(features), anchored.floor)
+        factor = replace(anchored, boosted=Wild()).expected_revenue(features) / floored
         assert np.isfinite(factor).all()
         assert factor.min() == pytest.approx(np.exp(-3))
         assert factor.max() == pytest.approx(np.exp(3))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cvm.models.btyd import BTYD_COLUMNS
-from cvm.models.churn import AnchoredChurn, BtydChurn, RecencyRule
+from cvm.models.churn import AnchoredChurn, BtydChurn, RecencyRule, fit_recency_rule
 from cvm.models.clv import AnchoredValue, BtydValue, NaiveRate
 from cvm.models.training import (
     CHURN_METRICS,
@@ -129,7 +129,9 @@ class TestJudge:
     def test_the_test_snapshot_never_influences_a_fit(self, training, test, judged):
         rng = np.random.default_rng(1)
         shuffled = rng.permutation(600)
-        other = subset(replace(test, n_orders=test.n_orders[shuffled], revenue=test.revenue[shuffled]), rng.random(600) < 0.5)
+        other = subset(
+            replace(test, n_orders=test.n_orders[shuffled], revenue=test.revenue[shuffled]), rng.random(600) < 0.5
+        )
         again = judge(training, other, RECIPE, progress=silent)
         for before, after in zip(
             [*judged.churn_models, *judged.value_models], [*again.churn_models, *again.value_models], strict=True
@@ -171,7 +173,7 @@ class TestMetrics:
         assert metrics["mean_predicted"] == metrics["mean_actual"] == 0.4
         revenue = np.random.default_rng(1).gamma(0.5, 50, 100)
         perfect = value_metrics(revenue, revenue)
-        assert perfect["ratio"] == perfect["ngini"] == perfect["spearman"] == pytest.approx(1.0)
+        assert [perfect[name] for name in ("ratio", "ngini", "spearman")] == pytest.approx([1.0, 1.0, 1.0])
         assert perfect["mae"] == perfect["rmse"] == perfect["decmape"] == 0.0
         assert perfect["tweedie_deviance"] == pytest.approx(0.0, abs=1e-9)
 
@@ -194,14 +196,14 @@ class TestWinners:
         judgement = judge(samples, whim(test), RECIPE, progress=silent).judgement
         assert judgement.churn_winner in {"recency rule", "churn factor"}
         assert judgement.value_winner == "naive rate"
-        churn, value = fit_winners(samples, RECIPE, churn="recency rule", value="naive rate", progress=silent)
+        churn, value = fit_winners(samples, RECIPE, churn=fit_recency_rule(samples), value=NaiveRate(10), progress=silent)
         assert isinstance(churn, RecencyRule)
         assert churn.p_churn(test.features).mean() == pytest.approx(0.4, abs=0.05)
         assert value == NaiveRate(90)
 
     def test_the_winner_is_fitted_again_on_the_samples_at_hand(self, training, test, judged):
         churn, value = fit_winners(
-            [*training, test], RECIPE, churn="anchored LightGBM", value="anchored LightGBM", progress=silent
+            [*training, test], RECIPE, churn=judged.churn_models[-1], value=judged.value_models[-1], progress=silent
         )
         assert isinstance(churn, AnchoredChurn)
         assert isinstance(value, AnchoredValue)
@@ -210,19 +212,19 @@ class TestWinners:
 
     def test_btyd_needs_no_fit(self, training):
         said = []
-        churn, value = fit_winners(training, RECIPE, churn="BTYD", value="BTYD", progress=said.append)
+        churn, value = fit_winners(training, RECIPE, churn=BtydChurn(), value=BtydValue(), progress=said.append)
         assert (churn, value) == (BtydChurn(), BtydValue())
         assert said == []
 
     def test_a_naive_rate_counts_the_window_of_the_final_fit(self, training):
         recipe = replace(RECIPE, horizon_days=181)
-        _, value = fit_winners(training, recipe, churn="BTYD", value="naive rate", progress=silent)
+        _, value = fit_winners(training, recipe, churn=BtydChurn(), value=NaiveRate(10), progress=silent)
         assert value == NaiveRate(181)
 
-    def test_samples_that_cannot_teach_the_winner_leave_btyd(self, training):
+    def test_samples_that_cannot_teach_the_winner_leave_btyd(self, training, judged):
         few = [subset(part, np.arange(600) < 20) for part in training]
         for samples in ([], few):
             churn, value = fit_winners(
-                samples, RECIPE, churn="anchored LightGBM", value="anchored LightGBM", progress=silent
+                samples, RECIPE, churn=judged.churn_models[-1], value=judged.value_models[-1], progress=silent
             )
             assert (churn, value) == (BtydChurn(), BtydValue())

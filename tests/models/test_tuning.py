@@ -8,12 +8,11 @@ import pytest
 
 from cvm.models import tuning
 from cvm.models.boosting import DEFAULTS
+from cvm.models.training import Recipe
 from cvm.models.tuning import _DEFAULT_TRIAL, tune_settings
 from simulated import sample, silent
-from test_training import RECIPE
 
-# Settings that a search compares are written over these.
-PLAIN = replace(RECIPE, churn_settings={}, value_settings={})
+PLAIN = Recipe(columns=("n_orders", "recency_days", "noise", "colour"), seed=3, horizon_days=90)
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +96,16 @@ def test_a_snapshot_without_revenue_does_not_spoil_the_search(training):
     assert recipe.value_settings == _DEFAULT_TRIAL
 
 
-@pytest.mark.usefixtures("losses")
-def test_optunas_verbosity_is_left_as_it_was(training, monkeypatch):
+@pytest.fixture
+def quiet_optuna():
+    before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(before)
+
+
+@pytest.mark.usefixtures("losses", "quiet_optuna")
+def test_optunas_verbosity_is_left_as_it_was(training, monkeypatch):
     tuned(training, trials=1)
     assert optuna.logging.get_verbosity() == optuna.logging.ERROR
 

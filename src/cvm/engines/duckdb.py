@@ -9,10 +9,11 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
+from cvm.errors import CvmError
 from cvm.engines.sql import identifier, literal
 
 
-class QueryError(Exception):
+class QueryError(CvmError):
     """The engine refused a query; callers turn it into a message for the user."""
 
 

@@ -20,6 +20,9 @@ N_FOLDS = 5
 _MAX_CATEGORIES = 50
 _MAX_ROUNDS = 400
 _PATIENCE = 30
+# Below this many rows threads cost more than they gain; where the cores are busy, waiting for each other takes them a
+# hundred times as long.
+_MIN_ROWS_FOR_THREADS = 100_000
 
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.05,
@@ -106,6 +109,11 @@ class Boosted:
         """Sum of the trees for each customer: array of shape (n_customers,)."""
         return np.asarray(self.booster.predict(self.encoder.matrix(features), raw_score=True), dtype=float)
 
+    @property
+    def rounds(self) -> int:
+        """Number of trees."""
+        return int(self.booster.num_trees())
+
     def importance(self) -> dict[str, float]:
         """Share of the total gain by column, largest first."""
         gain = self.booster.feature_importance(importance_type="gain")
@@ -116,28 +124,22 @@ class Boosted:
 
 @dataclass(frozen=True)
 class BoostingFit:
-    """Fitted trees and the out-of-fold margin of every training row, from which calibration learns."""
+    """Fitted trees, and the out-of-fold margin of every training row, from which calibration learns."""
 
     boosted: Boosted
     margin_out_of_fold: Floats
-    rounds: int
+
+    @property
+    def rounds(self) -> int:
+        """Number of trees."""
+        return self.boosted.rounds
 
 
-def fit_boosted(
-    samples: Sequence[Sample],
-    target: Floats,
-    anchor: Floats,
-    *,
-    columns: Sequence[str],
-    objective: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    seed: int,
-) -> BoostingFit:
-    """Boost from an anchor; the number of rounds comes from folds by customer.
+@dataclass(frozen=True)
+class Task:
+    """What trees are fitted to.
 
-    A customer's rows of all snapshots are in one fold, so nobody is judged by what trees learned of the same person.
-
-    Parameters
+    Attributes
     ----------
     samples : sequence of Sample
         Training snapshots, n_rows customers in all.
@@ -149,32 +151,68 @@ def fit_boosted(
         LightGBM parameters.
     seed : int
     """
-    features = pd.concat([sample.features for sample in samples], ignore_index=True)
-    encoder = Encoder.fit(features, columns)
-    matrix = encoder.matrix(features)
-    parameters = {
-        **DEFAULTS,
-        **settings,
-        **objective,
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "boost_from_average": False,
-        "verbose": -1,
-    }
-    categorical = list(range(len(encoder.numbers), len(encoder.columns)))
-    data = lgb.Dataset(
-        matrix,
-        label=target,
-        init_score=anchor,
-        feature_name=[f"f{i}" for i in range(len(encoder.columns))],
-        categorical_feature=categorical,
-        free_raw_data=False,
-        params={"verbose": -1, "max_cat_to_onehot": parameters["max_cat_to_onehot"]},
-    )
-    folds = customer_folds(features["customer_id"].to_numpy(), seed=seed)
+
+    samples: Sequence[Sample]
+    target: Floats
+    anchor: Floats
+    columns: Sequence[str]
+    objective: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    seed: int
+
+    @cached_property
+    def features(self) -> pd.DataFrame:
+        """Rows of all samples."""
+        return pd.concat([sample.features for sample in self.samples], ignore_index=True)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """Frozen on these rows."""
+        return Encoder.fit(self.features, self.columns)
+
+    @cached_property
+    def matrix(self) -> Floats:
+        """The rows as trees see them."""
+        return self.encoder.matrix(self.features)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All LightGBM parameters; the same data gives the same trees."""
+        return {
+            **DEFAULTS,
+            "num_threads": 1 if len(self.target) < _MIN_ROWS_FOR_THREADS else 0,
+            **self.settings,
+            **self.objective,
+            "seed": self.seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "boost_from_average": False,
+            "verbose": -1,
+        }
+
+    def dataset(self) -> lgb.Dataset:
+        """The rows in LightGBM's own form."""
+        numbers, columns = self.encoder.numbers, self.encoder.columns
+        return lgb.Dataset(
+            self.matrix,
+            label=self.target,
+            init_score=self.anchor,
+            feature_name=[f"f{position}" for position in range(len(columns))],
+            categorical_feature=list(range(len(numbers), len(columns))),
+            free_raw_data=False,
+            params={"verbose": -1, "max_cat_to_onehot": self.parameters["max_cat_to_onehot"]},
+        )
+
+
+def fit_boosted(task: Task) -> BoostingFit:
+    """Boost from the anchor; the number of rounds comes from folds by customer.
+
+    A customer's rows of all snapshots are in one fold, so nobody is judged by what trees learned of the same person.
+    """
+    data = task.dataset()
+    folds = customer_folds(task.features["customer_id"].to_numpy(), seed=task.seed)
     cv = lgb.cv(
-        parameters,
+        task.parameters,
         data,
         num_boost_round=_MAX_ROUNDS,
         folds=folds,
@@ -182,11 +220,17 @@ def fit_boosted(
         return_cvbooster=True,
     )
     rounds = cv["cvbooster"].best_iteration
-    out_of_fold = np.zeros(len(target))
+    out_of_fold = np.zeros(len(task.target))
     for (_, test), booster in zip(folds, cv["cvbooster"].boosters, strict=True):
-        out_of_fold[test] = booster.predict(matrix[test], raw_score=True, num_iteration=rounds)
-    booster = lgb.train(parameters, data, num_boost_round=rounds)
-    return BoostingFit(Boosted(encoder, booster.model_to_string()), out_of_fold, rounds)
+        out_of_fold[test] = booster.predict(task.matrix[test], raw_score=True, num_iteration=rounds)
+    booster = lgb.train(task.parameters, data, num_boost_round=rounds)
+    return BoostingFit(Boosted(task.encoder, booster.model_to_string()), out_of_fold)
+
+
+def refit_boosted(task: Task, *, rounds: int) -> Boosted:
+    """Boost from the anchor for as many rounds as an earlier fit of the same recipe found best."""
+    booster = lgb.train(task.parameters, task.dataset(), num_boost_round=rounds)
+    return Boosted(task.encoder, booster.model_to_string())
 
 
 def customer_folds(customer: NDArray[Any], *, seed: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:

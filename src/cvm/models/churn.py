@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from cvm.models.boosting import Boosted, BoostingFit, Encoder, fit_boosted
+from cvm.models.boosting import Boosted, Encoder, Task, fit_boosted, refit_boosted
 from cvm.models.samples import Sample
 
 Floats = NDArray[np.float64]
@@ -128,33 +128,37 @@ def fit_anchored_churn(
         LightGBM settings that differ from the defaults.
     seed : int
     """
-    churned, anchor, fitted = _fit_trees(samples, columns=columns, settings=settings, seed=seed)
-    return AnchoredChurn(fitted.boosted, _slope(anchor + fitted.margin_out_of_fold, churned))
+    task = _task(samples, columns=columns, settings=settings, seed=seed)
+    fitted = fit_boosted(task)
+    return AnchoredChurn(fitted.boosted, _slope(task.anchor + fitted.margin_out_of_fold, task.target))
+
+
+def refit_anchored_churn(
+    judged: AnchoredChurn, samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
+) -> AnchoredChurn:
+    """The judged recipe on other samples: its rounds and its slope stay."""
+    task = _task(samples, columns=columns, settings=settings, seed=seed)
+    return AnchoredChurn(refit_boosted(task, rounds=judged.boosted.rounds), judged.slope)
 
 
 def out_of_fold_churn(
     samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
 ) -> tuple[Floats, Floats]:
     """Outcome and out-of-fold probability of every training row: what tuning compares settings by."""
-    churned, anchor, fitted = _fit_trees(samples, columns=columns, settings=settings, seed=seed)
-    return churned, expit(anchor + fitted.margin_out_of_fold)
+    task = _task(samples, columns=columns, settings=settings, seed=seed)
+    return task.target, expit(task.anchor + fit_boosted(task).margin_out_of_fold)
 
 
-def _fit_trees(
-    samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
-) -> tuple[Floats, Floats, BoostingFit]:
-    churned = np.concatenate([sample.churned for sample in samples])
-    anchor = np.concatenate([_levelled_anchor(sample) for sample in samples])
-    fitted = fit_boosted(
+def _task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:
+    return Task(
         samples,
-        churned,
-        anchor,
+        target=np.concatenate([sample.churned for sample in samples]),
+        anchor=np.concatenate([_levelled_anchor(sample) for sample in samples]),
         columns=columns,
         objective={"objective": "binary"},
         settings=settings,
         seed=seed,
     )
-    return churned, anchor, fitted
 
 
 def churn_from_state(name: str, state: Mapping[str, Any], trees: str | None) -> ChurnModel:

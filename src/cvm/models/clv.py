@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cvm.models.boosting import Boosted, BoostingFit, Encoder, fit_boosted
+from cvm.models.boosting import Boosted, Encoder, Task, fit_boosted, refit_boosted
 from cvm.models.samples import Sample
 
 Floats = NDArray[np.float64]
 
 _TWEEDIE_POWER = 1.5
+# Of the mean expectation. Chosen on a snapshot of Complete Journey earlier than its test: deviance 27.9 without, 9.7 with.
+_FLOOR_SHARE = 1e-3
 
 
 class ValueModel(Protocol):
@@ -66,19 +68,24 @@ class BtydValue:
 
 @dataclass(frozen=True)
 class AnchoredValue:
-    """BTYD's expectation times what trees add: BTYD gives the level, boosting the ranking."""
+    """BTYD's expectation times what trees add: BTYD gives the level, boosting the ranking.
+
+    No anchor lies below ``floor``, in currency: BTYD is sure that a frequent buyer who pauses is gone, and a factor cannot
+    bring back what starts at nothing.
+    """
 
     name: ClassVar[str] = "anchored LightGBM"
     boosted: Boosted
+    floor: float
 
     def expected_revenue(self, features: pd.DataFrame) -> Floats:
         """See ``ValueModel.expected_revenue``."""
         # Trees seldom add more than a factor of 20; beyond that they extrapolate.
-        return _btyd_revenue(features) * np.exp(np.clip(self.boosted.margin(features), -3.0, 3.0))
+        return _anchor(features, floor=self.floor) * np.exp(np.clip(self.boosted.margin(features), -3.0, 3.0))
 
     def state(self) -> dict[str, Any]:
         """See ``ValueModel.state``."""
-        return {"encoder": self.boosted.encoder.state()}
+        return {"floor": self.floor, "encoder": self.boosted.encoder.state()}
 
 
 def fit_anchored_value(
@@ -99,32 +106,40 @@ def fit_anchored_value(
         LightGBM settings that differ from the defaults.
     seed : int
     """
-    _, fitted = _fit_trees(samples, columns=columns, settings=settings, seed=seed)
-    return AnchoredValue(fitted.boosted)
+    floor = _floor(samples)
+    task = _task(samples, floor=floor, columns=columns, settings=settings, seed=seed)
+    return AnchoredValue(fit_boosted(task).boosted, floor)
+
+
+def refit_anchored_value(
+    judged: AnchoredValue, samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
+) -> AnchoredValue:
+    """The judged recipe on other samples: its rounds stay."""
+    floor = _floor(samples)
+    task = _task(samples, floor=floor, columns=columns, settings=settings, seed=seed)
+    return AnchoredValue(refit_boosted(task, rounds=judged.boosted.rounds), floor)
 
 
 def out_of_fold_revenue(
     samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
 ) -> tuple[Floats, Floats]:
     """Outcome and out-of-fold expectation of every training row: what tuning compares settings by."""
-    anchor, fitted = _fit_trees(samples, columns=columns, settings=settings, seed=seed)
-    return np.concatenate([sample.revenue for sample in samples]), np.exp(anchor + fitted.margin_out_of_fold)
+    task = _task(samples, floor=_floor(samples), columns=columns, settings=settings, seed=seed)
+    return task.target, np.exp(task.anchor + fit_boosted(task).margin_out_of_fold)
 
 
-def _fit_trees(
-    samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
-) -> tuple[Floats, BoostingFit]:
-    anchor = np.concatenate([_levelled_anchor(sample) for sample in samples])
-    fitted = fit_boosted(
+def _task(
+    samples: Sequence[Sample], *, floor: float, columns: Sequence[str], settings: Mapping[str, Any], seed: int
+) -> Task:
+    return Task(
         samples,
-        np.concatenate([sample.revenue for sample in samples]),
-        anchor,
+        target=np.concatenate([sample.revenue for sample in samples]),
+        anchor=np.concatenate([_levelled_anchor(sample, floor=floor) for sample in samples]),
         columns=columns,
         objective={"objective": "tweedie", "tweedie_variance_power": _TWEEDIE_POWER},
         settings=settings,
         seed=seed,
     )
-    return anchor, fitted
 
 
 def value_from_state(name: str, state: Mapping[str, Any], trees: str | None) -> ValueModel:
@@ -136,7 +151,7 @@ def value_from_state(name: str, state: Mapping[str, Any], trees: str | None) -> 
         If the name is unknown.
     """
     if name == AnchoredValue.name and trees is not None:
-        return AnchoredValue(Boosted(Encoder.from_state(state["encoder"]), trees))
+        return AnchoredValue(Boosted(Encoder.from_state(state["encoder"]), trees), state["floor"])
     rules: dict[str, ValueModel] = {BtydValue.name: BtydValue()}
     if name == NaiveRate.name:
         rules[name] = NaiveRate(**state)
@@ -147,7 +162,15 @@ def _btyd_revenue(features: pd.DataFrame) -> Floats:
     return (features["btyd_expected_orders"] * features["btyd_expected_order_value"]).to_numpy(float)
 
 
-def _levelled_anchor(sample: Sample) -> Floats:
-    expected = _btyd_revenue(sample.features)
-    floor = 1e-6 * expected.mean()
-    return np.log(np.maximum(expected, floor)) + np.log(sample.revenue.sum() / expected.sum())
+def _anchor(features: pd.DataFrame, *, floor: float) -> Floats:
+    return np.maximum(_btyd_revenue(features), floor)
+
+
+def _floor(samples: Sequence[Sample]) -> float:
+    expected = np.concatenate([_btyd_revenue(sample.features) for sample in samples])
+    return _FLOOR_SHARE * float(expected.mean())
+
+
+def _levelled_anchor(sample: Sample, *, floor: float) -> Floats:
+    expected = _anchor(sample.features, floor=floor)
+    return np.log(expected) + np.log(sample.revenue.sum() / expected.sum())

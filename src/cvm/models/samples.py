@@ -112,5 +112,5 @@ def is_judged(features: pd.DataFrame, eligible_days: int | None) -> NDArray[np.b
     """Which customers a model may judge: those with an order, not longer ago than ``eligible_days``."""
     judged = (features["n_orders"] > 0).to_numpy()
     if eligible_days is not None:
-        judged &= (features["recency_days"] <= eligible_days).to_numpy()
+        judged = judged & (features["recency_days"] <= eligible_days).to_numpy()
     return judged

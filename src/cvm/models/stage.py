@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from cvm.features.files import read_catalogue
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.btyd import Btyd
 from cvm.models.bundle import Bundle, BundledFeature
+from cvm.models.churn import BtydChurn
+from cvm.models.clv import BtydValue
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.training import Judged, Recipe, fit_winners, judge
 from cvm.segments.rfm import RfmCuts
@@ -106,13 +108,12 @@ def train(
 
             recipe = tune_settings(training, recipe, trials=settings.trials, timeout_s=settings.timeout_s, progress=progress)
         judged = judge(training, test, recipe, progress=progress)
-    judgement = judged.judgement if judged else None
-    progress("final fit on all labelled snapshots")
+    churn_winner, value_winner = judged.winners if judged else (BtydChurn(), BtydValue())
     churn, value = fit_winners(
         [reader.sample(as_of, plan.horizon_days) for as_of in plan.labelled],
-        Recipe(recipe.columns, recipe.seed, plan.horizon_days, recipe.churn_settings, recipe.value_settings),
-        churn=judgement.churn_winner if judgement else "BTYD",
-        value=judgement.value_winner if judgement else "BTYD",
+        replace(recipe, horizon_days=plan.horizon_days),
+        churn=churn_winner,
+        value=value_winner,
         progress=progress,
     )
     notes = _notes(plan, judged)
@@ -136,11 +137,7 @@ def train(
         evidence=_evidence(plan, judged, notes, fingerprint, n_customers=len(today)),
     )
     clv = cuts_from(bundle, today)
-    return Trained(_with_cuts(bundle, ValueCuts.fit(clv, **settings.tiers)), judged, test, notes)
-
-
-def _with_cuts(bundle: Bundle, cuts: ValueCuts) -> Bundle:
-    return Bundle(**{**{name: getattr(bundle, name) for name in bundle.__dataclass_fields__}, "value_cuts": cuts})
+    return Trained(replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers)), judged, test, notes)
 
 
 def _bundled(feature: Feature) -> BundledFeature:

@@ -27,12 +27,22 @@ from cvm.models.btyd import BTYD_COLUMNS
 from cvm.models.churn import (
     AnchoredChurn,
     BtydChurn,
+    ChurnFactorRule,
     ChurnModel,
+    RecencyRule,
     fit_anchored_churn,
     fit_churn_factor_rule,
     fit_recency_rule,
+    refit_anchored_churn,
 )
-from cvm.models.clv import AnchoredValue, BtydValue, NaiveRate, ValueModel, fit_anchored_value
+from cvm.models.clv import (
+    AnchoredValue,
+    BtydValue,
+    NaiveRate,
+    ValueModel,
+    fit_anchored_value,
+    refit_anchored_value,
+)
 from cvm.models.samples import Floats, Sample
 
 # Fewer customers of either kind than this teach a booster noise.
@@ -184,6 +194,12 @@ class Judged:
     p_churn: dict[str, Floats]
     revenue: dict[str, Floats]
 
+    @property
+    def winners(self) -> tuple[ChurnModel, ValueModel]:
+        """The winning models, as judged."""
+        churn = next(model for model in self.churn_models if model.name == self.judgement.churn_winner)
+        return churn, next(model for model in self.value_models if model.name == self.judgement.value_winner)
+
 
 def judge(training: Sequence[Sample], test: Sample, recipe: Recipe, *, progress: Callable[[str], None]) -> Judged:
     """Fit every candidate on the training snapshots and compare them on the test snapshot.
@@ -214,7 +230,12 @@ def judge(training: Sequence[Sample], test: Sample, recipe: Recipe, *, progress:
 
 
 def fit_winners(
-    samples: Sequence[Sample], recipe: Recipe, *, churn: str, value: str, progress: Callable[[str], None]
+    samples: Sequence[Sample],
+    recipe: Recipe,
+    *,
+    churn: ChurnModel,
+    value: ValueModel,
+    progress: Callable[[str], None],
 ) -> tuple[ChurnModel, ValueModel]:
     """The winning recipes, fitted on all labelled snapshots; BTYD where these cannot teach the winner.
 
@@ -223,26 +244,45 @@ def fit_winners(
     samples : sequence of Sample
         Labelled snapshots, the test snapshot among them: the judgement is over.
     recipe : Recipe
-    churn, value : str
-        Names of the winners.
+        The judged one, over the horizon of ``samples``.
+    churn, value : ChurnModel, ValueModel
+        The winners as judged; boosters keep their number of rounds.
     progress : callable
         Told in words what is being done.
     """
-    churn_model: ChurnModel = BtydChurn()
-    if churn != BtydChurn.name:
-        wanted = fit_churn_models(samples, recipe, progress=progress if churn == AnchoredChurn.name else _silent)
-        churn_model = next((model for model in wanted if model.name == churn), churn_model)
-    value_model: ValueModel = BtydValue()
-    if value != BtydValue.name:
-        found = fit_value_models(samples, recipe, progress=progress if value == AnchoredValue.name else _silent)
-        value_model = next((model for model in found if model.name == value), value_model)
-    return churn_model, value_model
+    return _refit_churn(samples, recipe, churn, progress), _refit_value(samples, recipe, value, progress)
+
+
+def _refit_churn(
+    samples: Sequence[Sample], recipe: Recipe, judged: ChurnModel, progress: Callable[[str], None]
+) -> ChurnModel:
+    samples = [sample for sample in samples if len(sample.churned)]
+    if isinstance(judged, BtydChurn) or not samples:
+        return BtydChurn()
+    if isinstance(judged, RecencyRule):
+        return fit_recency_rule(samples)
+    if isinstance(judged, ChurnFactorRule):
+        return fit_churn_factor_rule(samples)
+    if isinstance(judged, AnchoredChurn) and can_teach_churn(samples):
+        progress("churn: final fit")
+        settings = recipe.churn_settings
+        return refit_anchored_churn(judged, samples, columns=recipe.offered, settings=settings, seed=recipe.seed)
+    return BtydChurn()
+
+
+def _refit_value(
+    samples: Sequence[Sample], recipe: Recipe, judged: ValueModel, progress: Callable[[str], None]
+) -> ValueModel:
+    samples = [sample for sample in samples if sample.revenue.sum() > 0]
+    if isinstance(judged, NaiveRate):
+        return NaiveRate(recipe.horizon_days)
+    if isinstance(judged, AnchoredValue) and can_teach_value(samples):
+        progress("CLV: final fit")
+        settings = recipe.value_settings
+        return refit_anchored_value(judged, samples, columns=recipe.offered, settings=settings, seed=recipe.seed)
+    return BtydValue()
 
 
 def _lowest(metrics: Mapping[str, Metrics], criterion: str, *, default: str) -> str:
     comparable = {name: values[criterion] for name, values in metrics.items() if np.isfinite(values[criterion])}
     return min(comparable, key=lambda name: comparable[name]) if comparable else default
-
-
-def _silent(_: str) -> None:
-    return None

@@ -25,7 +25,7 @@ def tune_settings(
     training : sequence of Sample
         Training snapshots; the test snapshot is never seen here.
     recipe : Recipe
-        Its settings are the first trial, so tuning never ends below the defaults.
+        What it does not say of the boosters is kept. The defaults are the first trial, so tuning never ends below them.
     trials : int, > 0
         Per model.
     timeout_s : int or None
@@ -33,7 +33,6 @@ def tune_settings(
     progress : callable
         Told in words what is being done.
     """
-
     judged = [sample for sample in training if len(sample.churned)]
     with_revenue = [sample for sample in training if sample.revenue.sum() > 0]
 

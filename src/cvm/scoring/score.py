@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -251,7 +251,7 @@ def parse_as_of(value: object) -> date:
     text = str(value)
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text[:10]):
         try:
-            return date.fromisoformat(text[:10])
+            return datetime.fromisoformat(text).date()
         except ValueError:
             pass
     raise FeatureMismatchError(f"as_of == {text!r} is no ISO date; send for example 2026-01-31.")

@@ -83,7 +83,7 @@ def _value_runs(judged: Judged) -> Iterator[ModelRun]:
 def _model_params(model: ChurnModel | ValueModel) -> dict[str, Any]:
     own = {name: value for name, value in model.state().items() if name != "encoder"}
     if isinstance(model, AnchoredChurn | AnchoredValue):
-        own |= DEFAULTS | {"rounds": model.boosted.booster.num_trees(), "columns": len(model.boosted.encoder.columns)}
+        own |= DEFAULTS | {"rounds": model.boosted.rounds, "columns": len(model.boosted.encoder.columns)}
     return own
 
 

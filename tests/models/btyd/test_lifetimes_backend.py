@@ -51,7 +51,9 @@ def test_q_stays_above_1_so_that_the_base_has_a_mean():
 
 
 def test_both_backends_predict_the_same(features):
-    ours, theirs = (Btyd.fit(features, backend=backend).predict(features, horizon_days=90) for backend in ("cvm", "lifetimes"))
+    ours, theirs = (
+        Btyd.fit(features, backend=backend).predict(features, horizon_days=90) for backend in ("cvm", "lifetimes")
+    )
     np.testing.assert_allclose(ours, theirs, rtol=5e-3)
 
 

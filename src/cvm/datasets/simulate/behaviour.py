@@ -109,9 +109,7 @@ def _rows(
     )
 
 
-def _activity(
-    world: World, rng: np.random.Generator, customers: Customers, traits: Traits, lives: Lives
-) -> Events:
+def _activity(world: World, rng: np.random.Generator, customers: Customers, traits: Traits, lives: Lives) -> Events:
     """Browsing at the personal rate; which form it takes tells nothing about leaving."""
     customer, day = phased_events(
         world, rng, traits.activity_per_day, world.activity_curve,
@@ -158,9 +156,7 @@ def _scores(world: World, rng: np.random.Generator, days_left: Floats) -> Floats
     return np.clip(np.round(rng.normal(mean, spread)), 0, 10)
 
 
-def _mail(
-    world: World, rng: np.random.Generator, customers: Customers, traits: Traits, lives: Lives
-) -> Iterator[Events]:
+def _mail(world: World, rng: np.random.Generator, customers: Customers, traits: Traits, lives: Lives) -> Iterator[Events]:
     """Newsletters and campaign mail to those who agreed and have not unsubscribed; opened by habit while interested."""
     start = int(np.floor(customers.signed_up.min()))
     days = np.arange(-3, start, -world.newsletter_days) + _MAIL_TIME

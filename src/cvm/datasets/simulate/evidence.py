@@ -53,9 +53,7 @@ def candidates_after(world: World, earliest: Floats) -> Candidates:
     after = (np.arange(N_AFTER) + 0.5) * step
     return Candidates(
         day=np.concatenate([before, np.tile(after, (n, 1)), np.full((n, 1), _MUCH_LATER)], axis=1),
-        log_width=np.concatenate(
-            [np.log(width_before), np.full((n, N_AFTER), np.log(step)), np.zeros((n, 1))], axis=1
-        ),
+        log_width=np.concatenate([np.log(width_before), np.full((n, N_AFTER), np.log(step)), np.zeros((n, 1))], axis=1),
         is_alive=np.arange(N_BEFORE + N_AFTER + 1) >= N_BEFORE,
     )
 

@@ -148,9 +148,7 @@ def draw_returns(world: World, rng: np.random.Generator, lines: Lines) -> Lines:
     return back.take(back.day < FUTURE_DAYS)
 
 
-def _how_bought(
-    rng: np.random.Generator, n_customers: int, orders: Orders, renewed: Ints
-) -> tuple[Codes, Codes, Codes]:
+def _how_bought(rng: np.random.Generator, n_customers: int, orders: Orders, renewed: Ints) -> tuple[Codes, Codes, Codes]:
     """Sales channel, payment and store of each free order and each renewal; four in five times the customer's usual."""
     usual = draw_level(rng, (0.55, 0.25, 0.20), n_customers)
     usual_payment = draw_level(rng, (0.5, 0.25, 0.2, 0.05), n_customers)

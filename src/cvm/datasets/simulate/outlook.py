@@ -152,20 +152,20 @@ def expected_renewals(
     first = np.maximum(cycle_days + spread * mills - age_days, 0.0)
     first_variance = np.maximum(spread**2 * (1 + overdue * mills - mills**2), 1e-6)
     expected = np.zeros(len(cycle_days))
-    n = 0
-    while True:
+    # Beyond three times the horizon no renewal is in reach, however uncertain the cycle.
+    n_most = int(np.ceil(3 * horizon_days / cycle_days.min())) if len(cycle_days) else 0
+    for n in range(n_most + 1):
         mean = first + n * cycle_days
-        deviation = np.sqrt(first_variance + cycle_days**2 * (n * own + n**2 * shared))
-        in_reach = mean - 4 * deviation < horizon_days
-        if not in_reach.any():
-            return expected
-        expected += np.where(in_reach, ndtr((horizon_days - mean) / deviation) * _survival_at(survival, mean), 0.0)
-        n += 1
+        rows = np.flatnonzero(mean < 3 * horizon_days)
+        if not len(rows):
+            break
+        variance = first_variance + cycle_days**2 * (n * own + n**2 * shared)
+        in_time = ndtr((horizon_days - mean[rows]) / np.sqrt(variance[rows]))
+        expected[rows] += in_time * _survival_at(survival[rows], np.minimum(mean[rows], horizon_days))
+    return expected
 
 
-def late_renewals(
-    world: World, *, horizon_days: int, cycle_days: Floats, dropouts_per_day: Floats
-) -> tuple[float, Floats]:
+def late_renewals(world: World, *, horizon_days: int, cycle_days: Floats, dropouts_per_day: Floats) -> tuple[float, Floats]:
     """For habits of who has not ordered yet: expected first purchases, and renewals after them (intervals as exact).
 
     Parameters
@@ -176,7 +176,9 @@ def late_renewals(
     renewals = np.zeros(len(cycle_days))
     day = cycle_days.copy()
     while (day < horizon_days).any():
-        renewals += np.where(day < horizon_days, -np.expm1((day - horizon_days) / wait), 0.0) * np.exp(-dropouts_per_day * day)
+        renewals += np.where(day < horizon_days, -np.expm1((day - horizon_days) / wait), 0.0) * np.exp(
+            -dropouts_per_day * day
+        )
         day = day + cycle_days
     return float(-np.expm1(-horizon_days / wait)), renewals
 

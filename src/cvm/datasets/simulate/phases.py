@@ -59,9 +59,7 @@ def first_event(
     return np.where(pending, np.inf, at)
 
 
-def poisson_events(
-    rng: np.random.Generator, per_day: float | Floats, start: Floats, end: Floats
-) -> tuple[Ints, Floats]:
+def poisson_events(rng: np.random.Generator, per_day: float | Floats, start: Floats, end: Floats) -> tuple[Ints, Floats]:
     """A homogeneous Poisson process per customer on ``[start, end]``.
 
     Returns

@@ -50,9 +50,7 @@ class Subscriptions:
     ended_at: Floats
 
 
-def draw_contracts(
-    world: World, rng: np.random.Generator, customers: Customers, lives: Lives
-) -> Contracts:
+def draw_contracts(world: World, rng: np.random.Generator, customers: Customers, lives: Lives) -> Contracts:
     """Draw the contracts of all subscribers who have bought by ``as_of``."""
     customer = np.flatnonzero(customers.is_subscriber & (customers.first_order < 0))
     n = len(customer)

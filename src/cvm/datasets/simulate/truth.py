@@ -87,8 +87,7 @@ def true_outlook(world: World, calendar: Calendar, chunk: Chunk, *, horizon_days
     return Outlook(
         orders=orders + np.where(is_late, late.first_orders, 0.0) + per_customer(customers, renewals),
         revenue=free + per_customer(customers, bought),
-        margin=free * margin_rates(world, traits)
-        + per_customer(customers, bought * habit_margin_rates(world, customers)),
+        margin=free * margin_rates(world, traits) + per_customer(customers, bought * habit_margin_rates(world, customers)),
     )
 
 

@@ -159,8 +159,8 @@ class World:
     order_value: float = 55.0
     order_value_shape: float = 6.0
     order_value_mean_shape: float = 4.0
-    # Browsing without buying, every seven weeks on average.
-    activity_per_year: float = 7.0
+    # Browsing without buying, every two months on average.
+    activity_per_year: float = 6.0
     activity_shape: float = 1.5
 
     # --- Observables. Paid social brings people who try once, referrals and shops bring loyal ones.
@@ -224,8 +224,8 @@ class World:
 
     # --- Behaviour that precedes churn. Decline over eight weeks, then a background that never quite stops.
     leaving_step_days: float = 14.0
-    activity_curve: Curve = (0.20, 0.35, 0.50, 0.70, 0.85, 1.0)
-    open_curve: Curve = (0.25, 0.45, 0.60, 0.75, 0.90, 1.0)
+    activity_curve: Curve = (0.40, 0.40, 0.50, 0.65, 0.85, 1.0)
+    open_curve: Curve = (0.50, 0.55, 0.65, 0.75, 0.90, 1.0)
     complaints_per_year: float = 0.10
     complaint_curve: Curve = (0.2, 6.0, 6.0, 3.0, 3.0, 1.0)
     support_tickets_per_year: float = 0.30
@@ -237,7 +237,7 @@ class World:
     nps_leaving: tuple[float, float] = (6.2, 2.4)
     # Who has left unsubscribes in time; contact itself makes some unsubscribe, see kinds.
     unsubscribes_per_year: float = 0.05
-    unsubscribe_curve: Curve = (8.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    unsubscribe_curve: Curve = (5.0, 1.0, 1.0, 1.0, 1.0, 1.0)
     # A newsletter every four weeks, a push every twelve; a seventh of the opened e-mails is clicked.
     newsletter_days: int = 28
     push_days: int = 84
@@ -251,12 +251,12 @@ class World:
     # --- Subscriptions: (plan, price per month, share of holders); the last plan may be downgraded to the first.
     plans: tuple[tuple[str, float, float], ...] = (("delivery-basic", 4.9, 0.6), ("delivery-plus", 9.9, 0.4))
     add_ons: tuple[tuple[str, float, float], ...] = (("gift-wrap", 2.5, 0.40), ("premium-support", 3.9, 0.25))
-    # Plans end for reasons of their own; once the customer is gone, within weeks, when the next invoice is noticed.
+    # Plans end for reasons of their own; once the customer is gone, within months, when an invoice is noticed.
     plan_ends_per_year: float = 0.12
-    plan_end_curve: Curve = (60.0, 1.5, 1.5, 1.5, 1.5, 1.0)
+    plan_end_curve: Curve = (20.0, 1.5, 1.5, 1.5, 1.5, 1.0)
     # Add-ons are dropped, plans downgraded before churn.
     add_on_ends_per_year: float = 0.20
-    add_on_end_curve: Curve = (30.0, 8.0, 8.0, 5.0, 5.0, 1.0)
+    add_on_end_curve: Curve = (15.0, 8.0, 8.0, 5.0, 5.0, 1.0)
     downgrades_per_year: float = 0.15
     downgrade_curve: Curve = (2.0, 6.0, 6.0, 4.0, 4.0, 1.0)
 

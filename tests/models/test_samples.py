@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cvm.errors import MissingOutputError
+from cvm.features.files import features_file, outcome_file
+from cvm.models.btyd import BTYD_COLUMNS
+from cvm.models.samples import ProspectRate, SnapshotReader, is_judged
+from simulated import TRUTH
+
+AS_OF = date(2024, 3, 1)
+
+EVERYONE = pd.DataFrame(
+    {
+        "as_of": str(AS_OF),
+        "customer_id": ["buyer", "lapsed", "prospect 1", "prospect 2", "silent"],
+        "n_orders": [5.0, 3.0, 0.0, 0.0, 1.0],
+        "recency_days": [10.0, 200.0, np.nan, np.nan, 90.0],
+        "tenure_days": [100.0, 300.0, np.nan, np.nan, 90.0],
+        "mean_order_value": [20.0, 30.0, np.nan, np.nan, 40.0],
+    }
+)
+# Who ordered; somebody new among them, whom the snapshot could not know.
+OUTCOME = pd.DataFrame(
+    {"customer_id": ["buyer", "newcomer", "prospect 2"], "n_orders": [2, 1, 3], "revenue": [50.0, 9.0, 120.0]}
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    features_file(tmp_path, AS_OF).parent.mkdir()
+    EVERYONE.to_parquet(features_file(tmp_path, AS_OF), index=False)
+    OUTCOME.to_parquet(outcome_file(tmp_path, AS_OF, 90), index=False)
+    return tmp_path
+
+
+def reader(folder, *, lead_days=0, eligible_days=None, fit_btyd=lambda _: TRUTH):
+    return SnapshotReader(folder, fit_btyd, lead_days, eligible_days)
+
+
+class TestIsJudged:
+    def test_everyone_with_an_order_is(self):
+        assert is_judged(EVERYONE, None).tolist() == [True, True, False, False, True]
+
+    @pytest.mark.parametrize(
+        ("eligible_days", "judged"), [(200, ["buyer", "lapsed", "silent"]), (90, ["buyer", "silent"]), (9, [])]
+    )
+    def test_eligible_days_bound_the_days_since_the_last_order(self, eligible_days, judged):
+        assert EVERYONE["customer_id"][is_judged(EVERYONE, eligible_days)].tolist() == judged
+
+
+class TestSample:
+    def test_outcomes_are_aligned_and_0_for_those_who_did_nothing(self, folder):
+        sample = reader(folder).sample(AS_OF, 90)
+        assert sample.features["customer_id"].tolist() == ["buyer", "lapsed", "silent"]
+        assert sample.n_orders.tolist() == [2.0, 0.0, 0.0]
+        assert sample.revenue.tolist() == [50.0, 0.0, 0.0]
+        assert sample.churned.tolist() == [0.0, 1.0, 1.0]
+
+    def test_btyd_speaks_of_the_outcome_window(self, folder):
+        sample = reader(folder, lead_days=14).sample(AS_OF, 90)
+        buyers = EVERYONE[EVERYONE["n_orders"] > 0].reset_index(drop=True)
+        expected = TRUTH.predict(buyers, horizon_days=90, lead_days=14)
+        pd.testing.assert_frame_equal(sample.features[list(BTYD_COLUMNS)], expected)
+
+    def test_btyd_is_fitted_to_all_of_the_snapshot_and_to_nothing_else(self, folder):
+        seen = []
+
+        def fit(features):
+            seen.append(features)
+            return TRUTH
+
+        reader(folder, eligible_days=90, fit_btyd=fit).sample(AS_OF, 90)
+        (features,) = seen
+        pd.testing.assert_frame_equal(features, EVERYONE)
+
+    def test_customers_beyond_eligible_days_are_left_out(self, folder):
+        sample = reader(folder, eligible_days=90).sample(AS_OF, 90)
+        assert sample.features["customer_id"].tolist() == ["buyer", "silent"]
+        assert sample.n_orders.tolist() == [2.0, 0.0]
+
+    def test_a_snapshot_in_which_nobody_is_eligible_is_empty(self, folder):
+        sample = reader(folder, eligible_days=1).sample(AS_OF, 90)
+        assert len(sample.features) == len(sample.n_orders) == len(sample.revenue) == len(sample.churned) == 0
+
+    def test_a_snapshot_that_is_not_on_file_is_refused_with_the_command_that_writes_it(self, folder):
+        with pytest.raises(MissingOutputError, match=r"as_of=2024-04-01.*cvm features"):
+            reader(folder).sample(date(2024, 4, 1), 90)
+
+    def test_an_outcome_that_is_not_on_file_is_refused_with_the_command_that_writes_it(self, folder):
+        with pytest.raises(MissingOutputError, match=r"outcome_30d\.parquet.*cvm features"):
+            reader(folder).sample(AS_OF, 30)
+
+
+class TestProspectRate:
+    def test_it_is_the_mean_over_all_who_had_not_ordered(self, folder):
+        # One of two ordered three times, for 120 in all.
+        assert reader(folder).prospect_rate(AS_OF, 90) == ProspectRate(2, expected_orders=1.5, expected_order_value=40.0)
+
+    def test_eligible_days_do_not_concern_prospects(self, folder):
+        assert reader(folder, eligible_days=1).prospect_rate(AS_OF, 90).n_customers == 2
+
+    def test_prospects_who_never_ordered_have_a_rate_of_0(self, folder):
+        OUTCOME.head(1).to_parquet(outcome_file(folder, AS_OF, 90), index=False)
+        assert reader(folder).prospect_rate(AS_OF, 90) == ProspectRate(2, 0.0, 0.0)
+
+    def test_without_prospects_there_is_none(self, folder):
+        EVERYONE[EVERYONE["n_orders"] > 0].to_parquet(features_file(folder, AS_OF), index=False)
+        assert reader(folder).prospect_rate(AS_OF, 90) == ProspectRate(0, 0.0, 0.0)
