@@ -124,6 +124,38 @@ def segment(
     _run(("segment",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet), bundle=bundle)
 
 
+data = typer.Typer(help="Named data sets: list them, or make one ready to run.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data, name="data")
+
+
+@data.command("list")
+def data_list() -> None:
+    """What there is, and whether its files are at hand."""
+    from cvm.datasets import DATASETS, is_available
+    from cvm.reports.terminal import datasets_table
+
+    Printer(quiet=False).console.print(datasets_table(DATASETS.values(), is_available))
+
+
+@data.command("prepare")
+def data_prepare(
+    name: Annotated[str, typer.Argument(help="One of `cvm data list`.")],
+    into: Annotated[Path | None, typer.Option("--into", help="Folder to write; by default the data set's name.")] = None,
+    source: Annotated[Path | None, typer.Option("--source", help="Folder of the public files; else $CVM_DATA_DIR.")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Write a data set's tables and a params.yaml that fits them."""
+    from cvm.datasets import DATASETS, prepare
+
+    if name not in DATASETS:
+        raise CvmError(f"No data set is called {name!r}; there are {list(DATASETS)}.")
+    printer, started = Printer(quiet=quiet), time.perf_counter()
+    with printer.stage("data") as progress:
+        prepared = prepare(DATASETS[name], into or Path(name), source=source, progress=progress)
+    rows = ", ".join(f"{table} {n:,} rows" for table, n in prepared.n_rows.items()) or "nothing to convert"
+    printer.outcome("data", f"{name}: {rows}. Next: cvm run --params {prepared.params}", (), time.perf_counter() - started)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"cvm {cvm.__version__}")

@@ -61,9 +61,14 @@ class TestEncoder:
         other = features.assign(new=1.0)[["new", "city", "recency_days", "flag"]]
         np.testing.assert_array_equal(encoder.matrix(other), encoder.matrix(features))
 
-    def test_its_state_survives_json(self, features):
-        encoder = Encoder.fit(features, ["recency_days", "flag", "city"])
-        assert Encoder.from_state(json.loads(json.dumps(encoder.state()))) == encoder
+    @pytest.mark.parametrize("sort_keys", [True, False])
+    def test_its_state_survives_json_whatever_the_order_of_keys(self, features, sort_keys):
+        features = features.assign(brand=["x", "y", "x"], area=["n", "s", "s"])
+        encoder = Encoder.fit(features, ["recency_days", "flag", "city", "area", "brand"])
+        again = Encoder.from_state(json.loads(json.dumps(encoder.state(), sort_keys=sort_keys)))
+        # Trees know columns by position.
+        assert again.columns == encoder.columns == ["recency_days", "flag", "city", "area", "brand"]
+        assert again == encoder
 
 
 class TestCustomerFolds:

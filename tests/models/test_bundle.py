@@ -16,16 +16,25 @@ from cvm.models.btyd.model import ConstantSpend
 from cvm.models.bundle import SCHEMA_VERSION, Bundle, read_bundle
 from cvm.models.churn import ChurnFactorRule, RecencyRule, fit_anchored_churn
 from cvm.models.clv import NaiveRate, fit_anchored_value
+from cvm.models.samples import Sample
 from simulated import PROCESS, bundle, sample
 
 ONE_THREAD = {"num_threads": 1}
 
 
+def by_colour(part: Sample) -> Sample:
+    """Whoever is red stays away; ``area`` says nothing."""
+    stays = (part.features["colour"] != "red").to_numpy()
+    area = np.where(np.arange(len(stays)) % 2, "north", "south")
+    revenue = np.where(stays, 10 + part.revenue, 0.0)
+    return replace(part, features=part.features.assign(area=area), n_orders=stays.astype(float), revenue=revenue)
+
+
 @pytest.fixture(scope="module")
 def boosted() -> Bundle:
-    """A bundle of boosters, so that every kind of file is there."""
-    samples = [sample(n_customers=400, seed=1)]
-    columns = ["noise", "colour", "recency_days"]
+    """A bundle of boosters, so that every kind of file is there; both split on categories not in alphabetical order."""
+    samples = [by_colour(sample(n_customers=400, seed=1))]
+    columns = ["noise", "colour", "area", "recency_days"]
     return bundle(
         churn=fit_anchored_churn(samples, columns=columns, settings=ONE_THREAD, seed=1),
         value=fit_anchored_value(samples, columns=columns, settings=ONE_THREAD, seed=1),
@@ -77,7 +86,10 @@ class TestRoundTrip:
 
     def test_boosters_predict_as_before(self, boosted, folder):
         again = read_bundle(folder)
-        features = sample(n_customers=300, seed=5).features
+        features = by_colour(sample(n_customers=300, seed=5)).features
+        for model in (boosted.churn, boosted.value):
+            assert model.boosted.encoder.columns[-2:] == ["colour", "area"]
+            assert model.boosted.importance()["colour"] > 0.1
         np.testing.assert_array_equal(again.churn.p_churn(features), boosted.churn.p_churn(features))
         np.testing.assert_array_equal(again.value.expected_revenue(features), boosted.value.expected_revenue(features))
         assert again.model_version == boosted.model_version

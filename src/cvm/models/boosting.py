@@ -84,13 +84,13 @@ class Encoder:
         return np.column_stack(columns) if columns else np.empty((len(features), 0))
 
     def state(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {"numbers": list(self.numbers), "categories": {name: list(v) for name, v in self.categories.items()}}
+        """As JSON values; pairs and not a mapping, because the order of columns is part of the trees."""
+        return {"numbers": list(self.numbers), "categories": [[name, list(v)] for name, v in self.categories.items()]}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Encoder:
         """The encoder ``state`` was taken from."""
-        return cls(tuple(state["numbers"]), {name: tuple(values) for name, values in state["categories"].items()})
+        return cls(tuple(state["numbers"]), {name: tuple(values) for name, values in state["categories"]})
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class Task:
             feature_name=[f"f{position}" for position in range(len(columns))],
             categorical_feature=list(range(len(numbers), len(columns))),
             free_raw_data=False,
-            params={"verbose": -1, "max_cat_to_onehot": self.parameters["max_cat_to_onehot"]},
+            params={name: self.parameters[name] for name in ("verbose", "max_cat_to_onehot", "num_threads")},
         )
 
 

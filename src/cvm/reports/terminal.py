@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cvm.datasets.catalogue import Dataset
 from cvm.models.bundle import Bundle
 from cvm.segments import SEGMENTS
 
@@ -135,6 +136,17 @@ def files_table(files: Mapping[str, Path]) -> Table:
 def closing(scores: pd.DataFrame, bundle: Bundle, files: Mapping[str, Path]) -> Group:
     """All closing tables."""
     return Group(segment_table(scores, currency=bundle.currency), *judgement_tables(bundle), files_table(files))
+
+
+def datasets_table(datasets: Iterable[Dataset], is_available: Callable[[Dataset], bool]) -> Table:
+    """The named data sets, and where the missing ones are published."""
+    table = _table("Data sets")
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it is")
+    table.add_column("files")
+    for dataset in datasets:
+        table.add_row(dataset.name, dataset.meaning, "at hand" if is_available(dataset) else dataset.published)
+    return table
 
 
 def _table(title: str) -> Table:

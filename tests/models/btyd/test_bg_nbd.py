@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, replace
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -238,7 +238,7 @@ class TestExpectations:
     def test_a_longer_window_never_holds_fewer_orders(self, process):
         x, _, T = columns()
         windows = [process.expected_if_alive(x, T, days=days) for days in (1.0, 30.0, 365.0, 3650.0)]
-        for shorter, longer in zip(windows, windows[1:], strict=False):
+        for shorter, longer in pairwise(windows):
             assert (longer >= shorter).all()
 
     def test_one_order_a_customer_and_a_chance_to_stop_makes_a_geometric_total(self):

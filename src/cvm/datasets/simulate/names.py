@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cvm.datasets.simulate.chance import Bools, Codes, Ints
+from cvm.datasets.simulate.chance import Bools, Codes, Floats, Ints
 
 _FIRST_NAMES = (
     "anna", "boris", "clara", "daryna", "emil", "farid", "greta", "hanna", "ivan", "julia", "kofi", "lena",
@@ -61,6 +61,13 @@ def order_ids(number: Ints) -> pa.Array:
 def coded(codes: Codes | Ints, names: tuple[str, ...] | list[str] | pa.Array) -> pa.DictionaryArray:
     """Text by position in ``names``; null where the code is negative."""
     return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(names))
+
+
+def plain(column: pa.Array | Floats) -> pa.Array:
+    """Text as text rather than as codes."""
+    if isinstance(column, pa.DictionaryArray):
+        return column.dictionary_decode()
+    return column if isinstance(column, pa.Array) else pa.array(column)
 
 
 def blanked(values: pa.Array, is_known: Bools) -> pa.Array:

@@ -171,7 +171,7 @@ def assignments_table(
             "propensity": np.array(campaign.shares)[arm],
             "channel": names.coded(arm - np.int8(1), [treatment.channel for treatment in arms]),
         }
-        tables.append(pa.table({name: plain(column) for name, column in columns.items()}))
+        tables.append(pa.table({name: names.plain(column) for name, column in columns.items()}))
     return pa.concat_tables(tables)
 
 
@@ -188,13 +188,6 @@ def identities_table(chunk: Chunk, second: SecondAccounts, listed: Bools) -> pa.
             "customer_id": pa.concat_arrays([main, names.customer_ids(other)]),
         }
     )
-
-
-def plain(column: pa.Array | Floats) -> pa.Array:
-    """Text as text rather than as codes."""
-    if isinstance(column, pa.DictionaryArray):
-        return column.dictionary_decode()
-    return column if isinstance(column, pa.Array) else pa.array(column)
 
 
 def product_ids(world: World) -> list[str]:

@@ -10,6 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cvm.errors import WorkspaceError
+from cvm.workspace import replaced_directory, replaced_file
+
 MARK = "# Written by `cvm simulate`; a rerun replaces it."
 
 
@@ -39,3 +42,66 @@ class Files:
             self.n_rows[name] = 0
         self._writers[name].write_table(table)
         self.n_rows[name] += table.num_rows
+
+
+@contextmanager
+def simulated_folder(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Temporary folders for tables and truth; both take their places, with ``params.yaml``, if the block succeeds.
+
+    Raises
+    ------
+    WorkspaceError
+        If the folder holds tables, truth or parameters that are not of a simulation, or cannot be written.
+    """
+    _check_free(folder)
+    with replaced_directory(folder / "tables") as tables, replaced_directory(folder / "truth") as truth:
+        yield tables, truth
+
+
+def write_params(folder: Path, as_of: date, *, currency: str) -> Path:
+    """Write a ``params.yaml`` that reads the simulated tables."""
+    path = folder / "params.yaml"
+    with replaced_file(path) as temporary:
+        temporary.write_text(_PARAMS.format(mark=MARK, as_of=as_of, currency=currency), encoding="utf-8")
+    return path
+
+
+def _check_free(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise WorkspaceError(f"{folder} is a file; give a folder for the simulated base.")
+    foreign = [name for name in ("tables", "truth") if (folder / name).exists()]
+    params = folder / "params.yaml"
+    if (folder / "truth" / "recipe.json").is_file():
+        foreign = []
+    if params.exists() and not params.read_text(encoding="utf-8", errors="replace").startswith(MARK):
+        foreign.append(params.name)
+    if foreign:
+        raise WorkspaceError(f"{folder} holds {foreign} that `cvm simulate` did not write. Give another, empty folder.")
+
+
+_PARAMS = """{mark}
+# A simulated customer base. What is true of every customer lies in truth/ and is never read by cvm itself.
+
+data:
+  # The zone is that of the files, whatever business.timezone says.
+  transactions: {{path: tables/transactions.parquet, timezone: UTC}}  # order lines, returns, test orders, late rows
+  events: {{path: tables/events.parquet, timezone: UTC}}              # visits, mail, complaints, tickets, answers
+  customers: {{path: tables/customers.parquet, timezone: UTC}}        # attributes, consents; some people twice
+  # Written too, for the stages that read them:
+  # subscriptions: {{path: tables/subscriptions.parquet, timezone: UTC}}  # delivery plans and their add-ons
+  # assignments: {{path: tables/assignments.parquet, timezone: UTC}}      # three campaigns with randomised holdouts
+  # identities: {{path: tables/identities.parquet}}                       # half of the second accounts, and all first ones
+  max_rejected_share: 0.05
+
+business:
+  currency: {currency}
+  timezone: UTC
+  margin_rate: 0.38               # of lines without a margin; here every line has one
+  discount_rate_per_year: 0.10
+  active_days: 365
+
+windows:
+  as_of: {as_of}                  # the day up to which the base was simulated
+  horizon_days: 181               # truth/truth.parquet holds 90, 181 and 365 days
+  clv_days: 365
+"""
