@@ -18,7 +18,7 @@ FLOW = ("ingest", "features", "models", "scoring", "reports", "tracking", "pipel
 # Importable by all.
 LEAVES = ("errors", "workspace", "engines", "evaluation", "segments")
 # Imported by the rooms named and no others.
-RESTRICTED = {"params": {"pipeline", "cli"}, "params_file": {"params"}, "datasets": {"pipeline", "cli"}}
+RESTRICTED = {"params": {"pipeline", "cli"}, "params_file": {"params"}, "datasets": {"pipeline", "cli", "reports"}}
 # What rooms outside of the flow may import of ours.
 MAY_IMPORT = {
     "errors": set(),

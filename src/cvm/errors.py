@@ -85,6 +85,11 @@ class MissingOutputError(CvmError):
         """Name the command that writes the missing output."""
         return cls(f"{path} does not exist yet. Run `{command}` first, or `cvm run` for the whole loop.")
 
+    @classmethod
+    def from_damage(cls, path: Path, *, command: str) -> Self:
+        """The output is there but cannot be read; the command that writes it makes it whole."""
+        return cls(f"{path} is damaged. Run `{command}` to write it again.")
+
 
 class BundleError(CvmError):
     """A model bundle is damaged, foreign, or does not fit the request."""

@@ -180,3 +180,19 @@ def test_the_history_is_cut_in_the_business_time_zone():
     assert history_days(engine, timezone="UTC") == (date(2024, 1, 1), date(2024, 1, 9))
     assert history_days(engine, timezone="Europe/Kyiv") == (date(2024, 1, 1), date(2024, 1, 10))
     assert history_days(engine, timezone="America/New_York") == (date(2023, 12, 31), date(2024, 1, 9))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1, 2]", '{"score": "no date"}'])
+def test_a_damaged_plan_or_catalogue_is_refused_with_the_command_that_mends_it(tmp_path, content):
+    for name, read in (("plan.json", read_plan), ("catalogue.json", read_catalogue)):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(MissingOutputError, match=r"is damaged\. Run `cvm features`"):
+            read(tmp_path)
+
+
+def test_damaged_features_are_refused_with_the_command_that_mends_them(tmp_path):
+    path = features_file(tmp_path, date(2024, 1, 1))
+    path.parent.mkdir()
+    path.write_bytes(b"PAR1 and nothing more")
+    with pytest.raises(MissingOutputError, match=r"is damaged\. Run `cvm features --set windows.as_of=2024-01-01`"):
+        read_features(tmp_path, date(2024, 1, 1))

@@ -57,3 +57,18 @@ def test_an_unknown_alias_is_refused_in_words(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts", "cvm", "cvm")
     with pytest.raises(TrackingError, match="store for experiment 'cvm' failed"):
         store.bundle("champion")
+
+
+def test_mlflow_is_left_as_it_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "sqlite:///elsewhere.db")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mine.db'}")
+    store = Store(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts", "cvm", "cvm")
+    with pytest.raises(TrackingError):
+        store.bundle("champion")
+    assert mlflow.get_tracking_uri().endswith("mine.db")
+    assert os.environ["MLFLOW_REGISTRY_URI"] == "sqlite:///elsewhere.db"
+    mlflow.set_tracking_uri(None)

@@ -9,8 +9,8 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
-from cvm.errors import CvmError
 from cvm.engines.sql import identifier, literal
+from cvm.errors import CvmError
 
 
 class QueryError(CvmError):

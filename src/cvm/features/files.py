@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -35,10 +38,7 @@ def read_features(folder: Path, as_of: date) -> pd.DataFrame:
     MissingOutputError
         If the features stage has not written this snapshot.
     """
-    path = features_file(folder, as_of)
-    if not path.is_file():
-        raise MissingOutputError.from_stage(path, command=f"cvm features --set windows.as_of={as_of}")
-    return pd.read_parquet(path, partitioning=None)
+    return _read_parquet(features_file(folder, as_of), command=f"cvm features --set windows.as_of={as_of}")
 
 
 def read_outcome(folder: Path, as_of: date, horizon_days: int) -> pd.DataFrame:
@@ -49,10 +49,7 @@ def read_outcome(folder: Path, as_of: date, horizon_days: int) -> pd.DataFrame:
     MissingOutputError
         If the features stage has not written it.
     """
-    path = outcome_file(folder, as_of, horizon_days)
-    if not path.is_file():
-        raise MissingOutputError.from_stage(path, command="cvm features")
-    return pd.read_parquet(path, partitioning=None)
+    return _read_parquet(outcome_file(folder, as_of, horizon_days), command="cvm features")
 
 
 def read_plan(folder: Path) -> SnapshotPlan:
@@ -63,16 +60,16 @@ def read_plan(folder: Path) -> SnapshotPlan:
     MissingOutputError
         If the features stage has not run.
     """
-    values = json.loads(_existing(folder / PLAN_FILE).read_text(encoding="utf-8"))
-    return SnapshotPlan(
-        **values
-        | {
-            "score": date.fromisoformat(values["score"]),
-            "test": date.fromisoformat(values["test"]) if values["test"] else None,
-            "training": tuple(date.fromisoformat(day) for day in values["training"]),
-            "labelled": tuple(date.fromisoformat(day) for day in values["labelled"]),
-        }
-    )
+    with _undamaged(folder / PLAN_FILE) as values:
+        return SnapshotPlan(
+            **values
+            | {
+                "score": date.fromisoformat(values["score"]),
+                "test": date.fromisoformat(values["test"]) if values["test"] else None,
+                "training": tuple(date.fromisoformat(day) for day in values["training"]),
+                "labelled": tuple(date.fromisoformat(day) for day in values["labelled"]),
+            }
+        )
 
 
 def read_catalogue(folder: Path) -> list[Feature]:
@@ -83,11 +80,27 @@ def read_catalogue(folder: Path) -> list[Feature]:
     MissingOutputError
         If the features stage has not run.
     """
-    entries = json.loads(_existing(folder / CATALOGUE_FILE).read_text(encoding="utf-8"))
-    return [Feature(**{**entry, "windows": tuple(entry["windows"]), "needs": tuple(entry["needs"])}) for entry in entries]
+    with _undamaged(folder / CATALOGUE_FILE) as entries:
+        return [
+            Feature(**{**entry, "windows": tuple(entry["windows"]), "needs": tuple(entry["needs"])}) for entry in entries
+        ]
 
 
-def _existing(path: Path) -> Path:
+@contextmanager
+def _undamaged(path: Path) -> Iterator[Any]:
+    """The JSON in ``path``; what cannot be read or made sense of inside the block is an output to make again."""
     if not path.is_file():
         raise MissingOutputError.from_stage(path, command="cvm features")
-    return path
+    try:
+        yield json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise MissingOutputError.from_damage(path, command="cvm features") from error
+
+
+def _read_parquet(path: Path, *, command: str) -> pd.DataFrame:
+    if not path.is_file():
+        raise MissingOutputError.from_stage(path, command=command)
+    try:
+        return pd.read_parquet(path, partitioning=None)
+    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+        raise MissingOutputError.from_damage(path, command=command) from error

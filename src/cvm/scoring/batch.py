@@ -77,7 +77,10 @@ def read_scores(path: Path) -> pa.Table:
     """
     if not path.is_file():
         raise MissingOutputError.from_stage(path, command="cvm score")
-    return pq.read_table(path, partitioning=None)
+    try:
+        return pq.read_table(path, partitioning=None)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise MissingOutputError.from_damage(path, command="cvm score") from error
 
 
 def with_previous_segment(features: pd.DataFrame, workspace: Workspace, *, as_of: date) -> pd.DataFrame:

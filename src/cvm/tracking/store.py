@@ -89,23 +89,12 @@ class Store:
         TrackingError
             If the store is not reachable or refuses.
         """
-        with (
-            self._connected() as client,
-            mlflow.start_run(run_name=f"train {bundle.trained_as_of}", tags=dict(run.tags)),
-        ):
-            mlflow.log_params(dict(run.params))
-            mlflow.log_metrics(_finite(run.metrics))
-            for name, figure in run.figures.items():
-                mlflow.log_figure(figure, f"figures/{name}.png")
-            for path in run.files:
-                mlflow.log_artifact(str(path), "features")
-            for model in run.models:
-                with mlflow.start_run(run_name=model.name, nested=True):
-                    mlflow.log_params(dict(model.params))
-                    mlflow.log_metrics(_finite(model.metrics))
-                    for name, value in model.artifacts.items():
-                        mlflow.log_dict(value, f"{name}.json")
-            registered = self._register(client, bundle, bundle_folder)
+        with self._connected() as client:
+            experiment_id = self._experiment_id(client)
+            name = f"train {bundle.trained_as_of}"
+            with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=dict(run.tags)):
+                _log_training(run, experiment_id)
+                registered = self._register(client, bundle, bundle_folder)
             client.set_registered_model_alias(self.model, CHAMPION, registered)
             return registered
 
@@ -149,32 +138,63 @@ class Store:
     @contextmanager
     def _connected(self) -> Iterator[MlflowClient]:
         """A client of the store, MLflow's chatter turned down, its exceptions turned into ours."""
-        levels = {name: logging.getLogger(name).level for name in _QUIETED}
-        for name in _QUIETED:
-            logging.getLogger(name).setLevel(logging.ERROR)
-        before = mlflow.get_tracking_uri()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with _own_mlflow(self.uri):
                 if self.artifacts:
                     self.artifacts.mkdir(parents=True, exist_ok=True)
-                mlflow.set_tracking_uri(self.uri)
-                mlflow.set_registry_uri(self.uri)
-                client = MlflowClient(self.uri, self.uri)
-                if client.get_experiment_by_name(self.experiment) is None:
-                    location = self.artifacts.as_uri() if self.artifacts else None
-                    client.create_experiment(self.experiment, artifact_location=location)
-                mlflow.set_experiment(self.experiment)
-                yield client
+                yield MlflowClient(self.uri, self.uri)
         except (MlflowException, SQLAlchemyError, OSError) as error:
             raise TrackingError(
                 f"The MLflow store for experiment {self.experiment!r} failed: {_first_line(error)}. "
                 "Check tracking.uri in params.yaml."
             ) from error
-        finally:
-            mlflow.set_tracking_uri(before)
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)
+
+    def _experiment_id(self, client: MlflowClient) -> str:
+        found = client.get_experiment_by_name(self.experiment)
+        if found:
+            return str(found.experiment_id)
+        location = self.artifacts.as_uri() if self.artifacts else None
+        return str(client.create_experiment(self.experiment, artifact_location=location))
+
+
+@contextmanager
+def _own_mlflow(uri: str) -> Iterator[None]:
+    """MLflow pointed at ``uri`` and turned down; afterwards its globals, which processes inherit, are as they were."""
+    levels = {name: logging.getLogger(name).level for name in _QUIETED}
+    environment = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
+    tracking = mlflow.get_tracking_uri() if mlflow.tracking.is_tracking_uri_set() else None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for name in _QUIETED:
+                logging.getLogger(name).setLevel(logging.ERROR)
+            mlflow.set_tracking_uri(uri)
+            mlflow.set_registry_uri(uri)
+            yield
+    finally:
+        mlflow.set_tracking_uri(tracking)
+        mlflow.set_registry_uri(None)
+        for name, value in environment.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _log_training(run: TrainingRun, experiment_id: str) -> None:
+    mlflow.log_params(dict(run.params))
+    mlflow.log_metrics(_finite(run.metrics))
+    for name, figure in run.figures.items():
+        mlflow.log_figure(figure, f"figures/{name}.png")
+    for path in run.files:
+        mlflow.log_artifact(str(path), "features")
+    for model in run.models:
+        with mlflow.start_run(experiment_id=experiment_id, run_name=model.name, nested=True):
+            mlflow.log_params(dict(model.params))
+            mlflow.log_metrics(_finite(model.metrics))
+            for name, value in model.artifacts.items():
+                mlflow.log_dict(value, f"{name}.json")
 
 
 def _copy_code(target: Path) -> Path:
