@@ -33,6 +33,8 @@ from cvm.workspace import Workspace, replaced_directory
 if TYPE_CHECKING:
     from cvm.tracking.store import Store
 
+_SQLITE = "sqlite:///"
+
 Progress = Callable[[str], None]
 
 
@@ -211,6 +213,9 @@ def summarise(params: Params) -> Summary:
         "features": workspace.features,
         "champion": workspace.champion,
     }
+    database = _database(params)
+    if database:
+        files["MLflow"] = database
     if workspace.quarantine.exists() and any(workspace.quarantine.iterdir()):
         files["quarantine"] = workspace.quarantine
     scores = read_scores(workspace.scores_of(as_of)).select(columns).to_pandas()
@@ -306,12 +311,16 @@ def _train_settings(params: Params) -> TrainSettings:
 def _store(params: Params) -> Store:
     from cvm.tracking.store import Store  # MLflow takes seconds to import; only stages that track pay for it
 
-    prefix = "sqlite:///"
-    uri, artifacts = params.tracking.uri, None
-    if uri.startswith(prefix):
-        database = params.resolve(uri.removeprefix(prefix))
-        uri, artifacts = f"{prefix}{database}", database.parent / "artifacts"
-    return Store(uri, artifacts, params.tracking.experiment, params.tracking.model)
+    database, names = _database(params), (params.tracking.experiment, params.tracking.model)
+    if database is None:
+        return Store(params.tracking.uri, None, *names)
+    return Store(f"{_SQLITE}{database}", database.parent / "artifacts", *names)
+
+
+def _database(params: Params) -> Path | None:
+    """File of the MLflow store, where it is one."""
+    uri = params.tracking.uri
+    return params.resolve(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
 
 
 def _log(params: Params, workspace: Workspace, plan: SnapshotPlan, trained: Trained) -> str:
