@@ -159,7 +159,7 @@ def _scores(world: World, rng: np.random.Generator, days_left: Floats) -> Floats
 def _mail(world: World, rng: np.random.Generator, customers: Customers, traits: Traits, lives: Lives) -> Iterator[Events]:
     """Newsletters and campaign mail to those who agreed and have not unsubscribed; opened by habit while interested."""
     start = int(np.floor(customers.signed_up.min()))
-    days = np.arange(-3, start, -world.newsletter_days) + _MAIL_TIME
+    days = np.arange(-3.0, start, -world.newsletter_days) + _MAIL_TIME
     gets = customers.consents_to(world, "email")[:, None] & (customers.signed_up[:, None] < days)
     gets &= days < lives.unsubscribed_at[:, None]
     customer, issue = np.nonzero(gets)
@@ -189,7 +189,7 @@ def _mail(world: World, rng: np.random.Generator, customers: Customers, traits: 
 
 def _pushes(world: World, rng: np.random.Generator, customers: Customers) -> Events:
     start = int(np.floor(customers.signed_up.min()))
-    days = np.arange(-10, start, -world.push_days) + rng.random()
+    days = np.arange(-10.0, start, -world.push_days) + rng.random()
     gets = customers.consents_to(world, "push")[:, None] & (customers.signed_up[:, None] < days)
     customer, issue = np.nonzero(gets)
     return _rows("push_sent", customer, days[issue], channel="push")

@@ -39,6 +39,11 @@ def draw_row_level(rng: np.random.Generator, probability: Floats) -> Codes:
     return (rng.random(len(probability))[:, None] >= edges).sum(axis=1).astype(np.int8)
 
 
+def sums(group: Ints, values: Floats, *, n: int) -> Floats:
+    """Sum of ``values`` by ``group``, 0 where a group has none: array of shape (n,)."""
+    return np.bincount(group, weights=values, minlength=n).astype(np.float64, copy=False)
+
+
 def positions_within(counts: Ints) -> Ints:
     """0, 1, ... within each group of ``counts`` consecutive rows: array of shape (sum of counts,)."""
     starts = np.cumsum(counts) - counts

@@ -73,7 +73,7 @@ class Customers:
     def consents_to(self, world: World, *channels: str) -> Bools:
         """Who agreed at sign-up to all of these channels."""
         names = [name for name, _ in world.consent_shares]
-        return self.consent[:, [names.index(channel) for channel in channels]].all(axis=1)
+        return np.logical_and.reduce(self.consent[:, [names.index(channel) for channel in channels]], axis=1)
 
 
 def draw_customers(world: World, calendar: Calendar, rng: np.random.Generator, *, first: int, n: int) -> Customers:
@@ -123,7 +123,7 @@ def _draw_habits(world: World, rng: np.random.Generator, n: int) -> Habits:
     unit_price = np.array([category.unit_price for category in world.habit_categories])[position]
     quantity = draw_level(rng, HABIT_QUANTITY_SHARES, len(customer)) + np.int8(1)
     # Brands differ by a fifth in price.
-    price = np.round(unit_price * rng.uniform(0.8, 1.2, len(customer)), 2) * quantity
+    price = np.round(unit_price * rng.uniform(0.8, 1.2, len(customer)), 2) * quantity.astype(float)
     return Habits(
         customer=customer,
         category=(n_free + position).astype(np.int8),

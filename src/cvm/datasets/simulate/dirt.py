@@ -100,9 +100,7 @@ def export_lines(dirt: Dirt, rng: np.random.Generator, lines: Lines, second: Sec
     return _with_repeats(dirt, rng, clean, invented)
 
 
-def export_events(
-    dirt: Dirt, rng: np.random.Generator, events: Events, second: SecondAccounts, n_customers: int
-) -> Export:
+def export_events(dirt: Dirt, rng: np.random.Generator, events: Events, second: SecondAccounts, n_customers: int) -> Export:
     """Spoil the export of events; those without an id are extra, so nothing that happened is lost."""
     n = len(events)
     used = rng.random(n) < _SECOND_USE

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import betainc, ndtr
 
 from cvm.datasets.simulate.calendar import DAYS_PER_YEAR, Calendar
-from cvm.datasets.simulate.chance import Bools, Floats
+from cvm.datasets.simulate.chance import Bools, Floats, sums
 from cvm.datasets.simulate.history import STREAMS, History, Signals, Watch
 from cvm.datasets.simulate.lives import factors
 from cvm.datasets.simulate.phases import N_PHASES, days_in_phases, phase_of
@@ -136,19 +136,19 @@ def habit_evidence(world: World, history: History, candidates: Candidates) -> Fl
     habits = history.habits
     shape, scale = habit_posterior(world, history)
     evidence = np.zeros(candidates.day.shape)
-    for column in range(evidence.shape[1]):
+    for column in range(len(candidates.is_alive)):
         waited = np.maximum(np.minimum(candidates.day[habits.customer, column], 0.0) - habits.last, 0.0)
         silent = 1 - betainc(world.interval_shape, shape, waited / (waited + scale))
         log_silent = np.where(silent > 0, np.log(np.maximum(silent, 1e-300)), _NEVER)
-        evidence[:, column] = np.bincount(habits.customer, weights=log_silent, minlength=len(history))
+        evidence[:, column] = sums(habits.customer, log_silent, n=len(history))
     return evidence
 
 
 def habit_posterior(world: World, history: History) -> tuple[Floats, Floats]:
-    """Shape and rate of the gamma posterior of each habit's pace, ``interval_shape / cycle``: arrays of shape (n_habits,)."""
+    """Shape and rate of the gamma posterior of ``interval_shape / cycle`` of each habit: arrays of shape (n_habits,)."""
     habits = history.habits
     scale = cycle_rate_scale(world, habits.category.astype(np.int8))
-    return world.cycle_shape + world.interval_shape * habits.n_intervals, scale + habits.interval_days
+    return world.cycle_shape + world.interval_shape * habits.n_intervals.astype(float), scale + habits.interval_days
 
 
 def behaviour_evidence(world: World, history: History, candidates: Candidates) -> Floats:
@@ -158,7 +158,7 @@ def behaviour_evidence(world: World, history: History, candidates: Candidates) -
     activity_curve, common = np.array(world.activity_curve), _common_rates(world)
     tables = {name: _log_table(world, name) for name in STREAMS}
     evidence = np.empty(candidates.day.shape)
-    for column in range(evidence.shape[1]):
+    for column in range(len(candidates.is_alive)):
         gone_at = candidates.day[:, column]
         spent = days_in_phases(world, history.signed_up, np.zeros(len(history)), gone_at)
         total = -(world.activity_shape + n_active[:, 0]) * np.log(scale[:, 0] + spent @ activity_curve) - spent @ common
@@ -166,7 +166,7 @@ def behaviour_evidence(world: World, history: History, candidates: Candidates) -
         for name, table in tables.items():
             total += _log_at(world, history.streams[name], gone_at, table, coded=name == "nps")
         for watch in history.watches:
-            total += np.bincount(watch.customer, weights=_watched(world, watch, gone_at), minlength=len(history))
+            total += sums(watch.customer, _watched(world, watch, gone_at), n=len(history))
         evidence[:, column] = total
     return evidence
 
@@ -176,12 +176,12 @@ def mail_evidence(world: World, history: History, candidates: Candidates) -> Flo
     mail, curve = history.mail, np.array(world.open_curve)
     evidence = np.empty((*candidates.day.shape, len(world.readers)))
     p_open = np.array([reader.p_open for reader in world.readers])[:, None] * curve
-    for column in range(candidates.day.shape[1]):
+    for column in range(len(candidates.is_alive)):
         phase = phase_of(world, candidates.day[mail.customer, column] - mail.day)
         cell = mail.code * N_PHASES + phase
         for reader, chance in enumerate(p_open):
             table = np.log(np.concatenate([1 - chance, chance]))
-            evidence[:, column, reader] = np.bincount(mail.customer, weights=table[cell], minlength=len(history))
+            evidence[:, column, reader] = sums(mail.customer, table[cell], n=len(history))
     return evidence
 
 
@@ -221,7 +221,7 @@ def _log_table(world: World, stream: str) -> Floats:
 def _log_at(world: World, signals: Signals, gone_at: Floats, table: Floats, *, coded: bool) -> Floats:
     phase = phase_of(world, gone_at[signals.customer] - signals.day)
     weights = table[signals.code, phase] if coded else table[0, phase]
-    return np.bincount(signals.customer, weights=weights, minlength=len(gone_at))
+    return sums(signals.customer, weights, n=len(gone_at))
 
 
 def _watched(world: World, watch: Watch, gone_at: Floats) -> Floats:

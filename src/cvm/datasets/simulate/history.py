@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvm.datasets.simulate.behaviour import EVENT_TYPES, Events
+from cvm.datasets.simulate.behaviour import Events
 from cvm.datasets.simulate.calendar import DAYS_PER_YEAR
-from cvm.datasets.simulate.chance import Bools, Floats, Ints
+from cvm.datasets.simulate.chance import Bools, Floats, Ints, sums
 from cvm.datasets.simulate.chunk import Chunk
 from cvm.datasets.simulate.lines import Lines
 from cvm.datasets.simulate.traits import Prior, prior_of
@@ -131,7 +131,7 @@ def history_of(world: World, chunk: Chunk, lines: Lines) -> History:
         last_order=np.where(has_ordered, last_order, -1.0),
         n_repeats=np.bincount(orders.customer[repeat], minlength=n),
         n_values=np.bincount(orders.customer[past], minlength=n),
-        sum_values=np.bincount(orders.customer[past], weights=orders.value[past], minlength=n),
+        sum_values=sums(orders.customer[past], orders.value[past], n=n),
         arm=lives.arm.astype(np.int64),
         is_exposed=lives.is_exposed,
         unsubscribed_by=lives.unsubscribed_by,
@@ -166,7 +166,7 @@ def _consent(world: World, chunk: Chunk) -> Watch:
     """Consent to e-mail, watched until it is withdrawn; withdrawal because of a contact tells of the kind instead."""
     customer = np.flatnonzero(chunk.customers.consents_to(world, "email"))
     end = chunk.lives.unsubscribed_at[customer]
-    by_contact = chunk.lives.unsubscribed_by.any(axis=1)[customer]
+    by_contact = chunk.lives.unsubscribed_by[customer].any(axis=1)
     return Watch(
         customer,
         chunk.customers.signed_up[customer],

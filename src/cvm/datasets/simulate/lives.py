@@ -69,7 +69,13 @@ def live(world: World, rng: np.random.Generator, customers: Customers, traits: T
         exposed.append(is_exposed)
         unsubscribed_by.append(annoyed)
     unsubscribed_at = np.minimum(_unsubscribed_at(world, patience, customers, gone_at), contacted_out)
-    return Lives(gone_at, unsubscribed_at, *(np.stack(columns, axis=1) for columns in (arms, exposed, unsubscribed_by)))
+    return Lives(
+        gone_at=gone_at,
+        unsubscribed_at=unsubscribed_at,
+        arm=np.stack(arms, axis=1),
+        is_exposed=np.stack(exposed, axis=1),
+        unsubscribed_by=np.stack(unsubscribed_by, axis=1),
+    )
 
 
 def factors(world: World, campaign: Campaign, arm: Codes, is_exposed: Bools, quantity: str) -> Floats:

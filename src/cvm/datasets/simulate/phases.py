@@ -24,18 +24,20 @@ def days_in_phases(world: World, start: Floats, end: Floats, gone_at: Floats) ->
 
     Parameters
     ----------
-    start, end, gone_at : arrays that broadcast to one shape
+    start, end, gone_at : arrays of shape (n,)
 
     Returns
     -------
-    array of that shape plus (6,)
+    array of shape (n, 6)
         Zero where ``end`` is before ``start``.
     """
+    never = np.full_like(gone_at, np.inf)
     borders = [gone_at - step * world.leaving_step_days for step in range(N_PHASES - 1)]
-    upper = [np.inf, *borders]
-    lower = [*borders, -np.inf]
-    spans = [np.minimum(end, high) - np.maximum(start, low) for low, high in zip(lower, upper, strict=True)]
-    return np.maximum(np.stack(np.broadcast_arrays(*spans), axis=-1), 0.0)
+    spans = [
+        np.minimum(end, until) - np.maximum(start, since)
+        for since, until in zip([*borders, -never], [never, *borders], strict=True)
+    ]
+    return np.maximum(np.stack(spans, axis=-1), 0.0)
 
 
 def first_event(

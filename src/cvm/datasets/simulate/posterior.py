@@ -14,7 +14,8 @@ import numpy as np
 from scipy.special import logsumexp
 
 from cvm.datasets.simulate.calendar import Calendar
-from cvm.datasets.simulate.chance import Floats
+from cvm.datasets.simulate.chance import Floats, sums
+from cvm.datasets.simulate.customers import HABIT_QUANTITY_SHARES
 from cvm.datasets.simulate.evidence import (
     Candidates,
     behaviour_evidence,
@@ -28,7 +29,6 @@ from cvm.datasets.simulate.evidence import (
     purchase_evidence,
     purchase_exposure,
 )
-from cvm.datasets.simulate.customers import HABIT_QUANTITY_SHARES
 from cvm.datasets.simulate.history import History
 from cvm.datasets.simulate.outlook import (
     EDGES,
@@ -112,7 +112,7 @@ def expected_effects(posterior: Posterior, *, days: int) -> dict[str, Floats]:
     margin_rate = _margin_rate(world, history)
     shape, scale = habit_posterior(world, history)
     habit_margin = habits.price * _habit_margin_rates(world)[habits.category] * shape / (scale * world.interval_shape)
-    habit_margin_per_day = np.bincount(habits.customer, weights=habit_margin, minlength=len(history))
+    habit_margin_per_day = sums(habits.customer, habit_margin, n=len(history))
     plain = hazard_days(1.0, effect_days=0.0)
     survival = _survival_given_state(posterior, [plain] * len(world.kinds))
     effects = {}
@@ -242,7 +242,7 @@ def _outlook(posterior: Posterior, survival: list[Floats], horizon_days: int) ->
     bought = renewals * habits.price
 
     def total(habit_values: Floats) -> Floats:
-        return np.bincount(habits.customer, weights=habit_values, minlength=len(history))
+        return sums(habits.customer, habit_values, n=len(history))
 
     late = _late_outlook(posterior, horizon_days)
     has_ordered = history.has_ordered

@@ -89,7 +89,6 @@ def simulate(
     _check(n_customers=n_customers, seed=seed, years=years)
     recipe = Recipe(n_customers, seed, as_of.isoformat(), float(years), world or World())
     calendar = calendar_of(recipe)
-    folder.mkdir(parents=True, exist_ok=True)
     with simulated_folder(folder) as (tables_folder, truth_folder):
         with Files(tables_folder) as exported, Files(truth_folder) as truth:
             truth.append("season", season_table(calendar))
@@ -106,9 +105,7 @@ def simulate(
 def lines_of(recipe: Recipe, chunk: Chunk) -> Lines:
     """Purchased and returned lines of a chunk, past and future, before dirt."""
     rng = stream(recipe.seed, chunk.number, "lines")
-    bought = draw_lines(
-        recipe.world, rng, chunk.customers, chunk.traits, chunk.orders, chunk.renewals, chunk=chunk.number
-    )
+    bought = draw_lines(recipe.world, rng, chunk.customers, chunk.traits, chunk.orders, chunk.renewals, chunk=chunk.number)
     return Lines.joined(bought, draw_returns(recipe.world, stream(recipe.seed, chunk.number, "returns"), bought))
 
 

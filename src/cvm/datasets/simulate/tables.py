@@ -8,7 +8,7 @@ import pyarrow as pa
 from cvm.datasets.simulate import names
 from cvm.datasets.simulate.behaviour import DEVICES, EVENT_CHANNELS, EVENT_TYPES, Events
 from cvm.datasets.simulate.calendar import Calendar
-from cvm.datasets.simulate.chance import Bools, Floats, Ints
+from cvm.datasets.simulate.chance import Bools, Codes, Floats, Ints
 from cvm.datasets.simulate.chunk import Chunk
 from cvm.datasets.simulate.dirt import Export, SecondAccounts
 from cvm.datasets.simulate.lines import N_STORES, PAYMENT_METHODS, SALES_CHANNELS, Lines
@@ -102,8 +102,7 @@ def customers_table(
     email[placeholder] = names.PLACEHOLDER_EMAIL
     other = number[second.customer]
     consents = {
-        f"consent_{channel}": customers.consent[rows, position]
-        for position, (channel, _) in enumerate(world.consent_shares)
+        f"consent_{channel}": customers.consent[rows, position] for position, (channel, _) in enumerate(world.consent_shares)
     }
     consents["consent_email"] = consents["consent_email"] & (chunk.lives.unsubscribed_at[rows] >= 0)
     return pa.table(
@@ -195,13 +194,13 @@ def product_ids(world: World) -> list[str]:
     return [f"{c.name}-{n + 1:02d}" for c in world.categories for n in range(world.products_per_category)]
 
 
-def _product_codes(world: World, category: Ints, product: Ints) -> Ints:
-    return category.astype(np.int16) * world.products_per_category + product
+def _product_codes(world: World, category: Codes, product: Codes) -> Ints:
+    return category.astype(np.int64) * world.products_per_category + product
 
 
 def _main_ids(chunk: Chunk, customer: Ints) -> pa.DictionaryArray:
     number = chunk.customers.first + np.arange(len(chunk.customers))
-    return names.coded(customer.astype(np.int32), names.customer_ids(number))
+    return names.coded(customer, names.customer_ids(number))
 
 
 def _customer_ids(chunk: Chunk, customer: Ints, export: Export, second: SecondAccounts) -> pa.DictionaryArray:
@@ -212,7 +211,7 @@ def _customer_ids(chunk: Chunk, customer: Ints, export: Export, second: SecondAc
     account[second.customer] = n + np.arange(len(second.customer))
     code = np.where(export.is_second, account[customer], customer)
     empty = n + len(second.customer)
-    code = np.where(export.has_id, code, np.where(np.arange(len(code)) % 2 == 0, empty, -1)).astype(np.int32)
+    code = np.where(export.has_id, code, np.where(np.arange(len(code)) % 2 == 0, empty, -1))
     texts = [names.customer_ids(number), names.second_ids(number[second.customer]), pa.array([""])]
     return names.coded(code, pa.concat_arrays(texts))
 

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvm.datasets.simulate.calendar import DAYS_PER_YEAR, Calendar
-from cvm.datasets.simulate.chance import Bools, Floats
+from cvm.datasets.simulate.calendar import Calendar
+from cvm.datasets.simulate.chance import Bools, Floats, sums
 from cvm.datasets.simulate.chunk import Chunk
 from cvm.datasets.simulate.customers import Customers
 from cvm.datasets.simulate.outlook import (
     EDGES,
-    HORIZONS,
     Weights,
     contact_effect,
     expected_renewals,
@@ -51,7 +50,7 @@ def habit_margin_rates(world: World, customers: Customers) -> Floats:
 
 def per_customer(customers: Customers, habit_values: Floats) -> Floats:
     """Sum of a value per habit over each customer's habits."""
-    return np.bincount(customers.habits.customer, weights=habit_values, minlength=len(customers))
+    return sums(customers.habits.customer, habit_values, n=len(customers))
 
 
 def last_renewal(chunk: Chunk) -> Floats:

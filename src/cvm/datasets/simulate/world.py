@@ -123,7 +123,16 @@ class Dirt:
     @classmethod
     def none(cls) -> Dirt:
         """Clean tables."""
-        return cls(*([0.0] * 6), 3.0, 0.0, 0.0, 0.0)
+        return cls(
+            duplicated_identity_share=0.0,
+            listed_identity_share=0.0,
+            placeholder_email_share=0.0,
+            returned_order_share=0.0,
+            late_row_share=0.0,
+            test_order_share=0.0,
+            duplicated_row_share=0.0,
+            blank_id_share=0.0,
+        )
 
 
 @dataclass(frozen=True)
@@ -264,10 +273,10 @@ class World:
     effect_days: int = 56
     p_delivered: float = 0.96
     kinds: tuple[Kind, ...] = (
-        Kind("persuadable", 0.30, 1.0, 1.0, 0.003, Effect(rate=1.4), Effect(rate=1.8)),
+        Kind("persuadable", 0.30, 1.3, 1.0, 0.003, Effect(rate=1.3), Effect(rate=2.0)),
         Kind("sure_thing", 0.30, 0.0, 1.35, 0.003),
-        Kind("lost_cause", 0.29, -0.8, 0.65, 0.008),
-        Kind("do_not_disturb", 0.11, -0.5, 1.0, 0.10, Effect(0.85, 3.0), Effect(0.85, 4.0)),
+        Kind("lost_cause", 0.29, -1.0, 0.65, 0.008),
+        Kind("do_not_disturb", 0.11, -0.7, 1.0, 0.10, Effect(0.7, 4.0), Effect(0.7, 4.0)),
     )
     treatments: tuple[Treatment, ...] = (
         Treatment("email", "email", 0.05),
