@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,7 @@ BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Score with 
 AliasOption = Annotated[str | None, typer.Option("--alias", help="Score with this alias of the MLflow registry.")]
 
 _PARAMS = Path("params.yaml")
+_SIMULATED_TO = datetime(2026, 1, 1)
 
 
 class Printer:
@@ -122,6 +124,33 @@ def segment(
 ) -> None:
     """Apply segmentation again to the scores on file."""
     _run(("segment",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet), bundle=bundle)
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="Folder to write: tables/, truth/ and params.yaml.")],
+    customers: Annotated[int, typer.Option("--customers", help="How many.")] = 50_000,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 7,
+    as_of: Annotated[datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day the tables end.")] = _SIMULATED_TO,
+    years: Annotated[float, typer.Option("--years", help="History before it.")] = 3.0,
+    with_ceiling: Annotated[bool, typer.Option("--ceiling", help="Print what the best predictor could reach.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """A customer base whose true churn, CLV and uplift are known."""
+    from cvm.datasets.simulate import simulate as write
+    from cvm.datasets.simulate.ceiling import ceiling
+    from cvm.reports.terminal import ceiling_table
+
+    printer, started = Printer(quiet=quiet), time.perf_counter()
+    with printer.stage("simulate") as progress:
+        done = write(folder, n_customers=customers, seed=seed, as_of=as_of.date(), years=years, progress=progress)
+    lines = done.n_rows["tables/transactions"]
+    message = f"{customers:,} customers, {lines:,} lines up to {done.as_of}. Next: cvm run --params {done.params}"
+    printer.outcome("simulate", message, (), time.perf_counter() - started)
+    if with_ceiling:
+        with printer.stage("ceiling") as progress:
+            found = ceiling(folder, progress=progress)
+        printer.console.print(ceiling_table(found.rows()))
 
 
 data = typer.Typer(help="Named data sets: list them, or make one ready to run.", no_args_is_help=True, rich_markup_mode=None)

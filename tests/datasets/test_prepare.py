@@ -52,7 +52,9 @@ def test_starbucks_waves_are_the_published_sizes(tmp_path: Path) -> None:
     prepare(DATASETS["starbucks"], tmp_path, source=source_of("starbucks"))
     file = literal(str(tmp_path / "data" / "assignments.parquet"))
     with DuckDBEngine() as engine:
-        query = f"SELECT count(*) AS n FROM read_parquet({file}) WHERE arm = 'offer' GROUP BY campaign_id ORDER BY campaign_id"
+        query = (
+            f"SELECT count(*) AS n FROM read_parquet({file}) WHERE arm = 'offer' GROUP BY campaign_id ORDER BY campaign_id"
+        )
         received = engine.table(query).column(0).to_pylist()
     assert received == [12_650, 12_669, 12_711, 12_778, 12_704, 12_765]
 

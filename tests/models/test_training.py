@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cvm.models.btyd import BTYD_COLUMNS
-from cvm.models.churn import AnchoredChurn, BtydChurn, RecencyRule, fit_recency_rule
+from cvm.models.churn import AnchoredChurn, BtydChurn, RecencyRule, fit_churn_factor_rule, fit_recency_rule
 from cvm.models.clv import AnchoredValue, BtydValue, NaiveRate
 from cvm.models.training import (
     CHURN_METRICS,
@@ -209,6 +209,25 @@ class TestWinners:
         assert isinstance(value, AnchoredValue)
         assert churn.boosted.text != judged.churn_models[-1].boosted.text
         assert value.boosted.text != judged.value_models[-1].boosted.text
+
+    def test_the_judged_models_of_the_winners_names_are_the_winners(self, judged):
+        churn, value = judged.winners
+        assert churn.name == judged.judgement.churn_winner
+        assert value.name == judged.judgement.value_winner
+        assert any(churn is model for model in judged.churn_models)
+        assert any(value is model for model in judged.value_models)
+
+    def test_a_booster_keeps_the_rounds_and_the_confidence_it_was_judged_with(self, training, test, judged):
+        before = judged.churn_models[-1], judged.value_models[-1]
+        said = []
+        after = fit_winners([*training, test], RECIPE, churn=before[0], value=before[1], progress=said.append)
+        assert [model.boosted.rounds for model in after] == [model.boosted.rounds for model in before]
+        assert after[0].slope == before[0].slope
+        assert said == ["churn: final fit", "CLV: final fit"]
+
+    def test_a_churn_factor_is_fitted_again(self, training, test):
+        churn, _ = fit_winners([test], RECIPE, churn=fit_churn_factor_rule(training), value=BtydValue(), progress=silent)
+        assert churn == fit_churn_factor_rule([test])
 
     def test_btyd_needs_no_fit(self, training):
         said = []

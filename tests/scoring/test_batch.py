@@ -95,6 +95,13 @@ class TestPreviousSegment:
         (workspace.scores / "notes.txt").write_text("kept by hand")
         assert previous(workspace, trained)["c00001"] == "core"
 
+    def test_earlier_scores_that_cannot_be_read_are_named(self, trained, workspace):
+        path = workspace.scores_of(trained.as_of - timedelta(days=30))
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"PAR1 cut short")
+        with pytest.raises(MissingOutputError, match=rf"{path.parent.name}.*cvm score"):
+            score_batch(trained.bundle, workspace, as_of=trained.as_of)
+
     def test_it_stands_in_the_scores_and_a_rerun_keeps_it(self, trained, workspace):
         day = trained.as_of
         scores_on(workspace, day - timedelta(days=30), {"c00001": "core", "gone": "lost"})
@@ -105,6 +112,13 @@ class TestPreviousSegment:
 
 
 class TestSegmentBatch:
+    def test_scores_that_cannot_be_read_are_named(self, trained, workspace):
+        path = workspace.scores_of(trained.as_of)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"PAR1 cut short")
+        with pytest.raises(MissingOutputError, match=rf"{path.parent.name}.*cvm score"):
+            segment_batch(trained.bundle, workspace, as_of=trained.as_of)
+
     def test_the_same_bundle_changes_nothing_and_writes_the_same_bytes(self, trained, workspace):
         before = score_batch(trained.bundle, workspace, as_of=trained.as_of)
         path = workspace.scores_of(trained.as_of)

@@ -149,6 +149,16 @@ def datasets_table(datasets: Iterable[Dataset], is_available: Callable[[Dataset]
     return table
 
 
+def ceiling_table(rows: Iterable[tuple[str, str]]) -> Table:
+    """What the best predictor reaches on a simulated base."""
+    table = _table("Ceiling: what a predictor reaches that knows everything but the customers' own parameters")
+    table.add_column("what", no_wrap=True)
+    table.add_column("how much", justify="right")
+    for what, how_much in rows:
+        table.add_row(what, how_much)
+    return table
+
+
 def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
 

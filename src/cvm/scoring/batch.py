@@ -67,8 +67,8 @@ def write_scores(scores: pa.Table, path: Path) -> None:
         pq.write_table(scores, temporary, compression="zstd")
 
 
-def read_scores(path: Path) -> pa.Table:
-    """Scores on file.
+def read_scores(path: Path, *, columns: list[str] | None = None) -> pa.Table:
+    """Scores on file, all columns unless some are named.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def read_scores(path: Path) -> pa.Table:
     if not path.is_file():
         raise MissingOutputError.from_stage(path, command="cvm score")
     try:
-        return pq.read_table(path, partitioning=None)
+        return pq.read_table(path, columns=columns, partitioning=None)
     except (OSError, pa.ArrowInvalid) as error:
         raise MissingOutputError.from_damage(path, command="cvm score") from error
 
@@ -88,7 +88,7 @@ def with_previous_segment(features: pd.DataFrame, workspace: Workspace, *, as_of
     earlier = sorted(path for path in workspace.scores.glob("as_of=*/scores.parquet") if _date_of(path) < as_of.isoformat())
     if not earlier:
         return features
-    previous = pq.read_table(earlier[-1], columns=["customer_id", "segment"], partitioning=None).to_pandas()
+    previous = read_scores(earlier[-1], columns=["customer_id", "segment"]).to_pandas()
     segment = previous.set_index("customer_id")["segment"]
     return features.assign(previous_segment=features["customer_id"].map(segment))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import betaln, digamma, gammaln, hyp2f1
@@ -127,7 +128,7 @@ class BgNbd:
 
     def _by_quadrature(self, x: Floats, of_dropout: Callable[[Floats], Floats]) -> Floats:
         distinct_x, at = np.unique(x, return_inverse=True)
-        node, weight = _beta_quadrature(self.a, self.b + distinct_x)
+        node, weight = _beta_quadrature(self.a, tuple(self.b + distinct_x))
         mean = np.zeros_like(x)
         for k in range(_NODES):
             mean += weight[at, k] * of_dropout(node[at, k])
@@ -145,12 +146,13 @@ class BgNbd:
         return asdict(self)
 
 
-def _beta_quadrature(a: float, b: Floats) -> tuple[Floats, Floats]:
-    """Nodes and weights of Gauss-Jacobi quadrature for Beta(a, b): arrays of shape (n_b, _NODES).
+@lru_cache(maxsize=4)  # CLV asks for the same customers month by month
+def _beta_quadrature(a: float, bs: tuple[float, ...]) -> tuple[Floats, Floats]:
+    """Nodes and weights of Gauss-Jacobi quadrature for Beta(a, b), for each b: arrays of shape (n_b, _NODES).
 
     Source: Golub and Welsch (1969), "Calculation of Gauss quadrature rules", Math. Comp. 23, 221-230.
     """
-    n, b = np.arange(1, _NODES), b[:, None]
+    n, b = np.arange(1, _NODES), np.array(bs)[:, None]
     total = 2 * n + a + b - 2
     # First order apart: there a factor of numerator and denominator cancels, and is 0 / 0 at a + b = 1.
     cancelled = np.where(n == 1, 1.0, (n + a + b - 2) / np.where(n == 1, 1.0, total - 1))

@@ -143,11 +143,12 @@ class Btyd:
         groups = distinct(x, T)
         x, T = groups.columns
         window = self._orders_between(x, T, lead_days, lead_days + horizon_days)
-        edges = _month_edges(clv_days)
-        discounted = np.zeros_like(x)
-        for start, end in pairwise(edges):
+        discounted, before = np.zeros_like(x), np.zeros_like(x)
+        for start, end in pairwise(_month_edges(clv_days)):
             discount = (1 + discount_rate_per_year) ** (-(start + end) / 2 / 365)
-            discounted += discount * self._orders_between(x, T, start, end)
+            until = self.process.expected_if_alive(x, T, days=end)
+            discounted += discount * (until - before)
+            before = until
         return (discounted / np.maximum(window, 1e-300))[groups.index]
 
     def _orders_between(self, x: Floats, T: Floats, start: float, end: float) -> Floats:
