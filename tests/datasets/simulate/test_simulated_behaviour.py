@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from simulated_base import Base
 
 from cvm.datasets.simulate.behaviour import EVENT_TYPES, Events
 from cvm.datasets.simulate.calendar import DAYS_PER_YEAR
@@ -13,6 +12,7 @@ from cvm.datasets.simulate.history import history_of
 from cvm.datasets.simulate.phases import N_PHASES, days_in_phases, first_event, phase_of
 from cvm.datasets.simulate.subscriptions import subscriptions_of
 from cvm.datasets.simulate.world import World
+from simulated_base import Base
 
 ACTIVITY = ("visit", "app_open", "login", "cart_add", "ad_click")
 

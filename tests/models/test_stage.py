@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvm.features.catalogue import Feature
+from cvm.features.files import CATALOGUE_FILE, features_file, outcome_file, read_features
+from cvm.features.snapshots import SnapshotPlan
+from cvm.models.stage import TrainSettings, train
+from cvm.scoring.score import predict_money
+from simulated import FEATURES, histories, silent
+
+TODAY, TEST = date(2024, 6, 1), date(2024, 3, 1)
+TRAINING = (date(2023, 12, 1), date(2023, 11, 1))
+PLAN = SnapshotPlan(
+    score=TODAY,
+    horizon_days=90,
+    lead_days=0,
+    judged_days=90,
+    test=TEST,
+    training=TRAINING,
+    labelled=(TEST, *TRAINING),
+)
+# History too short for boosters: the test snapshot alone is judged, over fewer days.
+SHORT = replace(PLAN, judged_days=60, training=(), labelled=())
+UNPROVEN = replace(SHORT, judged_days=0, test=None)
+SETTINGS = TrainSettings(
+    clv_days=365,
+    eligible_days=None,
+    active_days=365,
+    currency="EUR",
+    discount_rate_per_year=0.1,
+    backend="cvm",
+    allow_constant_amount=False,
+    trials=0,
+    timeout_s=None,
+    seed=7,
+    tiers={"top": 0.05, "high": 0.15, "medium": 0.3},
+)
+
+
+def write_snapshots(folder: Path, *, margin_rate=0.4, n_customers=300, nobody_returns=False) -> Path:
+    catalogue = [Feature(name, "", "orders", "units", "As it says.", kind=kind) for name, kind, _ in FEATURES]
+    (folder / CATALOGUE_FILE).write_text(json.dumps([asdict(feature) for feature in catalogue]))
+    for number, as_of in enumerate(PLAN.as_of):
+        rng = np.random.default_rng(number)
+        frame = histories(n_customers=n_customers, seed=number)
+        repeat = frame["n_orders"] > 1
+        gap = (frame["tenure_days"] - frame["recency_days"]) / (frame["n_orders"] - 1).where(repeat)
+        spend = frame["n_orders"] * frame["mean_order_value"]
+        features = frame.drop(columns=["orders_in_window", "revenue_in_window"]).assign(
+            as_of=str(as_of),
+            spend=spend,
+            historic_value=margin_rate * spend,
+            last_gap_days=gap,
+            recency_over_mean_gap=frame["recency_days"] / gap,
+            noise=rng.normal(size=n_customers),
+            colour=rng.choice(["red", "green"], n_customers),
+        )
+        outcome = frame[["customer_id", "orders_in_window", "revenue_in_window"]]
+        outcome = outcome.set_axis(["customer_id", "n_orders", "revenue"], axis=1)
+        outcome = outcome[outcome["n_orders"] > (np.inf if nobody_returns else 0)]
+        features_file(folder, as_of).parent.mkdir()
+        features.to_parquet(features_file(folder, as_of), index=False)
+        for days in (60, 90):
+            outcome.to_parquet(outcome_file(folder, as_of, days), index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return write_snapshots(tmp_path_factory.mktemp("features"))
+
+
+def trained(folder, plan=PLAN, *, progress=silent, **changes):
+    return train(
+        folder,
+        plan,
+        replace(SETTINGS, **changes),
+        fingerprint="of a test",
+        cuts_from=lambda bundle, features: predict_money(bundle, features)["clv"].to_numpy(float),
+        progress=progress,
+    )
+
+
+@pytest.fixture(scope="module")
+def result(folder):
+    return trained(folder)
+
+
+class TestBundle:
+    def test_it_carries_the_windows_and_the_business(self, result):
+        bundle = result.bundle
+        assert (bundle.trained_as_of, bundle.horizon_days, bundle.lead_days, bundle.clv_days) == (TODAY, 90, 0, 365)
+        assert (bundle.currency, bundle.discount_rate_per_year, bundle.active_days) == ("EUR", 0.1, 365)
+
+    def test_it_names_its_features_and_which_of_them_it_requires(self, result):
+        assert tuple((f.name, f.kind, f.required) for f in result.bundle.features) == FEATURES
+
+    def test_its_margin_rate_is_that_of_the_whole_history(self, result):
+        assert result.bundle.margin_rate == pytest.approx(0.4)
+
+    def test_its_tiers_are_cut_at_todays_clv(self, result, folder):
+        today = result.bundle
+        clv = predict_money(today, read_features(folder, TODAY))["clv"].to_numpy()
+        assert np.mean(clv >= today.value_cuts.tiers[0]) == pytest.approx(0.05, abs=0.005)
+        assert today.value_cuts.percentiles[-1] == clv.max()
+
+    def test_its_evidence_is_json_and_says_what_it_rests_on(self, result):
+        evidence = json.loads(json.dumps(result.bundle.evidence, allow_nan=False))
+        assert evidence["test"] == "2024-03-01"
+        assert evidence["training"] == ["2023-12-01", "2023-11-01"]
+        assert evidence["judged_days"] == 90
+        assert evidence["data_fingerprint"] == "of a test"
+        assert evidence["n_customers"] == 300
+        assert set(evidence["versions"]) == {"cvm", "lightgbm", "numpy", "pandas", "scipy"}
+        assert evidence["judgement"]["churn"]["BTYD"] == result.judged.judgement.churn["BTYD"]
+
+    def test_training_twice_gives_the_same_bundle(self, result, folder):
+        assert trained(folder).bundle.model_version == result.bundle.model_version
+
+    def test_the_winners_of_the_judgement_are_in_it(self, result):
+        assert result.bundle.churn.name == result.judged.judgement.churn_winner
+        assert result.bundle.value.name == result.judged.judgement.value_winner
+
+    def test_a_baseline_that_wins_is_said_to_have_won(self, result):
+        winners = (result.judged.judgement.churn_winner, result.judged.judgement.value_winner)
+        for what, winner in zip(("churn", "CLV"), winners, strict=True):
+            said = [note for note in result.notes if note.startswith(f"For {what} the baseline {winner!r} beat the booster")]
+            assert len(said) == (winner != "anchored LightGBM")
+
+
+class TestShortHistory:
+    def test_without_training_snapshots_btyd_is_what_there_is(self, folder):
+        result = trained(folder, SHORT)
+        assert (result.bundle.churn.name, result.bundle.value.name) == ("BTYD", "BTYD")
+        assert result.judged is not None
+        assert "History is shorter than two outcome windows (2 x 90 days)" in result.notes[0]
+        assert result.notes[1].startswith("Models were judged over 60 days instead of 90")
+        assert result.bundle.prospects.n_customers == 0
+
+    def test_without_a_test_snapshot_the_scores_are_unproven(self, folder):
+        result = trained(folder, UNPROVEN)
+        assert result.judged is None
+        assert result.test is None
+        assert "the scores are unproven" in result.notes[-1]
+        assert result.bundle.evidence["judgement"] is None
+        assert result.bundle.evidence["test"] is None
+
+
+class TestOddHistory:
+    def test_a_base_that_never_returns_is_left_to_the_baselines_and_its_metrics_are_null(self, tmp_path):
+        result = trained(write_snapshots(tmp_path, n_customers=200, nobody_returns=True))
+        assert result.bundle.value.name == "BTYD"
+        assert any("too few outcomes of one kind" in note for note in result.notes)
+        judgement = json.loads(json.dumps(result.bundle.evidence, allow_nan=False))["judgement"]
+        assert judgement["value"]["BTYD"]["ratio"] is None
+        assert judgement["churn"]["BTYD"]["auc"] is None
+
+    def test_a_base_that_spent_nothing_net_keeps_revenue_for_margin(self, tmp_path):
+        folder = write_snapshots(tmp_path, n_customers=200)
+        today = read_features(folder, TODAY).assign(spend=0.0, historic_value=0.0)
+        today.to_parquet(features_file(folder, TODAY), index=False)
+        assert trained(folder, UNPROVEN).bundle.margin_rate == 1.0
+
+    @pytest.mark.parametrize("eligible_days", [1, 60])
+    def test_eligible_days_bound_who_teaches(self, folder, eligible_days):
+        result = trained(folder, eligible_days=eligible_days)
+        assert (result.test.features["recency_days"] <= eligible_days).all()
+        assert result.bundle.eligible_days == eligible_days
+
+
+class TestProgress:
+    def test_what_takes_long_is_told(self, folder):
+        said = []
+        trained(folder, progress=said.append)
+        assert said[0] == "BTYD on today's histories"
+        assert "reading 2 training snapshots and the test of 2024-03-01" in said
+        assert "CLV: anchored LightGBM" in said
+
+    def test_settings_are_tuned_before_the_judgement_if_asked_for(self, folder):
+        said = []
+        trained(folder, progress=said.append, trials=1)
+        assert said.index("churn: trial 1 of 1") < said.index("churn: anchored LightGBM")
+        assert "CLV: trial 1 of 1" in said
