@@ -102,6 +102,7 @@ def judgement_tables(bundle: Bundle) -> list[RenderableType]:
             criterion="tweedie_deviance",
             winner=judgement["value_winner"],
         ),
+        Text("BTYD is BG/NBD x Gamma-Gamma, fitted to the histories before the test snapshot.", style="dim"),
     ]
 
 
