@@ -310,3 +310,8 @@ def test_quarters_are_those_of_the_calendar(day, quarter):
 
 def test_cents_are_summed_exactly():
     assert only([order("c", on="2024-01-01", amount=0.1)] * 3)["spend"] == 0.3
+
+
+def test_large_currencies_do_not_overflow():
+    found = only([order("c", on="2024-01-01", amount=90_000_000_000.0)])
+    assert (found["spend"], found["historic_value"]) == (90_000_000_000, 90_000_000_000)

@@ -169,7 +169,8 @@ def _known(schema: Schema, table: str, timezone: str, *, extra: str = "") -> str
 
 
 def _line_margin(schema: Schema, margin_rate: float) -> str:
-    by_rate = f"amount * CAST({margin_rate!r} AS DECIMAL(9, 6))"
+    # Widened first: the product of two narrow decimals overflows at amounts that are everyday in rupiah or dong.
+    by_rate = f"CAST(amount AS DECIMAL(28, 4)) * CAST({margin_rate!r} AS DECIMAL(9, 6))"
     return f", {f'coalesce(margin, {by_rate})' if schema.has('transactions', 'margin') else by_rate} AS line_margin"
 
 
