@@ -8,8 +8,8 @@ from cvm.datasets.simulate import World
 from cvm.datasets.simulate.calendar import Calendar
 from cvm.datasets.simulate.chunk import Chunk, calendar_of, draw_chunk
 from cvm.datasets.simulate.lines import Lines
+from cvm.datasets.simulate.recipe import Recipe
 from cvm.datasets.simulate.simulation import lines_of
-from cvm.datasets.simulate.world import Recipe
 
 # Enough for standard errors of one to three per cent, drawn in half a second.
 N_CUSTOMERS = 20_000

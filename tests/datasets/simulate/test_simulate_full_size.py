@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import resource
 import subprocess
 import sys
@@ -68,3 +70,16 @@ def test_every_campaign_earned_its_true_effect(million: tuple[Path, int, float, 
             effect = truth.loc[assigned["customer_id"], f"effect_{campaign}_{name}"].mean()
             # Rows exported twice inflate both by 0.2 %.
             assert treated.mean() - control.mean() == pytest.approx(effect, abs=3 * error)
+
+
+@pytest.mark.slow
+def test_the_number_of_threads_changes_no_byte(tmp_path: Path) -> None:
+    digests = []
+    for threads in ("1", "4"):
+        folder = tmp_path / threads
+        limits = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "ARROW_NUM_THREADS"), threads)
+        command = [sys.executable, "-c", _PROGRAM, str(folder), "30000"]  # two chunks
+        subprocess.run(command, env={**os.environ, **limits}, capture_output=True, check=True, timeout=300)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        digests.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in files])
+    assert digests[0] == digests[1]

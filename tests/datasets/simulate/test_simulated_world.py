@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 from scipy.special import polygamma
 
 from cvm.datasets.simulate.ceiling import unobservable_shares
 from cvm.datasets.simulate.evidence import hazard_exposure, purchase_exposure
 from cvm.datasets.simulate.history import history_of
+from cvm.datasets.simulate.recipe import Recipe
 from cvm.datasets.simulate.traits import prior_of
 from cvm.datasets.simulate.truth import is_alive
 from cvm.datasets.simulate.truth_table import truth_table
-from cvm.datasets.simulate.world import Recipe, World
+from cvm.datasets.simulate.world import World
 from cvm.errors import MissingOutputError, SourceError
 from simulated_base import N_CUSTOMERS, Base
 
@@ -179,3 +182,9 @@ def test_a_missing_or_damaged_recipe_is_refused(tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text("{}")
     with pytest.raises(SourceError, match="is of another version of cvm or damaged"):
         Recipe.read(tmp_path / "recipe.json")
+
+
+def test_the_defaults_are_frozen() -> None:
+    """A changed default makes published figures incomparable: change this digest only together with them."""
+    text = TypeAdapter(World).dump_json(World())
+    assert hashlib.sha256(text).hexdigest()[:16] == "ef78269d6069b29c"

@@ -20,7 +20,7 @@ from cvm.datasets.simulate.chance import Bools, Floats
 from cvm.datasets.simulate.chunk import Chunk, calendar_of, draw_chunks
 from cvm.datasets.simulate.history import history_of
 from cvm.datasets.simulate.outlook import HORIZONS
-from cvm.datasets.simulate.policy import best_arms, net_value
+from cvm.datasets.simulate.policy import PolicyCeiling, policy_ceiling
 from cvm.datasets.simulate.posterior import (
     expected_effects,
     expected_future,
@@ -28,8 +28,9 @@ from cvm.datasets.simulate.posterior import (
     p_alive_by_behaviour,
     posterior_of,
 )
+from cvm.datasets.simulate.recipe import Recipe
 from cvm.datasets.simulate.simulation import Progress, lines_of, silent
-from cvm.datasets.simulate.world import Recipe, World
+from cvm.datasets.simulate.world import World
 from cvm.errors import ParamsError, SourceError
 from cvm.evaluation import (
     area_under_roc,
@@ -66,6 +67,8 @@ class Ceiling:
         By decile of P(alive).
     p_alive_gap : float
         Largest difference of the two; small if the posterior is right.
+    p_alive_error : float
+        Mean difference of the two.
     p_alive_auc : float
     alive_explained, alive_explained_by_behaviour : float
         Share of the variance of being alive that all observables explain, and all but the purchases.
@@ -160,7 +163,7 @@ def ceiling(folder: Path, *, horizon_days: int = 181, progress: Progress = silen
         raise SourceError(f"{folder} was simulated by another version of cvm or numpy. Run `cvm simulate` again.")
     with replaced_file(folder / "truth" / "oracle.parquet") as path:
         pq.write_table(oracle.drop_columns(["left_at_day", "future_revenue"]), path)
-    return _ceiling(recipe.world, truth, oracle, horizon_days=horizon_days)
+    return _ceiling(recipe.world, truth, oracle, policy_ceiling(folder), horizon_days=horizon_days)
 
 
 def _oracle(recipe: Recipe, calendar: Calendar, chunk: Chunk, *, horizon_days: int) -> pa.Table:
@@ -187,7 +190,7 @@ def _oracle(recipe: Recipe, calendar: Calendar, chunk: Chunk, *, horizon_days: i
     return pa.table(columns)
 
 
-def _ceiling(world: World, truth: pa.Table, oracle: pa.Table, *, horizon_days: int) -> Ceiling:
+def _ceiling(world: World, truth: pa.Table, oracle: pa.Table, policies: PolicyCeiling, *, horizon_days: int) -> Ceiling:
     true, known = partial(_floats, truth), partial(_floats, oracle)
     is_buyer = truth["has_ordered"].to_numpy()
     alive, p_alive = true("is_alive")[is_buyer], known("p_alive")[is_buyer]
@@ -213,7 +216,8 @@ def _ceiling(world: World, truth: pa.Table, oracle: pa.Table, *, horizon_days: i
         alive_explained=_explained(alive, p_alive),
         alive_explained_by_behaviour=_explained(alive, known("p_alive_by_behaviour")[is_buyer]),
         unobservable_share=unobservable_shares(world, truth),
-        **_campaign_figures(world, truth, oracle),
+        effect_explained=_effects_explained(world, truth, oracle),
+        net_value=_net_values(policies),
     )
 
 
@@ -233,19 +237,21 @@ def unobservable_shares(world: World, truth: pa.Table) -> dict[str, float]:
     return shares
 
 
-def _campaign_figures(world: World, truth: pa.Table, oracle: pa.Table) -> dict[str, dict[str, float]]:
-    arms = [treatment.name for treatment in world.treatments]
-    cost = np.array([treatment.cost for treatment in world.treatments])
+def _effects_explained(world: World, truth: pa.Table, oracle: pa.Table) -> dict[str, float]:
     eligible: Bools = truth["is_eligible_next"].to_numpy()
-    true = np.stack([_floats(truth, f"effect_next_{arm}")[eligible] for arm in arms], axis=1)
-    known = np.stack([_floats(oracle, f"effect_given_observables_{arm}")[eligible] for arm in arms], axis=1)
-    everyone = max(len(true), 1)
-    policies = {f"{arm} for all": np.full(len(true), position) for position, arm in enumerate(arms)}
-    policies |= {"observable": best_arms(known, cost), "truth": best_arms(true, cost)}
     return {
-        "effect_explained": {arm: _explained(true[:, k], known[:, k]) for k, arm in enumerate(arms)},
-        "net_value": {name: net_value(chosen, true, cost) / everyone for name, chosen in policies.items()},
+        arm.name: _explained(
+            _floats(truth, f"effect_next_{arm.name}")[eligible],
+            _floats(oracle, f"effect_given_observables_{arm.name}")[eligible],
+        )
+        for arm in world.treatments
     }
+
+
+def _net_values(policies: PolicyCeiling) -> dict[str, float]:
+    n = max(policies.n_eligible, 1)
+    values = {f"{arm} for all": value / n for arm, value in policies.for_all.items()}
+    return {**values, "observable": policies.observable / n, "truth": policies.truth / n}
 
 
 def _explained(actual: Floats, predicted: Floats) -> float:

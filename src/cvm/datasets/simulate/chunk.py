@@ -12,9 +12,9 @@ from cvm.datasets.simulate.chance import CHUNK_CUSTOMERS, stream
 from cvm.datasets.simulate.customers import Customers, draw_customers
 from cvm.datasets.simulate.lives import Lives, live
 from cvm.datasets.simulate.purchases import Orders, Renewals, draw_orders, draw_renewals
+from cvm.datasets.simulate.recipe import Recipe
 from cvm.datasets.simulate.subscriptions import Contracts, draw_contracts
 from cvm.datasets.simulate.traits import Traits, draw_traits
-from cvm.datasets.simulate.world import Recipe
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
+import pyarrow.parquet as pq
 
 from cvm.datasets.simulate.chance import Floats, Ints
+from cvm.datasets.simulate.recipe import Recipe
+from cvm.errors import MissingOutputError, ParamsError
 
 _HALVINGS = 60
+
+
+@dataclass(frozen=True)
+class PolicyCeiling:
+    """True net value of a next campaign at ``as_of``, summed over its customers.
+
+    Attributes
+    ----------
+    n_eligible : int
+    observable : float
+        By the policy that is best given the observables: the ceiling of any plan.
+    truth : float
+        By the policy that knows every own effect; nobody can.
+    for_all : dict of str to float
+        Each arm for everybody eligible, whatever the budget.
+    """
+
+    n_eligible: int
+    observable: float
+    truth: float
+    for_all: dict[str, float]
+
+
+def policy_ceiling(folder: Path, *, budget: float = np.inf, arms: Sequence[str] | None = None) -> PolicyCeiling:
+    """The ceiling of a plan under a budget.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a simulated base whose ``ceiling`` was computed.
+    budget : float, > 0
+        Sum of contact costs, in currency.
+    arms : sequence of str, optional
+        Treatments the plan may choose from; all by default.
+
+    Raises
+    ------
+    MissingOutputError
+        If ``truth/oracle.parquet`` is not there.
+    ParamsError
+        If an arm is unknown, or there is no budget.
+    """
+    world = Recipe.read(folder / "truth" / "recipe.json").world
+    path = folder / "truth" / "oracle.parquet"
+    if not path.is_file():
+        raise MissingOutputError.from_stage(path, command="cvm simulate --ceiling")
+    costs = {treatment.name: treatment.cost for treatment in world.treatments}
+    chosen = list(costs) if arms is None else list(arms)
+    if not chosen or not set(chosen) <= set(costs):
+        raise ParamsError(f"arms == {chosen}, must be some of {sorted(costs)}.")
+    if not budget > 0:
+        raise ParamsError(f"budget == {budget:g}, must be > 0.")
+    truth, oracle = pq.read_table(folder / "truth" / "truth.parquet"), pq.read_table(path)
+    eligible = truth["is_eligible_next"].to_numpy()
+    true = np.stack([truth[f"effect_next_{arm}"].to_numpy()[eligible] for arm in chosen], axis=1)
+    known = np.stack([oracle[f"effect_given_observables_{arm}"].to_numpy()[eligible] for arm in chosen], axis=1)
+    cost = np.array([costs[arm] for arm in chosen])
+    n = len(true)
+    return PolicyCeiling(
+        n_eligible=n,
+        observable=net_value(best_arms(known, cost, budget=budget), true, cost),
+        truth=net_value(best_arms(true, cost, budget=budget), true, cost),
+        for_all={arm: net_value(np.full(n, position), true, cost) for position, arm in enumerate(chosen)},
+    )
 
 
 def best_arms(effect: Floats, cost: Floats, *, budget: float = np.inf) -> Ints:

@@ -17,8 +17,9 @@ from cvm.datasets.simulate.chance import stream
 from cvm.datasets.simulate.chunk import Chunk, calendar_of, draw_chunks
 from cvm.datasets.simulate.dirt import draw_second_accounts, export_events, export_lines
 from cvm.datasets.simulate.lines import Lines, draw_lines, draw_returns
+from cvm.datasets.simulate.recipe import Recipe
 from cvm.datasets.simulate.truth_table import habits_table, season_table, second_accounts_table, truth_table
-from cvm.datasets.simulate.world import Recipe, World
+from cvm.datasets.simulate.world import World
 from cvm.datasets.simulate.write import Files, simulated_folder, write_params
 from cvm.errors import ParamsError
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
@@ -21,6 +23,9 @@ from cvm.datasets.simulate.truth import (
     true_outlook,
 )
 from cvm.datasets.simulate.world import World
+
+# Sums differ in their last bits from processor to processor; bytes must not.
+_DIGITS = 6
 
 
 def truth_table(world: World, calendar: Calendar, chunk: Chunk) -> pa.Table:
@@ -48,20 +53,21 @@ def truth_table(world: World, calendar: Calendar, chunk: Chunk) -> pa.Table:
         "margin_rate": margin_rates(world, traits),
         "habit_orders_per_year": per_customer(customers, DAYS_PER_YEAR / traits.cycle_days),
         "habit_revenue_per_year": per_customer(customers, habits.price * DAYS_PER_YEAR / traits.cycle_days),
-        "prior_orders_per_year": prior.orders_per_day * DAYS_PER_YEAR * (p_kind @ [kind.rate for kind in world.kinds]),
+        "prior_orders_per_year": prior.orders_per_day * DAYS_PER_YEAR * _mean(p_kind, [kind.rate for kind in world.kinds]),
         "prior_dropouts_per_year": prior.dropouts_per_day * DAYS_PER_YEAR,
         "prior_mean_order_value": prior.order_value,
         "is_eligible_next": is_eligible_next(world, chunk),
     }
     for treatment in world.treatments:
-        rate = np.array([getattr(kind, treatment.name).rate for kind in world.kinds])
-        columns[f"rate_factor_{treatment.name}"] = rate[traits.kind]
-        columns[f"prior_rate_factor_{treatment.name}"] = p_kind @ rate
+        rate = [getattr(kind, treatment.name).rate for kind in world.kinds]
+        columns[f"rate_factor_{treatment.name}"] = np.array(rate)[traits.kind]
+        columns[f"prior_rate_factor_{treatment.name}"] = _mean(p_kind, rate)
     for horizon_days in HORIZONS:
         outlook = true_outlook(world, calendar, chunk, horizon_days=horizon_days)
         for quantity, values in vars(outlook).items():
-            columns[f"expected_{quantity}_{horizon_days}d"] = values
-    columns |= {name: pa.array(values, from_pandas=True) for name, values in true_effects(world, calendar, chunk).items()}
+            columns[f"expected_{quantity}_{horizon_days}d"] = np.round(values, _DIGITS)
+    for name, values in true_effects(world, calendar, chunk).items():
+        columns[name] = pa.array(np.round(values, _DIGITS), from_pandas=True)
     return pa.table(columns)
 
 
@@ -95,6 +101,10 @@ def season_table(calendar: Calendar) -> pa.Table:
     """Factor on free purchases by day, past and future."""
     days = range(calendar.first_day, calendar.first_day + len(calendar.season))
     return pa.table({"day": [calendar.date_of(day) for day in days], "factor": calendar.season})
+
+
+def _mean(p_kind: Floats, values: Sequence[float]) -> Floats:
+    return np.round(np.einsum("nk,k->n", p_kind, np.asarray(values)), _DIGITS)
 
 
 def _within_calendar(calendar: Calendar, day: Floats) -> pa.Array:

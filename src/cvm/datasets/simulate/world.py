@@ -7,12 +7,7 @@ figures incomparable. Rates are per year, times in days. A *curve* is six multip
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
-from pydantic import TypeAdapter, ValidationError
-
-from cvm.errors import MissingOutputError, SourceError
+from dataclasses import dataclass, fields
 
 Curve = tuple[float, float, float, float, float, float]
 
@@ -105,7 +100,7 @@ class Category:
 class Dirt:
     """What is wrong with the exports; all zero gives clean tables."""
 
-    # Two accounts per person are the commonest fault of a CRM; half of them are known to its identity map.
+    # Two accounts per person: the commonest fault of a CRM. Half of them are known to its identity map.
     duplicated_identity_share: float = 0.02
     listed_identity_share: float = 0.5
     # Forms that demand an e-mail get a placeholder; merging on it would join strangers.
@@ -123,16 +118,7 @@ class Dirt:
     @classmethod
     def none(cls) -> Dirt:
         """Clean tables."""
-        return cls(
-            duplicated_identity_share=0.0,
-            listed_identity_share=0.0,
-            placeholder_email_share=0.0,
-            returned_order_share=0.0,
-            late_row_share=0.0,
-            test_order_share=0.0,
-            duplicated_row_share=0.0,
-            blank_id_share=0.0,
-        )
+        return cls(**{field.name: 0.0 for field in fields(cls) if field.name.endswith("share")})
 
 
 @dataclass(frozen=True)
@@ -293,7 +279,7 @@ class World:
 
     @property
     def leaving_days(self) -> float:
-        """How long before leaving behaviour starts to change."""
+        """How long before leaving behaviour starts to change: four steps."""
         return self.leaving_step_days * 4
 
     @property
@@ -305,37 +291,3 @@ class World:
     def habit_categories(self) -> tuple[Category, ...]:
         """Categories bought by replenishment."""
         return tuple(category for category in self.categories if category.cycle_days)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that is needed to simulate the same base again."""
-
-    n_customers: int
-    seed: int
-    as_of: str
-    years: float
-    world: World
-
-    def write(self, path: Path) -> None:
-        """Write as JSON."""
-        path.write_bytes(TypeAdapter(Recipe).dump_json(self, indent=1))
-
-    @classmethod
-    def read(cls, path: Path) -> Recipe:
-        """Read what ``write`` wrote.
-
-        Raises
-        ------
-        MissingOutputError
-            If the file is not there.
-        SourceError
-            If it is not what this version of cvm writes.
-        """
-        if not path.is_file():
-            raise MissingOutputError.from_stage(path, command="cvm simulate")
-        try:
-            return TypeAdapter(Recipe).validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise SourceError(f"{path} is of another version of cvm or damaged ({error.error_count()} problems). "
-                              "Run `cvm simulate` again.") from None  # fmt: skip
