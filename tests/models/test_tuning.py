@@ -9,7 +9,7 @@ import pytest
 from cvm.models import tuning
 from cvm.models.boosting import DEFAULTS
 from cvm.models.training import Recipe
-from cvm.models.tuning import _DEFAULT_TRIAL, tune_settings
+from cvm.models.tuning import _TUNED, tune_settings
 from simulated import sample, silent
 
 PLAIN = Recipe(columns=("n_orders", "recency_days", "noise", "colour"), seed=3, horizon_days=90)
@@ -38,17 +38,16 @@ def losses(monkeypatch):
     return asked
 
 
+DEFAULT_TRIAL = {name: DEFAULTS[name] for name in _TUNED}
+
+
 def tuned(training, *, trials=3, recipe=PLAIN, progress=silent):
     return tune_settings(training, recipe, trials=trials, timeout_s=None, progress=progress)
 
 
-def test_the_first_trial_is_what_the_boosters_use_anyway():
-    assert {name: DEFAULTS[name] for name in _DEFAULT_TRIAL} == _DEFAULT_TRIAL
-
-
 def test_one_trial_gives_the_defaults(training, losses):
     recipe = tuned(training, trials=1)
-    assert recipe.churn_settings == recipe.value_settings == _DEFAULT_TRIAL
+    assert recipe.churn_settings == recipe.value_settings == DEFAULT_TRIAL
 
 
 def test_the_best_trial_out_of_fold_decides(training, losses):
@@ -57,7 +56,7 @@ def test_the_best_trial_out_of_fold_decides(training, losses):
         tried = [settings for name, _, _, settings, _ in losses if name == what]
         assert len(tried) == 12
         assert best == min(tried, key=lambda settings: abs(settings["learning_rate"] - 0.1))
-        assert best != _DEFAULT_TRIAL
+        assert best != DEFAULT_TRIAL
 
 
 def test_it_asks_for_the_training_snapshots_and_the_offered_columns_only(training, losses):
@@ -93,7 +92,7 @@ def test_snapshots_that_cannot_teach_a_booster_leave_its_settings_alone(training
 def test_a_snapshot_without_revenue_does_not_spoil_the_search(training):
     quiet = replace(training[0], n_orders=np.zeros(300), revenue=np.zeros(300))
     recipe = tuned([quiet, training[1], sample(n_customers=300, seed=5)], trials=1)
-    assert recipe.value_settings == _DEFAULT_TRIAL
+    assert recipe.value_settings == DEFAULT_TRIAL
 
 
 @pytest.fixture
@@ -121,4 +120,4 @@ def test_optunas_verbosity_is_left_as_it_was(training, monkeypatch):
 def test_a_search_over_real_boosters_is_deterministic(training):
     recipe = tuned(training, trials=2)
     assert recipe == tuned(training, trials=2)
-    assert set(recipe.churn_settings) == set(_DEFAULT_TRIAL)
+    assert set(recipe.churn_settings) == set(DEFAULT_TRIAL)

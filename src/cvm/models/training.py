@@ -186,9 +186,10 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Judged:
-    """A judgement with the predictions behind it, for figures."""
+    """A judgement with the recipe and the predictions behind it, for the record and for figures."""
 
     judgement: Judgement
+    recipe: Recipe
     churn_models: list[ChurnModel]
     value_models: list[ValueModel]
     p_churn: dict[str, Floats]
@@ -226,7 +227,7 @@ def judge(training: Sequence[Sample], test: Sample, recipe: Recipe, *, progress:
         churn_winner=_lowest(churn, "brier", default=BtydChurn.name),
         value_winner=_lowest(value, "tweedie_deviance", default=BtydValue.name),
     )
-    return Judged(judgement, churn_models, value_models, p_churn, revenue)
+    return Judged(judgement, recipe, churn_models, value_models, p_churn, revenue)
 
 
 def fit_winners(

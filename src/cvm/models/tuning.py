@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 
 from cvm.evaluation import brier_score, tweedie_deviance
+from cvm.models.boosting import DEFAULTS
 from cvm.models.churn import out_of_fold_churn
 from cvm.models.clv import out_of_fold_revenue
 from cvm.models.samples import Sample
@@ -48,7 +49,7 @@ def tune_settings(
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=recipe.seed))
-        study.enqueue_trial(_DEFAULT_TRIAL)
+        study.enqueue_trial({name: DEFAULTS[name] for name in _TUNED})
 
         def objective(trial: optuna.Trial) -> float:
             progress(f"{what}: trial {trial.number + 1} of {trials}")
@@ -67,13 +68,7 @@ def tune_settings(
     return recipe
 
 
-_DEFAULT_TRIAL = {
-    "learning_rate": 0.05,
-    "num_leaves": 15,
-    "min_data_in_leaf": 100,
-    "feature_fraction": 0.7,
-    "lambda_l2": 10.0,
-}
+_TUNED = ("learning_rate", "num_leaves", "min_data_in_leaf", "feature_fraction", "lambda_l2")
 
 
 def _suggest(trial: optuna.Trial) -> dict[str, Any]:

@@ -69,21 +69,27 @@ def _winning_metrics(judged: Judged) -> Iterator[tuple[str, float]]:
 def _churn_runs(judged: Judged) -> Iterator[ModelRun]:
     for model in judged.churn_models:
         yield ModelRun(
-            f"churn: {model.name}", _model_params(model), judged.judgement.churn[model.name], dict(_importance(model))
+            f"churn: {model.name}",
+            _model_params(model, judged.recipe.churn_settings),
+            judged.judgement.churn[model.name],
+            dict(_importance(model)),
         )
 
 
 def _value_runs(judged: Judged) -> Iterator[ModelRun]:
     for model in judged.value_models:
         yield ModelRun(
-            f"value: {model.name}", _model_params(model), judged.judgement.value[model.name], dict(_importance(model))
+            f"value: {model.name}",
+            _model_params(model, judged.recipe.value_settings),
+            judged.judgement.value[model.name],
+            dict(_importance(model)),
         )
 
 
-def _model_params(model: ChurnModel | ValueModel) -> dict[str, Any]:
+def _model_params(model: ChurnModel | ValueModel, settings: Mapping[str, Any]) -> dict[str, Any]:
     own = {name: value for name, value in model.state().items() if name != "encoder"}
     if isinstance(model, AnchoredChurn | AnchoredValue):
-        own |= DEFAULTS | {"rounds": model.boosted.rounds, "columns": len(model.boosted.encoder.columns)}
+        own |= {**DEFAULTS, **settings, "rounds": model.boosted.rounds, "columns": len(model.boosted.encoder.columns)}
     return own
 
 
