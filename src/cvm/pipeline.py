@@ -123,7 +123,7 @@ def run_train(params: Params, *, progress: Progress = silent) -> StageOutcome:
         plan,
         _train_settings(params),
         fingerprint=fingerprint,
-        cuts_from=lambda bundle, features: predict_money(bundle, features)["clv"].to_numpy(float),
+        cuts_from=lambda bundle, features: predict_money(bundle, features, as_of=plan.score)["clv"].to_numpy(float),
         progress=progress,
     )
     with replaced_directory(workspace.champion) as folder:

@@ -26,6 +26,7 @@ PLAN = SnapshotPlan(
     test=date(2024, 2, 13),
     training=(date(2024, 1, 27), date(2024, 1, 20)),
     labelled=(date(2024, 2, 8),),
+    first_day=date(2024, 1, 1),
 )
 NOTHING_TO_JUDGE = replace(PLAN, judged_days=0, test=None, training=(), labelled=())
 

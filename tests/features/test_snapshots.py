@@ -174,3 +174,36 @@ def test_a_scoring_date_long_after_the_last_transaction_is_refused():
     )
     with pytest.raises(InsufficientDataError, match=message):
         plan(300, as_of=last + days(32))
+
+
+class TestReplay:
+    """The same day of an earlier year shows what was wrong in the same season."""
+
+    def test_season_is_known_from_a_year_and_a_horizon_on(self):
+        assert plan(365 + HORIZON - 1).replay(FIRST + days(365 + HORIZON - 1), HORIZON) is None
+        found = plan(365 + HORIZON)
+        replay = found.replay(found.score, HORIZON)
+        assert (replay.as_of, replay.history_days, replay.silence_days) == (FIRST + days(HORIZON), HORIZON, 365)
+
+    def test_the_test_snapshot_is_replayed_where_it_has_a_year_and_a_horizon_itself(self):
+        assert [replay.as_of for replay in plan(365 + HORIZON).replays] == [FIRST + days(HORIZON)]
+        found = plan(365 + 2 * HORIZON)
+        assert [replay.as_of for replay in found.replays] == [found.score - days(365), found.test - days(365)]
+
+    def test_a_window_of_more_than_a_year_is_replayed_two_years_ago(self):
+        found = plan(2000, horizon_days=400, lead_days=10)
+        replay = found.replay(found.score, 400)
+        assert (found.score - replay.as_of, replay.silence_days) == (days(730), 720)
+
+    def test_nothing_is_replayed_without_a_test_or_a_year(self):
+        assert plan(50, horizon_days=3, lead_days=0).replays == []
+        assert plan(1000).replay(None, HORIZON) is None
+
+    @bounded
+    @given(PLANS)
+    def test_a_replay_has_a_horizon_of_history_and_ends_before_its_counterpart(self, found):
+        for replay in found.replays:
+            assert replay.history_days >= found.horizon_days
+            assert replay.silence_days >= replay.horizon_days
+            assert replay.as_of in found.as_of
+            assert {(replay.as_of, replay.horizon_days), (replay.as_of, replay.silence_days)} <= set(found.outcomes)

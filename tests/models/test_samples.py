@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from cvm.errors import MissingOutputError
-from cvm.features.files import features_file, outcome_file
+from cvm.features.files import calendar_file, features_file, outcome_file
+from cvm.features.snapshots import Replay
 from cvm.models.btyd import BTYD_COLUMNS
+from cvm.models.btyd.hindsight import Hindsight
 from cvm.models.samples import ProspectRate, SnapshotReader, is_judged
 from simulated import TRUTH
 
@@ -39,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def reader(folder, *, lead_days=0, eligible_days=None, fit_btyd=lambda _: TRUTH):
+def reader(folder, *, lead_days=0, eligible_days=None, fit_btyd=lambda *_, **__: TRUTH):
     return SnapshotReader(folder, fit_btyd, lead_days, eligible_days)
 
 
@@ -71,7 +73,7 @@ class TestSample:
     def test_btyd_is_fitted_to_all_of_the_snapshot_and_to_nothing_else(self, folder):
         seen = []
 
-        def fit(features):
+        def fit(features, **_):
             seen.append(features)
             return TRUTH
 
@@ -112,3 +114,55 @@ class TestProspectRate:
     def test_without_prospects_there_is_none(self, folder):
         EVERYONE[EVERYONE["n_orders"] > 0].to_parquet(features_file(folder, AS_OF), index=False)
         assert reader(folder).prospect_rate(AS_OF, 90) == ProspectRate(0, 0.0, 0.0)
+
+
+class TestSeason:
+    """Where history is long enough, BTYD is fitted on the calendar of its own past and corrected by what it got wrong."""
+
+    REPLAY = Replay(AS_OF, horizon_days=90, silence_days=365, history_days=400)
+
+    @pytest.fixture
+    def folder(self, folder):
+        day = (AS_OF - date(1970, 1, 1)).days
+        orders = pd.DataFrame({"day": [day - 300, day - 100, day - 10], "n_orders": [4, 2, 1], "n_joined": [2, 1, 0]})
+        orders.to_parquet(calendar_file(folder, AS_OF), index=False)
+        OUTCOME.to_parquet(outcome_file(folder, AS_OF, 365), index=False)
+        return folder
+
+    def test_the_calendar_holds_every_day_from_the_first_order_to_the_last_before_the_snapshot(self, folder):
+        told = {}
+
+        def fit(_, **given):
+            told.update(given)
+            return TRUTH
+
+        seasonal = SnapshotReader(folder, fit, 0, None, knows_season=lambda as_of: as_of == AS_OF)
+        seasonal.sample(AS_OF, 90)
+        calendar = told["calendar"]
+        assert told["as_of"] == AS_OF
+        assert calendar.first_day == (AS_OF - date(1970, 1, 1)).days - 300
+        assert len(calendar.n_orders) == len(calendar.n_joined) == 300
+        assert calendar.n_orders[[0, 200, 290]].tolist() == [4, 2, 1]
+        assert (calendar.n_orders.sum(), calendar.n_joined.sum()) == (7, 3)
+
+    def test_a_short_history_gets_no_calendar(self, folder):
+        told = []
+
+        def fit(_, **given):
+            told.append(given["calendar"])
+            return TRUTH
+
+        reader(folder, fit_btyd=fit).sample(AS_OF, 90)
+        assert told == [None]
+
+    def test_a_few_customers_teach_no_hindsight(self, folder):
+        assert reader(folder).hindsight(self.REPLAY) == Hindsight()
+        assert reader(folder).hindsight(None) == Hindsight()
+
+    def test_hindsight_changes_what_btyd_expects(self, folder):
+        plain = reader(folder).sample(AS_OF, 90)
+        found = reader(folder).sample(AS_OF, 90, hindsight=Hindsight(revenue_factor=1.5, churn_shift=0.2))
+        value, p = "btyd_expected_order_value", "btyd_p_no_order"
+        assert found.features[value].to_numpy() == pytest.approx(1.5 * plain.features[value].to_numpy())
+        assert (found.features[p] > plain.features[p]).all()
+        assert found.features["btyd_p_alive"].equals(plain.features["btyd_p_alive"])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ PLAN = SnapshotPlan(
     test=TEST,
     training=TRAINING,
     labelled=(TEST, *TRAINING),
+    first_day=min(TRAINING) - timedelta(days=60),
 )
 # History too short for boosters: the test snapshot alone is judged, over fewer days.
 SHORT = replace(PLAN, judged_days=60, training=(), labelled=())
@@ -83,7 +84,7 @@ def trained(folder, plan=PLAN, *, progress=silent, **changes):
         plan,
         replace(SETTINGS, **changes),
         fingerprint="of a test",
-        cuts_from=lambda bundle, features: predict_money(bundle, features)["clv"].to_numpy(float),
+        cuts_from=lambda bundle, features: predict_money(bundle, features, as_of=TODAY)["clv"].to_numpy(float),
         progress=progress,
     )
 
@@ -107,7 +108,7 @@ class TestBundle:
 
     def test_its_tiers_are_cut_at_todays_clv(self, result, folder):
         today = result.bundle
-        clv = predict_money(today, read_features(folder, TODAY))["clv"].to_numpy()
+        clv = predict_money(today, read_features(folder, TODAY), as_of=TODAY)["clv"].to_numpy()
         assert np.mean(clv >= today.value_cuts.tiers[0]) == pytest.approx(0.05, abs=0.005)
         assert today.value_cuts.percentiles[-1] == clv.max()
 

@@ -81,7 +81,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         plan,
         settings,
         fingerprint="of a test",
-        cuts_from=lambda bundle, features: predict_money(bundle, features)["clv"].to_numpy(float),
+        cuts_from=lambda bundle, features: predict_money(bundle, features, as_of=plan.score)["clv"].to_numpy(float),
         progress=silent,
     )
     return Trained(workspace, result.bundle, plan.score, read_features(workspace.features, plan.score))

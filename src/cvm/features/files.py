@@ -30,6 +30,11 @@ def outcome_file(folder: Path, as_of: date, horizon_days: int) -> Path:
     return folder / f"as_of={as_of.isoformat()}" / f"outcome_{horizon_days}d.parquet"
 
 
+def calendar_file(folder: Path, as_of: date) -> Path:
+    """Orders by day as known at one snapshot: ``day`` (number since 1970-01-01), ``n_orders``, ``n_joined``."""
+    return folder / f"as_of={as_of.isoformat()}" / "calendar.parquet"
+
+
 def read_features(folder: Path, as_of: date) -> pd.DataFrame:
     """Features of all customers known at ``as_of``.
 
@@ -52,6 +57,17 @@ def read_outcome(folder: Path, as_of: date, horizon_days: int) -> pd.DataFrame:
     return _read_parquet(outcome_file(folder, as_of, horizon_days), command="cvm features")
 
 
+def read_calendar(folder: Path, as_of: date) -> pd.DataFrame:
+    """Orders by day as known at one snapshot, days without one left out.
+
+    Raises
+    ------
+    MissingOutputError
+        If the features stage has not written it.
+    """
+    return _read_parquet(calendar_file(folder, as_of), command="cvm features")
+
+
 def read_plan(folder: Path) -> SnapshotPlan:
     """The plan of the features on file.
 
@@ -68,6 +84,7 @@ def read_plan(folder: Path) -> SnapshotPlan:
                 "test": date.fromisoformat(values["test"]) if values["test"] else None,
                 "training": tuple(date.fromisoformat(day) for day in values["training"]),
                 "labelled": tuple(date.fromisoformat(day) for day in values["labelled"]),
+                "first_day": date.fromisoformat(values["first_day"]),
             }
         )
 

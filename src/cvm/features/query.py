@@ -103,9 +103,7 @@ def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, marg
     features = catalogue(schema)
     relations = list(dict.fromkeys(feature.relation for feature in features))
     parts = [
-        f"snapshot(as_of, as_of_day) AS (VALUES {', '.join(_snapshot_row(day) for day in as_of)})",
-        f"line AS ({_known(schema, 'transactions', timezone, extra=_line_margin(schema, margin_rate))})",
-        f"orders AS ({_orders(schema)})",
+        *_known_orders(schema, as_of, timezone, extra=_line_margin(schema, margin_rate)),
         f"known_customer AS ({_known_customers(schema, timezone)})",
     ]
     if schema.has("events"):
@@ -120,6 +118,22 @@ def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, marg
     joins = "\n".join(f"LEFT JOIN per_{relation} USING (as_of, customer_id)" for relation in relations)
     definitions = ",\n".join(parts)
     return f"WITH {definitions}\nSELECT as_of, customer_id,\n  {selected}\nFROM known_customer\n{joins}"
+
+
+def calendar_query(schema: Schema, as_of: Sequence[date], *, timezone: str) -> str:
+    """SQL for the orders of each day, as known at every ``as_of``.
+
+    Returns
+    -------
+    str
+        A query with columns ``as_of``, ``day`` (number since 1970-01-01), ``n_orders`` and ``n_joined`` (orders that were
+        their customer's first), one row per day with an order.
+    """
+    return (
+        f"WITH {', '.join(_known_orders(schema, as_of, timezone))} "
+        "SELECT as_of, day, count(*) AS n_orders, count(*) FILTER (order_number = 1) AS n_joined "
+        "FROM orders GROUP BY as_of, day"
+    )
 
 
 def outcome_query(schema: Schema, as_of: date, *, horizon_days: int, lead_days: int, timezone: str) -> str:
@@ -140,6 +154,15 @@ def outcome_query(schema: Schema, as_of: date, *, horizon_days: int, lead_days: 
         "SELECT customer_id, count(*) AS n_orders, CAST(sum(amount) AS DOUBLE) AS revenue "
         f"FROM ({netted_orders(placed, per='customer_id', has_returns=schema.has_returns)}) GROUP BY customer_id"
     )
+
+
+def _known_orders(schema: Schema, as_of: Sequence[date], timezone: str, *, extra: str = "") -> list[str]:
+    """Definitions of ``snapshot``, ``line`` and ``orders``."""
+    return [
+        f"snapshot(as_of, as_of_day) AS (VALUES {', '.join(_snapshot_row(day) for day in as_of)})",
+        f"line AS ({_known(schema, 'transactions', timezone, extra=extra)})",
+        f"orders AS ({_orders(schema)})",
+    ]
 
 
 def _orders(schema: Schema) -> str:

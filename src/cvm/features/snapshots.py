@@ -16,6 +16,28 @@ from cvm.errors import InsufficientDataError
 _MIN_HISTORY_SHARE = 0.5
 _MAX_STALE_DAYS = 31
 _MIN_JUDGED_DAYS = 7
+_YEAR = 365
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A snapshot on the same day of an earlier year, to see what was wrong in the same season.
+
+    Attributes
+    ----------
+    as_of : date
+    horizon_days : int
+        Of the outcome window of interest.
+    silence_days : int
+        Of the outcome window that ends where the later snapshot begins: the longest known.
+    history_days : int
+        Behind ``as_of``.
+    """
+
+    as_of: date
+    horizon_days: int
+    silence_days: int
+    history_days: int
 
 
 @dataclass(frozen=True)
@@ -37,6 +59,8 @@ class SnapshotPlan:
         Snapshots that teach the models under judgement; empty when history affords none.
     labelled : tuple of date
         Snapshots for the final fit, outcome known over ``horizon_days``.
+    first_day : date
+        Day of the first transaction.
     """
 
     score: date
@@ -46,17 +70,48 @@ class SnapshotPlan:
     test: date | None
     training: tuple[date, ...]
     labelled: tuple[date, ...]
+    first_day: date
 
     @property
     def as_of(self) -> list[date]:
         """All snapshot dates, each once, in order."""
-        return sorted({self.score, *self.training, *self.labelled, *([self.test] if self.test else [])})
+        single = (self.score, self.test, *(replay.as_of for replay in self.replays))
+        return sorted({*self.training, *self.labelled, *(day for day in single if day)})
 
     @property
     def outcomes(self) -> list[tuple[date, int]]:
         """All pairs of snapshot and horizon whose outcome is needed."""
         judged = [*self.training, *([self.test] if self.test else [])]
-        return sorted({(as_of, self.judged_days) for as_of in judged} | {(d, self.horizon_days) for d in self.labelled})
+        pairs = {(as_of, self.judged_days) for as_of in judged} | {(d, self.horizon_days) for d in self.labelled}
+        for replay in self.replays:
+            pairs |= {(replay.as_of, replay.horizon_days), (replay.as_of, replay.silence_days)}
+        return sorted(pairs)
+
+    @property
+    def replays(self) -> list[Replay]:
+        """The years-ago counterparts of the scored and the tested snapshot, where season is known."""
+        found = (self.replay(self.score, self.horizon_days), self.replay(self.test, self.judged_days))
+        return [replay for replay in found if replay]
+
+    def replay(self, day: date | None, horizon_days: int) -> Replay | None:
+        """The same day of an earlier year, or ``None`` where season is not known."""
+        if day is None or not self.knows_season(day):
+            return None
+        as_of = day - timedelta(days=self._years * _YEAR)
+        return Replay(
+            as_of,
+            horizon_days=horizon_days,
+            silence_days=self._years * _YEAR - self.lead_days,
+            history_days=(as_of - self.first_day).days,
+        )
+
+    def knows_season(self, day: date) -> bool:
+        """Whether the outcome window of the same day of an earlier year has a horizon of history behind it."""
+        return (day - self.first_day).days >= self._years * _YEAR + self.horizon_days
+
+    @property
+    def _years(self) -> int:
+        return -(-(self.horizon_days + self.lead_days) // _YEAR)
 
 
 def plan_snapshots(
@@ -112,6 +167,7 @@ def plan_snapshots(
         test=test,
         training=afford.before(test, judged_days) if boosted and test else (),
         labelled=afford.before(score, horizon_days) if boosted else (),
+        first_day=first_day,
     )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from cvm.engines import DuckDBEngine
 from cvm.engines.sql import literal, pretty
 from cvm.features.catalogue import Feature
-from cvm.features.files import CATALOGUE_FILE, PLAN_FILE, QUERY_FILE, features_file, outcome_file
-from cvm.features.query import Schema, catalogue, features_query, outcome_query
+from cvm.features.files import CATALOGUE_FILE, PLAN_FILE, QUERY_FILE, calendar_file, features_file, outcome_file
+from cvm.features.query import Schema, calendar_query, catalogue, features_query, outcome_query
 from cvm.features.snapshots import SnapshotPlan
 from cvm.workspace import replaced_directory
 
@@ -74,6 +74,14 @@ def write_features(
             engine.write_parquet(f"SELECT * REPLACE (CAST(as_of AS VARCHAR) AS as_of) {rows} ORDER BY customer_id", path)
             counts[as_of] = engine.row(f"SELECT count(*) AS n {rows}")["n"]
         engine.execute("DROP TABLE snapshot_features")
+        seasonal = [as_of for as_of in plan.as_of if plan.knows_season(as_of)]
+        if seasonal:
+            query_by_day = calendar_query(schema, seasonal, timezone=timezone)
+            engine.execute(f"CREATE OR REPLACE TEMP TABLE calendar AS {query_by_day}")
+            for as_of in seasonal:
+                rows = f"SELECT * EXCLUDE (as_of) FROM calendar WHERE as_of = {literal(as_of)} ORDER BY day"
+                engine.write_parquet(rows, calendar_file(target, as_of))
+            engine.execute("DROP TABLE calendar")
         for as_of, horizon_days in plan.outcomes:
             outcome = outcome_query(schema, as_of, horizon_days=horizon_days, lead_days=plan.lead_days, timezone=timezone)
             engine.write_parquet(f"{outcome} ORDER BY customer_id", outcome_file(target, as_of, horizon_days))

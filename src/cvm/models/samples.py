@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cvm.features.files import read_features, read_outcome
+from cvm.features.files import read_calendar, read_features, read_outcome
+from cvm.features.snapshots import Replay
 from cvm.models.btyd import Btyd
+from cvm.models.btyd.hindsight import Hindsight, Outlook, learn_hindsight
+from cvm.models.btyd.season import Calendar
 
 Floats = NDArray[np.float64]
 
@@ -50,6 +54,14 @@ class ProspectRate:
     expected_order_value: float
 
 
+class FitBtyd(Protocol):
+    """Fits BTYD to the features of one snapshot, on the season of its calendar where there is one."""
+
+    def __call__(self, features: pd.DataFrame, *, as_of: date, calendar: Calendar | None) -> Btyd:
+        """The fitted model."""
+        ...
+
+
 @dataclass(frozen=True)
 class SnapshotReader:
     """Reads snapshots and outcomes that the features stage wrote.
@@ -58,17 +70,19 @@ class SnapshotReader:
     ----------
     folder : Path
         Output of the features stage.
-    fit_btyd : callable
-        Fits BTYD to the features of one snapshot.
+    fit_btyd : FitBtyd
     lead_days : int
     eligible_days : int or None
         Customers whose last order is older are left to BTYD.
+    knows_season : callable
+        Whether the history before a date is long enough to know its season.
     """
 
     folder: Path
-    fit_btyd: Callable[[pd.DataFrame], Btyd]
+    fit_btyd: FitBtyd
     lead_days: int
     eligible_days: int | None
+    knows_season: Callable[[date], bool] = lambda _: False
 
     def features(self, as_of: date) -> pd.DataFrame:
         """All customers known at ``as_of``, ordered by ``customer_id``.
@@ -80,12 +94,29 @@ class SnapshotReader:
         """
         return read_features(self.folder, as_of)
 
-    def sample(self, as_of: date, horizon_days: int) -> Sample:
-        """The customers a model may judge, BTYD fitted to nothing but their own past."""
-        everyone = self.features(as_of)
-        btyd = self.fit_btyd(everyone)
+    def btyd(self, as_of: date, everyone: pd.DataFrame) -> Btyd:
+        """BTYD fitted to nothing but the past of ``as_of``; ``everyone`` are its features."""
+        calendar = self._calendar(as_of) if self.knows_season(as_of) else None
+        return self.fit_btyd(everyone, as_of=as_of, calendar=calendar)
+
+    def hindsight(self, replay: Replay | None) -> Hindsight:
+        """What BTYD would have got wrong a year ago; nothing where it cannot be asked."""
+        if replay is None:
+            return Hindsight()
+        everyone = self.features(replay.as_of)
+        btyd = self.btyd(replay.as_of, everyone)
         judged = everyone[is_judged(everyone, self.eligible_days)].reset_index(drop=True)
-        expected = btyd.predict(judged, horizon_days=horizon_days, lead_days=self.lead_days)
+        window, silence = (
+            self._outlook(btyd, judged, replay.as_of, days) for days in (replay.horizon_days, replay.silence_days)
+        )
+        return learn_hindsight(window, silence, history_days=replay.history_days)
+
+    def sample(self, as_of: date, horizon_days: int, *, hindsight: Hindsight | None = None) -> Sample:
+        """The customers a model may judge, with what BTYD expects of them."""
+        everyone = self.features(as_of)
+        btyd = replace(self.btyd(as_of, everyone), hindsight=hindsight or Hindsight())
+        judged = everyone[is_judged(everyone, self.eligible_days)].reset_index(drop=True)
+        expected = btyd.predict(judged, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
         n_orders, revenue = self._outcome(judged, as_of, horizon_days)
         return Sample(as_of, pd.concat([judged, expected], axis=1), n_orders, revenue)
 
@@ -100,6 +131,28 @@ class SnapshotReader:
             expected_orders=orders / len(prospects) if len(prospects) else 0.0,
             expected_order_value=float(revenue.sum()) / orders if orders else 0.0,
         )
+
+    def _outlook(self, btyd: Btyd, customers: pd.DataFrame, as_of: date, horizon_days: int) -> Outlook:
+        expected = btyd.predict(customers, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
+        n_orders, revenue = self._outcome(customers, as_of, horizon_days)
+        return Outlook(
+            p_alive=expected["btyd_p_alive"].to_numpy(float),
+            p_no_order=expected["btyd_p_no_order"].to_numpy(float),
+            expected_revenue=(expected["btyd_expected_orders"] * expected["btyd_expected_order_value"]).to_numpy(float),
+            ordered=(n_orders > 0).astype(float),
+            revenue=revenue,
+        )
+
+    def _calendar(self, as_of: date) -> Calendar:
+        """Days from the first order to the last before ``as_of``, those without one filled in."""
+        by_day = read_calendar(self.folder, as_of)
+        day = by_day["day"].to_numpy(int)
+        first, n_days = int(day.min()), (as_of - date(1970, 1, 1)).days - int(day.min())
+        n_orders, n_joined = (
+            np.bincount(day - first, weights=by_day[name].to_numpy(float), minlength=n_days).astype(float)
+            for name in ("n_orders", "n_joined")
+        )
+        return Calendar(first, n_orders, n_joined)
 
     def _outcome(self, customers: pd.DataFrame, as_of: date, horizon_days: int) -> tuple[Floats, Floats]:
         outcome = read_outcome(self.folder, as_of, horizon_days)

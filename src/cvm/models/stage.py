@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -88,21 +89,22 @@ def train(
     catalogue = read_catalogue(folder)
     reader = SnapshotReader(
         folder,
-        fit_btyd=lambda features: Btyd.fit(
-            features, backend=settings.backend, allow_constant_amount=settings.allow_constant_amount
-        ),
+        fit_btyd=partial(Btyd.fit, backend=settings.backend, allow_constant_amount=settings.allow_constant_amount),
         lead_days=plan.lead_days,
         eligible_days=settings.eligible_days,
+        knows_season=plan.knows_season,
     )
     progress("BTYD on today's histories")
     today = reader.features(plan.score)
-    btyd = reader.fit_btyd(today)
+    hindsight = reader.hindsight(plan.replay(plan.score, plan.horizon_days))
+    btyd = replace(reader.btyd(plan.score, today), hindsight=hindsight)
     recipe = Recipe(tuple(feature.name for feature in catalogue), settings.seed, plan.judged_days)
     judged, test = None, None
     if plan.test:
         progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
         training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
-        test = reader.sample(plan.test, plan.judged_days)
+        hindsight = reader.hindsight(plan.replay(plan.test, plan.judged_days))
+        test = reader.sample(plan.test, plan.judged_days, hindsight=hindsight)
         if training and settings.trials:
             from cvm.models.tuning import tune_settings  # Optuna takes a second to import
 

@@ -48,7 +48,7 @@ def score(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pa.Table:
         If a required column is missing or is not a number, or an id is null or occurs twice.
     """
     features = checked_features(bundle, features)
-    money = predict_money(bundle, features)
+    money = predict_money(bundle, features, as_of=as_of)
     return apply_segments(bundle, features, _assemble(bundle, features, money, as_of))
 
 
@@ -107,7 +107,7 @@ def _possible(values: pd.Series[float]) -> pd.Series[bool]:
     return (values >= 0) & np.isfinite(values)
 
 
-def predict_money(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
+def predict_money(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pd.DataFrame:
     """Predictions of each customer: the judged model's where it may judge, else BTYD's or the prospects' mean.
 
     Returns
@@ -132,13 +132,14 @@ def predict_money(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
     )
     is_buyer = (features["n_orders"] > 0).to_numpy()
     if is_buyer.any():
-        bought = _predict_buyers(bundle, features[is_buyer])
+        bought = _predict_buyers(bundle, features[is_buyer], as_of)
         result.loc[is_buyer, bought.columns] = bought
     return result
 
 
-def _predict_buyers(bundle: Bundle, buyers: pd.DataFrame) -> pd.DataFrame:
-    expected = bundle.btyd.predict(buyers, horizon_days=bundle.horizon_days, lead_days=bundle.lead_days)
+def _predict_buyers(bundle: Bundle, buyers: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    btyd = bundle.btyd
+    expected = btyd.predict(buyers, horizon_days=bundle.horizon_days, lead_days=bundle.lead_days, as_of=as_of)
     p_churn = expected["btyd_p_no_order"].to_numpy(float).copy()
     revenue = (expected["btyd_expected_orders"] * expected["btyd_expected_order_value"]).to_numpy(float).copy()
     judged = is_judged(buyers, bundle.eligible_days)
@@ -147,21 +148,22 @@ def _predict_buyers(bundle: Bundle, buyers: pd.DataFrame) -> pd.DataFrame:
         p_churn[judged] = bundle.churn.p_churn(known)
         revenue[judged] = bundle.value.expected_revenue(known)
     order_value = expected["btyd_expected_order_value"].to_numpy(float)
-    beyond = bundle.btyd.clv_per_horizon_revenue(
+    beyond = btyd.clv_per_horizon_revenue(
         buyers,
         horizon_days=bundle.horizon_days,
         lead_days=bundle.lead_days,
         clv_days=bundle.clv_days,
         discount_rate_per_year=bundle.discount_rate_per_year,
+        as_of=as_of,
     )
     return pd.DataFrame(
         {
             "p_churn": np.clip(p_churn, 0.0, 1.0),
-            "p_alive": expected["btyd_p_alive"],
+            "p_alive": btyd.corrected_p_alive(expected["btyd_p_alive"].to_numpy(float)),
             "expected_orders": revenue / order_value,
             "expected_order_value": order_value,
             "clv": bundle.margin_rate * revenue * beyond,
-            "wait_days": bundle.btyd.median_wait_days(buyers),
+            "wait_days": btyd.median_wait_days(buyers, as_of=as_of),
         },
         index=buyers.index,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import date
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -13,6 +14,8 @@ from cvm.errors import BundleError, InsufficientDataError
 from cvm.models.btyd.bg_nbd import BgNbd
 from cvm.models.btyd.distinct import Distinct, Floats, distinct
 from cvm.models.btyd.gamma_gamma import GammaGamma
+from cvm.models.btyd.hindsight import Hindsight
+from cvm.models.btyd.season import Calendar, SeasonClock, fit_on_clock
 
 Backend = Literal["cvm", "lifetimes"]
 
@@ -40,13 +43,33 @@ class ConstantSpend:
 
 @dataclass(frozen=True)
 class Btyd:
-    """BG/NBD for orders, Gamma-Gamma for their value, in days and in the currency of the transactions."""
+    """BG/NBD for orders, Gamma-Gamma for their value, in clock days and in the currency of the transactions.
+
+    Attributes
+    ----------
+    process : BgNbd
+    spend : GammaGamma or ConstantSpend
+    clock : SeasonClock
+        Runs with the calendar where season is not known.
+    hindsight : Hindsight
+        Corrects nothing where no year-old snapshot could be asked.
+    """
 
     process: BgNbd
     spend: GammaGamma | ConstantSpend
+    clock: SeasonClock = field(default_factory=SeasonClock)
+    hindsight: Hindsight = field(default_factory=Hindsight)
 
     @classmethod
-    def fit(cls, features: pd.DataFrame, *, backend: Backend = "cvm", allow_constant_amount: bool = False) -> Btyd:
+    def fit(
+        cls,
+        features: pd.DataFrame,
+        *,
+        backend: Backend = "cvm",
+        allow_constant_amount: bool = False,
+        as_of: date | None = None,
+        calendar: Calendar | None = None,
+    ) -> Btyd:
         """Fit to the histories of one snapshot; no outcome is needed.
 
         Parameters
@@ -57,6 +80,10 @@ class Btyd:
             Which library maximises the likelihood; both yield the same parameter names.
         allow_constant_amount : bool
             Accept a base in which every order has the same value.
+        as_of : date, optional
+            Snapshot of the features; needed with ``calendar``.
+        calendar : Calendar, optional
+            Orders by day before ``as_of``: the process is then fitted on the clock of the season found in them.
 
         Raises
         ------
@@ -76,11 +103,19 @@ class Btyd:
                 "or when they stop cannot be learned. Check that customer_id is the person and not the order; "
                 "a business of single purchases has no churn to predict."
             )
-        groups = _distinct_histories(buyers)
         spend = _fit_spend(buyers, allow_constant_amount=allow_constant_amount, backend=backend)
-        return cls(_fit_process(groups, backend), spend)
 
-    def predict(self, features: pd.DataFrame, *, horizon_days: float, lead_days: float = 0.0) -> pd.DataFrame:
+        def fit_process(clock: SeasonClock) -> BgNbd:
+            return _fit_process(_distinct_histories(buyers, clock, as_of), backend)
+
+        if calendar is None:
+            return cls(fit_process(SeasonClock()), spend)
+        process, clock = fit_on_clock(fit_process, calendar)
+        return cls(process, spend, clock)
+
+    def predict(
+        self, features: pd.DataFrame, *, horizon_days: float, lead_days: float = 0.0, as_of: date | None = None
+    ) -> pd.DataFrame:
         """What the fitted process expects of each customer in the outcome window.
 
         Parameters
@@ -89,32 +124,46 @@ class Btyd:
             As in ``fit``.
         horizon_days, lead_days : float
             Outcome window.
+        as_of : date, optional
+            Snapshot of the features; needed where the clock knows a season.
 
         Returns
         -------
         DataFrame of shape (n_customers, 4)
-            ``BTYD_COLUMNS``, with the index of ``features``: P(alive) at the snapshot, P(no order in the window),
-            expected orders in the window, expected value of an order. Null where there was no order yet.
+            ``BTYD_COLUMNS``, with the index of ``features``: P(alive) at the snapshot (without hindsight, see
+            ``corrected_p_alive``), P(no order in the window), expected orders in the window, expected value of an order.
+            Null where there was no order yet.
         """
         result = pd.DataFrame(np.nan, index=features.index, columns=list(BTYD_COLUMNS))
         is_buyer = (features["n_orders"] > 0).to_numpy()
         buyers = features[is_buyer]
-        groups = _distinct_histories(buyers)
+        groups = _distinct_histories(buyers, self.clock, as_of)
         x, t_x, T = groups.columns
-        process, end = self.process, lead_days + horizon_days
+        process = self.process
+        start, end = (self.clock.ahead(as_of, days) for days in (lead_days, lead_days + horizon_days))
         alive = process.p_alive(x, t_x, T)
-        orders = process.expected_if_alive(x, T, days=end)
-        if lead_days:
-            orders = orders - process.expected_if_alive(x, T, days=lead_days)
-        silent = process.p_no_order_if_alive(x, T, days=horizon_days, lead_days=lead_days)
-        columns = (alive, 1 - alive * (1 - silent), alive * orders)
+        orders = self._orders_between(x, T, start, end)
+        silent = process.p_no_order_if_alive(x, T, days=end - start, lead_days=start)
+        columns = (alive, self.hindsight.p_no_order(1 - alive * (1 - silent)), alive * orders)
         for name, values in zip(BTYD_COLUMNS[:3], columns, strict=True):
             result.loc[is_buyer, name] = values[groups.index]
-        result.loc[is_buyer, BTYD_COLUMNS[3]] = self.spend.expected_order_value(*_orders_and_means(buyers))
+        order_value = self.spend.expected_order_value(*_orders_and_means(buyers))
+        result.loc[is_buyer, BTYD_COLUMNS[3]] = order_value * self.hindsight.revenue_factor
         return result
 
+    def corrected_p_alive(self, p_alive: Floats) -> Floats:
+        """P(alive) with hindsight; trees see it without, as they did when they learned."""
+        return self.hindsight.p_alive(p_alive)
+
     def clv_per_horizon_revenue(
-        self, features: pd.DataFrame, *, horizon_days: int, lead_days: int, clv_days: int, discount_rate_per_year: float
+        self,
+        features: pd.DataFrame,
+        *,
+        horizon_days: int,
+        lead_days: int,
+        clv_days: int,
+        discount_rate_per_year: float,
+        as_of: date | None = None,
     ) -> Floats:
         """Discounted revenue of ``clv_days`` per unit of undiscounted revenue of the outcome window.
 
@@ -129,6 +178,8 @@ class Btyd:
         horizon_days, lead_days, clv_days : int
             Outcome window, and the days that CLV counts.
         discount_rate_per_year : float, >= 0
+        as_of : date, optional
+            Snapshot of the features; needed where the clock knows a season.
 
         Returns
         -------
@@ -139,14 +190,15 @@ class Btyd:
         Discounting by period: Fader, Hardie and Lee (2005), "RFM and CLV", J. Marketing Research 42(4), section on DET;
         the ratio is our own derivation.
         """
-        x, _, T = _history(features)
+        x, _, T = _history(features, self.clock, as_of)
         groups = distinct(x, T)
         x, T = groups.columns
-        window = self._orders_between(x, T, lead_days, lead_days + horizon_days)
+        ahead = [self.clock.ahead(as_of, days) for days in (lead_days, lead_days + horizon_days)]
+        window = self._orders_between(x, T, *ahead)
         discounted, before = np.zeros_like(x), np.zeros_like(x)
         for start, end in pairwise(_month_edges(clv_days)):
             discount = (1 + discount_rate_per_year) ** (-(start + end) / 2 / 365)
-            until = self.process.expected_if_alive(x, T, days=end)
+            until = self.process.expected_if_alive(x, T, days=self.clock.ahead(as_of, end))
             discounted += discount * (until - before)
             before = until
         return (discounted / np.maximum(window, 1e-300))[groups.index]
@@ -155,10 +207,11 @@ class Btyd:
         orders = self.process.expected_if_alive(x, T, days=end)
         return orders - self.process.expected_if_alive(x, T, days=start) if start else orders
 
-    def median_wait_days(self, features: pd.DataFrame) -> Floats:
+    def median_wait_days(self, features: pd.DataFrame, *, as_of: date | None = None) -> Floats:
         """Days to each customer's next order in the median; infinite where none is the likelier case."""
-        groups = _distinct_histories(features)
-        return self.process.median_wait(*groups.columns)[groups.index]
+        groups = _distinct_histories(features, self.clock, as_of)
+        wait = self.process.median_wait(*groups.columns)
+        return self.clock.calendar_days(as_of, wait)[groups.index]
 
     def state(self) -> dict[str, Any]:
         """Everything ``from_state`` needs, as JSON values."""
@@ -168,6 +221,8 @@ class Btyd:
             "unit": "days",
             "process": self.process.state(),
             "spend": {"family": kind, **self.spend.state()},
+            "season": list(self.clock.levels),
+            "hindsight": self.hindsight.state(),
         }
 
     @classmethod
@@ -186,17 +241,19 @@ class Btyd:
             )
         parameters = {name: value for name, value in state["spend"].items() if name != "family"}
         spend = GammaGamma(**parameters) if spend_family == "gamma_gamma" else ConstantSpend(**parameters)
-        return cls(BgNbd(**state["process"]), spend)
+        clock, hindsight = SeasonClock(tuple(state["season"])), Hindsight(**state["hindsight"])
+        return cls(BgNbd(**state["process"]), spend, clock, hindsight)
 
 
-def _history(buyers: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
-    """The papers' x, t_x, T."""
+def _history(buyers: pd.DataFrame, clock: SeasonClock, as_of: date | None) -> tuple[Floats, Floats, Floats]:
+    """The papers' x, t_x, T, in clock days."""
     orders, tenure, recency = (buyers[name].to_numpy(float) for name in ("n_orders", "tenure_days", "recency_days"))
-    return orders - 1, tenure - recency, tenure
+    tenure = clock.ago(as_of, tenure)
+    return orders - 1, tenure - clock.ago(as_of, recency), tenure
 
 
-def _distinct_histories(buyers: pd.DataFrame) -> Distinct:
-    return distinct(*_history(buyers))
+def _distinct_histories(buyers: pd.DataFrame, clock: SeasonClock, as_of: date | None) -> Distinct:
+    return distinct(*_history(buyers, clock, as_of))
 
 
 def _orders_and_means(buyers: pd.DataFrame) -> tuple[Floats, Floats]:
