@@ -53,6 +53,7 @@ PathText = Annotated[str, Field(min_length=1), AfterValidator(_usable_path)]
 AsOf = Annotated[date | Literal["latest"], BeforeValidator(_date_or_latest)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[int, Field(gt=0)]
+Cost = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class _Section(BaseModel):
@@ -81,12 +82,14 @@ class DataParams(_Section):
     transactions: SourceParams | None = None
     events: SourceParams | None = None
     customers: SourceParams | None = None
+    exchange_rates: SourceParams | None = None
     max_rejected_share: Share = 0.05
     allow_constant_amount: bool = False
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        own = [name for name in ("transactions", "events", "customers") if getattr(self, name) is not None]
+        tables = ("transactions", "events", "customers", "exchange_rates")
+        own = [name for name in tables if getattr(self, name) is not None]
         if self.dataset is None and self.transactions is None:
             raise ValueError("names no source; set dataset: cdnow, or transactions: {path: ...}")
         if self.dataset is not None and own:
