@@ -97,12 +97,21 @@ class DataParams(_Section):
         return self
 
 
+class UnitCostParams(_Section):
+    """What serving a customer costs, in ``business.currency`` per occasion; ``value`` = what the event's value says."""
+
+    per_return: Cost = 0.0
+    per_event: dict[str, Cost | Literal["value"]] = {}
+
+
 class BusinessParams(_Section):
     """Facts of the business that no table tells."""
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     timezone: Timezone = "UTC"
     margin_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    margin_rate_by_category: dict[str, Annotated[float, Field(ge=-1, le=1)]] = {}
+    unit_costs: UnitCostParams = UnitCostParams()
     discount_rate_per_year: Annotated[float, Field(ge=0, le=10)] = 0.10
     active_days: Days = 365
 

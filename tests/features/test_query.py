@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import shop
+from cvm.features.economics import Economics
 from cvm.features.query import Schema, features_query
 from shop import event, order
 
@@ -74,7 +75,7 @@ def test_several_snapshots_in_one_query_equal_each_alone():
 
 def test_there_is_one_row_per_customer_and_snapshot():
     engine = shop.typed_warehouse(**busy_shop())
-    query = features_query(Schema.of(engine), [AS_OF, date(2023, 12, 1)], timezone="UTC", margin_rate=1.0)
+    query = features_query(Schema.of(engine), [AS_OF, date(2023, 12, 1)], timezone="UTC", economics=Economics())
     counts = engine.row(f"SELECT count(*) AS n, count(DISTINCT (as_of, customer_id)) AS n_keys FROM ({query})")
     assert counts["n"] == counts["n_keys"] > 25
 
