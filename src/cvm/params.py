@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -245,9 +245,10 @@ def _key_path(location: Sequence[int | str]) -> list[str]:
     """Keys of the file that lead to a problem, without the union members pydantic tried on the way."""
     key: list[str] = []
     section: type[BaseModel] | None = Params
+    field = None
     for part in location:
         if section is None:
-            break
+            return [*key, str(part)] if field and get_origin(field.annotation) is dict else key
         key.append(str(part))
         field = section.model_fields.get(str(part))
         section = next(_section_types(field.annotation), None) if field else None
