@@ -269,3 +269,8 @@ def test_a_quote_in_an_id_is_data():
     rows = [order("o'neil", on="2024-02-01", amount=1.0, order_id="it's"), order("o'neil", on="2024-03-01", amount=1.0)]
     assert set(shop.features_at(shop.typed_warehouse(transactions=rows), AS_OF)[AS_OF]) == {"o'neil"}
     assert outcome(rows) == {"o'neil": (1, 1.0)}
+
+
+def test_what_was_recorded_late_happened_all_the_same_and_counts_in_the_outcome():
+    rows = [order("c", on="2024-03-05", amount=7.0, recorded_at=shop.noon("2025-01-01"))]
+    assert outcome(rows) == {"c": (1, 7.0)}
