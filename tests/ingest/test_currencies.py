@@ -149,3 +149,9 @@ def test_rates_that_nothing_can_use_are_refused() -> None:
 def test_a_rate_given_twice_alike_is_no_fault() -> None:
     engine = shop.typed_warehouse(transactions=[sale(10, "EUR")], exchange_rates=[*EURO, *EURO])
     assert converted(engine) == [12]
+
+
+def test_a_currency_that_is_a_number_is_refused_like_any_unknown_code() -> None:
+    people = [{"customer_id": "a", "acquisition_cost": 10, "currency": 978.0}]
+    problem = convert_currencies(shop.typed_warehouse(customers=people), currency="USD")
+    assert re.search(r"Table 'customers' holds amounts in \['978.0'\] \(1 row\)", problem or "")

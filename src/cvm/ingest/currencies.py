@@ -17,6 +17,8 @@ from cvm.ingest.contracts import Kind
 _RATES = "exchange_rates"
 # Amounts that reach it do not fit their column.
 _MOST_MONEY = 1e14
+# Cast, because in an open-ended table the column is whatever the user has under that name.
+_CODE = "upper(CAST(currency AS VARCHAR))"
 # Stands for the date of rows that have none, so that they take the latest rate.
 _UNDATED = date(9999, 12, 31)
 
@@ -83,13 +85,13 @@ def _present(engine: DuckDBEngine, entry: _Priced) -> _Priced | None:
 def _foreign(entry: _Priced, currency: str) -> str:
     """SQL that is true of rows with money in another currency."""
     money = " OR ".join(f"{identifier(name)} IS NOT NULL" for name in entry.amounts)
-    return f"upper(currency) <> {literal(currency)} AND ({money})"
+    return f"{_CODE} <> {literal(currency)} AND ({money})"
 
 
 def _codes(engine: DuckDBEngine, entry: _Priced, currency: str) -> dict[str, int]:
     """Other currencies of a table and their rows, the commonest first."""
     query = (
-        f"SELECT upper(currency) AS code, count(*) AS n FROM {entry.table} "
+        f"SELECT {_CODE} AS code, count(*) AS n FROM {entry.table} "
         f"WHERE {_foreign(entry, currency)} GROUP BY 1 ORDER BY 2 DESC, 1"
     )
     return {row["code"]: row["n"] for row in engine.table(query).to_pylist()}
@@ -99,7 +101,7 @@ def _no_rates(engine: DuckDBEngine, foreign: Sequence[_Priced], currency: str) -
     for entry in foreign:
         codes = _codes(engine, entry, currency)
         yield (
-            f"Table {entry.table!r} holds amounts in {list(codes)} ({sum(codes.values()):,} rows) beside "
+            f"Table {entry.table!r} holds amounts in {list(codes)} ({_rows(sum(codes.values()))}) beside "
             f"business.currency == {currency}. Convert them before the export, give their rates under "
             "data.exchange_rates (currency, valid_from, rate), or set business.currency."
         )
@@ -107,7 +109,7 @@ def _no_rates(engine: DuckDBEngine, foreign: Sequence[_Priced], currency: str) -
 
 def _bad_rates(engine: DuckDBEngine, currency: str) -> Iterator[str]:
     """Why the rates cannot be used; the first of each kind of fault stands for all."""
-    is_own = f"upper(currency) = {literal(currency)} AND rate <> 1"
+    is_own = f"{_CODE} = {literal(currency)} AND rate <> 1"
     for condition, found, fix in (
         ("rate <= 0", "must be above 0", f"A rate is what one unit of the currency is worth in {currency}."),
         (
@@ -121,7 +123,7 @@ def _bad_rates(engine: DuckDBEngine, currency: str) -> Iterator[str]:
             first = f"{row['currency']} from {row['valid_from']:%Y-%m-%d} on: {row['rate']:g}"
             yield f"Table '{_RATES}': {first}, {found} ({_rows(row['n'])} of this kind). {fix}"
     twice = (
-        f"SELECT upper(currency) AS code, valid_from, min(rate) AS low, max(rate) AS high, count(*) OVER () AS n "
+        f"SELECT {_CODE} AS code, valid_from, min(rate) AS low, max(rate) AS high, count(*) OVER () AS n "
         f"FROM {_RATES} GROUP BY 1, 2 HAVING min(rate) < max(rate) ORDER BY 2, 1 LIMIT 1"
     )
     for row in engine.table(twice).to_pylist():
@@ -140,11 +142,11 @@ def _gaps(engine: DuckDBEngine, foreign: Sequence[_Priced], currency: str) -> It
           SELECT code, count(*) FILTER (WHERE since IS NULL OR moment < since) AS n_without, any_value(since) AS since,
             min(moment) AS first, count(*) FILTER (WHERE largest * highest >= {_MOST_MONEY}) AS n_too_large
           FROM (
-            SELECT upper(currency) AS code, {entry.moment} AS moment, greatest({largest}) AS largest
+            SELECT {_CODE} AS code, {entry.moment} AS moment, greatest({largest}) AS largest
             FROM {entry.table} WHERE {_foreign(entry, currency)}
           )
           LEFT JOIN (
-            SELECT upper(currency) AS code, min(valid_from) AS since, max(rate) AS highest FROM {_RATES} GROUP BY 1
+            SELECT {_CODE} AS code, min(valid_from) AS since, max(rate) AS highest FROM {_RATES} GROUP BY 1
           ) USING (code)
           GROUP BY code HAVING n_without > 0 OR n_too_large > 0 ORDER BY n_without DESC, code"""
         lacking = engine.table(query).to_pylist()
@@ -178,12 +180,12 @@ def _converted(entry: _Priced, currency: str) -> str:
     return f"""
       SELECT * EXCLUDE ("cvm:code", "cvm:moment", "cvm:of", "cvm:since", "cvm:rate") REPLACE ({money})
       FROM (
-        SELECT *, CASE WHEN {_foreign(entry, currency)} THEN upper(currency) END AS "cvm:code",
+        SELECT *, CASE WHEN {_foreign(entry, currency)} THEN {_CODE} END AS "cvm:code",
           {entry.moment} AS "cvm:moment"
         FROM {entry.table}
       )
       ASOF LEFT JOIN (
-        SELECT upper(currency) AS "cvm:of", valid_from AS "cvm:since", any_value(rate) AS "cvm:rate"
+        SELECT {_CODE} AS "cvm:of", valid_from AS "cvm:since", any_value(rate) AS "cvm:rate"
         FROM {_RATES} GROUP BY 1, 2
       ) ON "cvm:code" = "cvm:of" AND "cvm:since" <= "cvm:moment"
       """
