@@ -20,6 +20,7 @@ import yaml
 
 from cvm.cli import main
 from cvm.engines import DuckDBEngine
+from cvm.features.economics import Economics
 from cvm.features.query import Schema, features_query, outcome_query
 from cvm.ingest.contracts import CONTRACTS, Kind
 from cvm.params import Params, load_params
@@ -149,10 +150,10 @@ def event(customer_id: str, event_type: str, *, on: date | str, **columns: Any) 
 
 
 def features_at(
-    engine: DuckDBEngine, *as_of: date, timezone: str = "UTC", margin_rate: float = 1.0
+    engine: DuckDBEngine, *as_of: date, timezone: str = "UTC", **economics: Any
 ) -> dict[date, dict[str, dict[str, Any]]]:
-    """Features of the warehouse: snapshot to customer to column to value."""
-    query = features_query(Schema.of(engine), as_of, timezone=timezone, margin_rate=margin_rate)
+    """Features of the warehouse under these ``Economics``: snapshot to customer to column to value."""
+    query = features_query(Schema.of(engine), as_of, timezone=timezone, economics=Economics(**economics))
     found: dict[date, dict[str, dict[str, Any]]] = {day: {} for day in as_of}
     for row in engine.table(query).to_pylist():
         day, customer_id = row.pop("as_of"), row.pop("customer_id")

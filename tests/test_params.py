@@ -78,6 +78,11 @@ def test_a_whole_number_may_stand_for_a_share(tmp_path: Path) -> None:
     assert loaded(tmp_path, CDNOW + "business: {margin_rate: 1, discount_rate_per_year: 0}").business.margin_rate == 1.0
 
 
+def test_an_event_may_cost_an_amount_or_its_value(tmp_path: Path) -> None:
+    costs = loaded(tmp_path, CDNOW + "business: {unit_costs: {per_event: {call: 4, cashback: value}}}").business.unit_costs
+    assert costs.per_event == {"call": 4.0, "cashback": "value"}
+
+
 def test_a_section_with_all_keys_commented_out_is_one_of_defaults(tmp_path: Path) -> None:
     params = loaded(tmp_path, CDNOW + "windows:\n  # horizon_days: 90\nengine:\n")
     assert (params.windows.horizon_days, params.engine) == (181, "duckdb")
@@ -157,6 +162,23 @@ def test_an_override_that_makes_no_sense_is_refused(tmp_path: Path, override: st
         ("windows: {as_of: null}", "windows.as_of: None is no date; write latest"),
         ("business: {margin_rate: .nan}", "business.margin_rate: nan: input should be less than or equal to 1"),
         ("business: {margin_rate: 30%}", "business.margin_rate: '30%': input should be a valid number"),
+        (
+            "business: {margin_rate_by_category: {tea: 0.2, coffee: 32}}",
+            "business.margin_rate_by_category.coffee: 32: input should be less than or equal to 1",
+        ),
+        (
+            "business: {margin_rate_by_category: {2024: 0.2}}",
+            "business.margin_rate_by_category.2024: 2024: input should be a valid string",
+        ),
+        (
+            "business: {unit_costs: {per_return: -1}}",
+            "business.unit_costs.per_return: -1: input should be greater than or equal",
+        ),
+        (
+            "business: {unit_costs: {per_event: {call: some}}}",
+            "business.unit_costs.per_event.call: 'some': input should be a valid number, or input should be 'value'",
+        ),
+        ("business: {unit_costs: {return: 1}}", "business.unit_costs.return: unknown key; did you mean 'per_return'?"),
         ("business: {discount_rate_per_year: .inf}", "business.discount_rate_per_year: inf: input should be less than"),
         ("business: {currency: usd}", "business.currency: 'usd': string should match pattern '^[A-Z]{3}$'"),
         ("business: {timezone: Kyiv}", "business.timezone: 'Kyiv' is not an IANA time zone; write for example Europe/Kyiv"),
@@ -189,7 +211,7 @@ def test_a_wrong_key_or_value_is_named_with_the_way_out(tmp_path: Path, text: st
         ({"transactions": {"columns": {}}}, "data.transactions.path: is required; add it"),
         ({"transactions": {"path": 3}}, "data.transactions.path: 3: input should be a valid string, or input should be a"),
         ({"transactions": {"path": []}}, "data.transactions.path: []: input should be a valid string, or list should have"),
-        ({"transactions": {"path": "x", "columns": {"amount": 3}}}, "data.transactions.columns: 3: input should"),
+        ({"transactions": {"path": "x", "columns": {"amount": 3}}}, "data.transactions.columns.amount: 3: input should"),
         ({"transactions": {"path": "x", "columns": ["a"]}}, "data.transactions.columns: ['a']: input should"),
         ({"transactions": {"path": "x", "key": "order_id"}}, "data.transactions.key: 'order_id': input should"),
         ({"transactions": {"path": "x", "timezone": "Nowhere"}}, "data.transactions.timezone: 'Nowhere' is not an IANA"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -53,6 +53,7 @@ PathText = Annotated[str, Field(min_length=1), AfterValidator(_usable_path)]
 AsOf = Annotated[date | Literal["latest"], BeforeValidator(_date_or_latest)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[int, Field(gt=0)]
+Cost = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class _Section(BaseModel):
@@ -81,17 +82,26 @@ class DataParams(_Section):
     transactions: SourceParams | None = None
     events: SourceParams | None = None
     customers: SourceParams | None = None
+    exchange_rates: SourceParams | None = None
     max_rejected_share: Share = 0.05
     allow_constant_amount: bool = False
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        own = [name for name in ("transactions", "events", "customers") if getattr(self, name) is not None]
+        tables = ("transactions", "events", "customers", "exchange_rates")
+        own = [name for name in tables if getattr(self, name) is not None]
         if self.dataset is None and self.transactions is None:
             raise ValueError("names no source; set dataset: cdnow, or transactions: {path: ...}")
         if self.dataset is not None and own:
             raise ValueError(f"has both dataset: {self.dataset} and {own}; keep one of them")
         return self
+
+
+class UnitCostParams(_Section):
+    """What serving a customer costs, in ``business.currency`` per occasion; ``value`` = what the event's value says."""
+
+    per_return: Cost = 0.0
+    per_event: dict[str, Cost | Literal["value"]] = {}
 
 
 class BusinessParams(_Section):
@@ -100,6 +110,8 @@ class BusinessParams(_Section):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     timezone: Timezone = "UTC"
     margin_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    margin_rate_by_category: dict[str, Annotated[float, Field(ge=-1, le=1)]] = {}
+    unit_costs: UnitCostParams = UnitCostParams()
     discount_rate_per_year: Annotated[float, Field(ge=0, le=10)] = 0.10
     active_days: Days = 365
 
@@ -233,9 +245,10 @@ def _key_path(location: Sequence[int | str]) -> list[str]:
     """Keys of the file that lead to a problem, without the union members pydantic tried on the way."""
     key: list[str] = []
     section: type[BaseModel] | None = Params
+    field = None
     for part in location:
         if section is None:
-            break
+            return [*key, str(part)] if field and get_origin(field.annotation) is dict else key
         key.append(str(part))
         field = section.model_fields.get(str(part))
         section = next(_section_types(field.annotation), None) if field else None

@@ -17,6 +17,7 @@ import pandas as pd
 from cvm.datasets import cdnow_transactions
 from cvm.engines import DuckDBEngine, QueryError
 from cvm.errors import CvmError, FeatureMismatchError, MissingOutputError
+from cvm.features.economics import Economics
 from cvm.features.files import read_plan
 from cvm.features.snapshots import SnapshotPlan, plan_snapshots
 from cvm.features.stage import history_days, write_features
@@ -101,13 +102,20 @@ def run_features(params: Params, *, progress: Progress = silent) -> StageOutcome
             workspace.features,
             plan,
             timezone=business.timezone,
-            margin_rate=business.margin_rate,
+            economics=Economics(
+                currency=business.currency,
+                margin_rate=business.margin_rate,
+                margin_rate_by_category=business.margin_rate_by_category,
+                cost_per_return=business.unit_costs.per_return,
+                cost_per_event=business.unit_costs.per_event,
+            ),
             progress=progress,
         )
     return StageOutcome(
         "features",
         f"{len(outcome.features)} features of {outcome.n_customers[plan.score]:,} customers at {plan.score}; "
         f"{len(plan.as_of) - 1} earlier snapshots to learn from",
+        outcome.notes,
     )
 
 

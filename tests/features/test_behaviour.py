@@ -11,6 +11,7 @@ import pytest
 import shop
 from cvm.engines.sql import pretty
 from cvm.features.behaviour import column_name, event_features
+from cvm.features.economics import Economics
 from cvm.features.query import MAX_EVENT_TYPES, Schema, catalogue, features_query
 from shop import event, order
 
@@ -195,7 +196,7 @@ def test_all_hostile_event_types_together_each_keep_their_count():
 def test_the_query_over_hostile_event_types_can_be_laid_out_and_still_runs_alike():
     events = [event("ann", name, on="2024-02-20") for name in HOSTILE]
     engine = shop.typed_warehouse(transactions=BOUGHT, events=events)
-    query = features_query(Schema.of(engine), [AS_OF], timezone="UTC", margin_rate=1.0)
+    query = features_query(Schema.of(engine), [AS_OF], timezone="UTC", economics=Economics())
     as_run, laid_out = (
         sorted(engine.table(text).to_pylist(), key=lambda row: row["customer_id"]) for text in (query, pretty(query))
     )

@@ -11,6 +11,7 @@ import pytest
 import shop
 from cvm.engines import DuckDBEngine, QueryError
 from cvm.errors import MissingOutputError
+from cvm.features.economics import Economics
 from cvm.features.files import features_file, outcome_file, read_catalogue, read_features, read_outcome, read_plan
 from cvm.features.query import Schema, catalogue
 from cvm.features.snapshots import SnapshotPlan
@@ -28,6 +29,7 @@ PLAN = SnapshotPlan(
     labelled=(date(2024, 2, 8),),
     first_day=date(2024, 1, 1),
 )
+FILES = {"catalogue.json", "features.sql", "notes.json", "plan.json"}
 NOTHING_TO_JUDGE = replace(PLAN, judged_days=0, test=None, training=(), labelled=())
 
 
@@ -48,7 +50,7 @@ def engine() -> DuckDBEngine:
 
 def write(engine: DuckDBEngine, folder: Path, plan: SnapshotPlan = PLAN) -> list[str]:
     told: list[str] = []
-    write_features(engine, folder, plan, timezone="UTC", margin_rate=0.5, progress=told.append)
+    write_features(engine, folder, plan, timezone="UTC", economics=Economics(margin_rate=0.5), progress=told.append)
     return told
 
 
@@ -70,7 +72,7 @@ def test_every_snapshot_and_outcome_of_the_plan_is_on_file_and_nothing_else(engi
     expected |= {outcome_file(folder, as_of, horizon_days) for as_of, horizon_days in PLAN.outcomes}
     assert len(expected) == 5 + 4
     assert set(folder.glob("*/*")) == expected
-    assert {path.name for path in folder.iterdir() if path.is_file()} == {"catalogue.json", "features.sql", "plan.json"}
+    assert {path.name for path in folder.iterdir() if path.is_file()} == FILES
 
 
 def test_features_on_file_are_those_of_the_query_ordered_by_customer(engine, tmp_path):
@@ -112,7 +114,7 @@ def test_the_query_on_file_gives_the_features_on_file(engine, tmp_path):
 def test_writing_tells_what_it_does_and_counts_customers(engine, tmp_path):
     told = write(engine, tmp_path / "features")
     assert told == [f"{len(catalogue(Schema.of(engine)))} features at 5 snapshots"]
-    outcome = write_features(engine, tmp_path / "features", PLAN, timezone="UTC", margin_rate=0.5)
+    outcome = write_features(engine, tmp_path / "features", PLAN, timezone="UTC", economics=Economics(margin_rate=0.5))
     assert outcome.plan == PLAN
     assert outcome.n_customers == dict.fromkeys(PLAN.as_of, 8)
 
@@ -123,7 +125,7 @@ def test_the_folder_is_replaced_whole(engine, tmp_path):
     (folder / "stale.txt").write_text("stale")
     later = replace(NOTHING_TO_JUDGE, score=date(2024, 2, 1))
     write(engine, folder, later)
-    assert {path.name for path in folder.iterdir()} == {"as_of=2024-02-01", "catalogue.json", "features.sql", "plan.json"}
+    assert {path.name for path in folder.iterdir()} == {"as_of=2024-02-01", *FILES}
     assert {path.name for path in tmp_path.iterdir()} == {"features"}
 
 

@@ -7,19 +7,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cvm.engines import DuckDBEngine
-from cvm.features.netting import netted_orders, placed_orders
+from cvm.features.netting import netted_orders, placed_orders, unmatched_returns
 from shop import features_at, order, typed_warehouse
 
 PER = "customer_id"
 
 
-def netted(rows: list[tuple[int, float]]) -> dict[int, float]:
-    """What remains of the orders of one customer, by day; rows are (day, signed amount)."""
+PLACED = placed_orders(key="CAST(day AS VARCHAR)", per=PER)
+NETTED = netted_orders(PLACED, per=PER, has_returns=True)
+
+
+def by_day(rows: list[tuple[int, float]], query: str) -> dict[int, float]:
+    """Amounts of a query on the lines of one customer, by day; rows are (day, signed amount)."""
     with DuckDBEngine() as engine:
         values = ", ".join(f"('c', {day}, CAST({amount} AS DECIMAL(18, 4)))" for day, amount in rows)
         engine.execute(f"CREATE TABLE line AS SELECT * FROM (VALUES {values}) AS t(customer_id, day, amount)")
-        query = netted_orders(placed_orders(key="CAST(day AS VARCHAR)", per=PER), per=PER, has_returns=True)
         return {row["day"]: float(row["amount"]) for row in engine.table(query).to_pylist()}
+
+
+def netted(rows: list[tuple[int, float]]) -> dict[int, float]:
+    """What remains of the orders of one customer, by day."""
+    return by_day(rows, NETTED)
+
+
+def unmatched(rows: list[tuple[int, float]]) -> dict[int, float]:
+    """What returns of one customer took of orders the data does not hold, by day."""
+    return by_day(rows, unmatched_returns(PLACED, per=PER))
 
 
 def stacked(rows: list[tuple[int, Decimal]]) -> tuple[dict[int, Decimal], Decimal]:
@@ -28,7 +41,7 @@ def stacked(rows: list[tuple[int, Decimal]]) -> tuple[dict[int, Decimal], Decima
     for day, amount in rows:
         days[day] = days.get(day, Decimal(0)) + amount
     stack: list[list] = []
-    unmatched = Decimal(0)
+    missing = Decimal(0)
     for day in sorted(days):
         left = days[day]
         if left > 0:
@@ -39,8 +52,8 @@ def stacked(rows: list[tuple[int, Decimal]]) -> tuple[dict[int, Decimal], Decima
             left += taken
             if stack[-1][1] == 0:
                 stack.pop()
-        unmatched += -min(left, Decimal(0))
-    return dict(stack), unmatched
+        missing += -min(left, Decimal(0))
+    return dict(stack), missing
 
 
 def test_a_return_takes_from_the_latest_earlier_order_first():
@@ -56,6 +69,23 @@ def test_a_free_order_stays_an_order():
     assert netted([(1, 0), (2, 10), (3, -10)]) == {1: 0.0}
 
 
+def test_what_a_return_takes_below_the_bottom_is_unmatched():
+    assert unmatched([(1, 10), (2, -30), (3, 25), (4, -5)]) == {2: 20.0}
+    assert unmatched([(1, -5), (2, -5), (3, 100), (4, -100)]) == {1: 5.0, 2: 5.0}
+    assert unmatched([(1, 50), (2, -50), (3, 0)]) == {}
+
+
+def test_a_return_of_an_order_without_a_sale_takes_from_the_latest_earlier_one():
+    rows = [
+        order("c", on="2024-01-01", amount=50.0, order_id="a"),
+        order("c", on="2024-01-05", amount=20.0, order_id="b"),
+        order("c", on="2024-01-09", amount=-20.0, order_id="credit note 1"),
+    ]
+    with typed_warehouse(transactions=rows) as engine:
+        found = features_at(engine, date(2024, 2, 1))[date(2024, 2, 1)]["c"]
+    assert (found["n_orders"], found["last_order_value"]) == (1, 50)
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     st.lists(
@@ -65,12 +95,15 @@ def test_a_free_order_stays_an_order():
     )
 )
 def test_netting_is_a_stack_and_conserves_money_to_the_cent(rows):
-    orders, unmatched = stacked(rows)
+    orders, missing = stacked(rows)
     found = netted([(day, float(amount)) for day, amount in rows])
     assert {day: Decimal(str(round(amount, 4))) for day, amount in found.items() if amount} == {
         day: amount for day, amount in orders.items() if amount
     }
-    assert sum(orders.values()) - unmatched == sum(amount for _, amount in rows)
+    assert sum(orders.values()) - missing == sum(amount for _, amount in rows)
+    found_missing = unmatched([(day, float(amount)) for day, amount in rows])
+    assert all(amount > 0 for amount in found_missing.values())
+    assert Decimal(str(round(sum(found_missing.values()), 4))) == missing
 
 
 def test_without_returns_the_short_query_gives_the_same():

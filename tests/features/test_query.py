@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import shop
+from cvm.features.economics import Economics
 from cvm.features.query import Schema, features_query
 from shop import event, order
 
@@ -74,7 +75,7 @@ def test_several_snapshots_in_one_query_equal_each_alone():
 
 def test_there_is_one_row_per_customer_and_snapshot():
     engine = shop.typed_warehouse(**busy_shop())
-    query = features_query(Schema.of(engine), [AS_OF, date(2023, 12, 1)], timezone="UTC", margin_rate=1.0)
+    query = features_query(Schema.of(engine), [AS_OF, date(2023, 12, 1)], timezone="UTC", economics=Economics())
     counts = engine.row(f"SELECT count(*) AS n, count(DISTINCT (as_of, customer_id)) AS n_keys FROM ({query})")
     assert counts["n"] == counts["n_keys"] > 25
 
@@ -268,3 +269,8 @@ def test_a_quote_in_an_id_is_data():
     rows = [order("o'neil", on="2024-02-01", amount=1.0, order_id="it's"), order("o'neil", on="2024-03-01", amount=1.0)]
     assert set(shop.features_at(shop.typed_warehouse(transactions=rows), AS_OF)[AS_OF]) == {"o'neil"}
     assert outcome(rows) == {"o'neil": (1, 1.0)}
+
+
+def test_what_was_recorded_late_happened_all_the_same_and_counts_in_the_outcome():
+    rows = [order("c", on="2024-03-05", amount=7.0, recorded_at=shop.noon("2025-01-01"))]
+    assert outcome(rows) == {"c": (1, 7.0)}

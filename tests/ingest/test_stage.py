@@ -191,3 +191,19 @@ def test_a_rejected_row_may_be_in_any_currency(workspace: Workspace) -> None:
     rows = pa.concat_tables([sales("1", currency="EUR"), sales("x", currency="USD")])
     (outcome,) = ingested(workspace, transactions=rows, currency="EUR", max_rejected_share=0.5)
     assert outcome.n_kept == 1
+
+
+def test_amounts_are_converted_at_the_exchange_rates_given(workspace: Workspace) -> None:
+    rows = pa.concat_tables([sales("10", currency="EUR"), sales("2", currency="USD")])
+    rates = pa.table({"currency": ["EUR", "EUR"], "valid_from": ["2024-01-01", "2024-05-02"], "rate": ["1.5", "9"]})
+    ingested(workspace, transactions=rows, exchange_rates=rates)
+    assert [(row["amount"], row["currency"]) for row in warehouse_rows(workspace, "transactions")] == [
+        (Decimal(2), "USD"),
+        (Decimal(15), "EUR"),
+    ]
+    assert len(warehouse_rows(workspace, "exchange_rates")) == 2
+
+
+def test_rejected_rows_are_refused_before_missing_rates(workspace: Workspace) -> None:
+    with pytest.raises(QualityError, match=r"1 of 2 rows \(50.0%\) were rejected"):
+        ingested(workspace, transactions=pa.concat_tables([sales("1", currency="EUR"), sales("x", currency="EUR")]))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from cvm.features.catalogue import Feature
-from cvm.features.files import CATALOGUE_FILE, features_file, outcome_file, read_features
+from cvm.features.files import CATALOGUE_FILE, NOTES_FILE, features_file, outcome_file, read_features
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.stage import TrainSettings, train
 from cvm.scoring.score import predict_money
@@ -167,7 +168,26 @@ class TestOddHistory:
         folder = write_snapshots(tmp_path, n_customers=200)
         today = read_features(folder, TODAY).assign(spend=0.0, historic_value=0.0)
         today.to_parquet(features_file(folder, TODAY), index=False)
-        assert trained(folder, UNPROVEN).bundle.margin_rate == 1.0
+        result = trained(folder, UNPROVEN)
+        assert result.bundle.margin_rate == 1.0
+        assert "Net spend so far is 0 EUR: no margin can be told from it" in result.notes[-1]
+
+    def test_a_base_that_costs_more_than_it_brings_keeps_its_ranking_and_no_worth(self, tmp_path):
+        folder = write_snapshots(tmp_path, n_customers=200, margin_rate=-0.2)
+        result, today = trained(folder, UNPROVEN), read_features(folder, TODAY)
+        clv = predict_money(result.bundle, today, as_of=TODAY)["clv"].to_numpy()
+        assert 0 < result.bundle.margin_rate <= 1e-4
+        assert np.isfinite(clv).all()
+        assert (clv >= 0).all()
+        assert len(np.unique(result.bundle.value_cuts.tiers)) == 3
+        assert re.search(r"Customers have cost more than they brought: .* is -[\d,]+ EUR on net spend", result.notes[-1])
+        assert result.bundle.evidence["notes"] == result.notes
+
+    def test_what_the_features_stage_warned_of_is_kept_in_the_evidence(self, tmp_path):
+        folder = write_snapshots(tmp_path, n_customers=200)
+        (folder / NOTES_FILE).write_text('["Returns of orders that the data does not hold: 2."]')
+        result = trained(folder, UNPROVEN)
+        assert result.bundle.evidence["notes"] == ["Returns of orders that the data does not hold: 2.", *result.notes]
 
     @pytest.mark.parametrize("eligible_days", [1, 60])
     def test_eligible_days_bound_who_teaches(self, folder, eligible_days):

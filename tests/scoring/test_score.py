@@ -166,7 +166,8 @@ class TestValues:
 
     def test_orders_times_their_value_are_the_judged_models_revenue(self, trained, scores, is_buyer):
         buyers = trained.features[is_buyer]
-        expected = pd.concat([buyers, trained.bundle.btyd.predict(buyers, horizon_days=90)], axis=1)
+        btyd = trained.bundle.btyd.predict(buyers, horizon_days=90, as_of=trained.as_of)
+        expected = pd.concat([buyers, btyd], axis=1)
         revenue = trained.bundle.value.expected_revenue(expected)
         product = (scores["expected_orders"] * scores["expected_order_value"])[is_buyer]
         np.testing.assert_allclose(product, revenue, rtol=1e-9)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import fit_anchored_value
-from cvm.tracking.training_run import _model_params
+from cvm.tracking.training_run import _flat, _model_params
 from simulated import sample
 
 
@@ -17,3 +17,16 @@ def test_a_booster_is_recorded_with_the_settings_it_was_fitted_with() -> None:
 
 def test_a_baseline_is_recorded_with_nothing_of_the_boosters() -> None:
     assert _model_params(BtydChurn(), {"num_leaves": 4}) == {}
+
+
+def test_words_of_the_user_are_recorded_as_one_text_where_the_store_could_not_take_them_for_names() -> None:
+    business = {
+        "margin_rate": 0.3,
+        "margin_rate_by_category": {"tea & coffee": 0.2},
+        "unit_costs": {"per_event": {"call": 4.0}},
+    }
+    assert dict(_flat({"business": business})) == {
+        "business.margin_rate": "0.3",
+        "business.margin_rate_by_category": "{'tea & coffee': 0.2}",
+        "business.unit_costs.per_event.call": "4.0",
+    }

@@ -18,6 +18,7 @@ from cvm.features.snapshots import SnapshotPlan
 CATALOGUE_FILE = "catalogue.json"
 QUERY_FILE = "features.sql"
 PLAN_FILE = "plan.json"
+NOTES_FILE = "notes.json"
 
 
 def features_file(folder: Path, as_of: date) -> Path:
@@ -101,6 +102,20 @@ def read_catalogue(folder: Path) -> list[Feature]:
         return [
             Feature(**{**entry, "windows": tuple(entry["windows"]), "needs": tuple(entry["needs"])}) for entry in entries
         ]
+
+
+def read_notes(folder: Path) -> list[str]:
+    """What the features stage warned of; nothing where it left no word.
+
+    Raises
+    ------
+    MissingOutputError
+        If the file is damaged.
+    """
+    if not (folder / NOTES_FILE).is_file():
+        return []
+    with _undamaged(folder / NOTES_FILE) as notes:
+        return [str(note) for note in notes]
 
 
 @contextmanager

@@ -4,7 +4,11 @@ A return that names its order (``order_id``) reduces that order. Any other retur
 orders: they are a stack, and a return takes from its top. With ``C`` the running sum of a customer's signed amounts, its
 level ``L = C - min(0, min C so far)`` is the height of that stack; an order that raised it from ``L - a`` to ``L`` keeps
 what no later level has fallen below, ``min(a, min later L - (L - a))``, at least 0. What a return takes below the bottom
-belongs to an order that the data does not hold. (Own derivation.)
+belongs to an order that the data does not hold: it is unmatched, so that orders less unmatched returns are net spend, to
+the cent. (Own derivation.)
+
+A return whose ``order_id`` has no sale counts as one that names none. Far more often than an order too old for the data such
+an id is the credit note's own number, and most shops that number credit notes would otherwise see no order reduced at all.
 """
 
 from __future__ import annotations
@@ -56,8 +60,7 @@ def netted_orders(placed: str, *, per: str, has_returns: bool) -> str:
     """
     if not has_returns:
         return placed
-    # Within a day orders come before returns.
-    in_time = f"PARTITION BY {per} ORDER BY day, amount < 0, order_key"
+    in_time = _in_time(per)
     kept = "greatest(least(amount, lowest_later - (level - amount)), 0)"
     return f"""
       SELECT {per}, order_key, day, {kept} AS amount
@@ -70,3 +73,33 @@ def netted_orders(placed: str, *, per: str, has_returns: bool) -> str:
         )
       )
       WHERE amount = 0 OR (amount > 0 AND {kept} > 0)"""
+
+
+def unmatched_returns(placed: str, *, per: str) -> str:
+    """SQL for what returns took below the bottom of the stack: a row per return of which some part is unmatched.
+
+    Parameters
+    ----------
+    placed : str
+        A query as ``placed_orders`` gives.
+    per : str
+        Columns that tell customers (and snapshots) apart.
+
+    Returns
+    -------
+    str
+        A query with the columns of ``placed``; ``amount``, above 0, is the unmatched part.
+    """
+    before = f"min(total) OVER ({_in_time(per)} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+    return f"""
+      SELECT {per}, order_key, day, bottom - total AS amount
+      FROM (
+        SELECT *, least(coalesce({before}, 0), 0) AS bottom
+        FROM (SELECT *, sum(amount) OVER ({_in_time(per)} ROWS UNBOUNDED PRECEDING) AS total FROM ({placed}))
+      )
+      WHERE total < bottom"""
+
+
+def _in_time(per: str) -> str:
+    """Within a day orders come before returns."""
+    return f"PARTITION BY {per} ORDER BY day, amount < 0, order_key"

@@ -15,7 +15,8 @@ from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.features.attributes import attribute_features, attribute_name
 from cvm.features.behaviour import EVENT_MIXES, event_features, value_features
 from cvm.features.catalogue import Feature
-from cvm.features.netting import netted_orders, placed_orders
+from cvm.features.economics import Economics, ledger, line_margin, money_features
+from cvm.features.netting import netted_orders, placed_orders, unmatched_returns
 from cvm.features.transactions import LINE_FEATURES, MIXED_COLUMNS, ORDER_FEATURES, mix_features
 
 MAX_EVENT_TYPES = 40
@@ -56,9 +57,9 @@ class Schema:
         return table in self.columns and set(names) <= set(self.columns[table])
 
 
-def catalogue(schema: Schema) -> list[Feature]:
+def catalogue(schema: Schema, economics: Economics | None = None) -> list[Feature]:
     """All features that this warehouse can carry, one per window."""
-    entries: list[Iterable[Feature]] = [ORDER_FEATURES, LINE_FEATURES]
+    entries: list[Iterable[Feature]] = [ORDER_FEATURES, LINE_FEATURES, money_features(economics or Economics())]
     entries += [mix_features(name, relation=f"mix_{name}") for name in MIXED_COLUMNS if schema.has("transactions", name)]
     if schema.has("events"):
         entries.append(event_features(schema.event_types))
@@ -80,7 +81,7 @@ def _is_available(feature: Feature, schema: Schema) -> bool:
     return not feature.needs or schema.has(table, *feature.needs)
 
 
-def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, margin_rate: float) -> str:
+def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, economics: Economics) -> str:
     """SQL for the features of every customer at every ``as_of``.
 
     Parameters
@@ -91,8 +92,8 @@ def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, marg
         Snapshots.
     timezone : str
         Zone that cuts days.
-    margin_rate : float
-        Margin of revenue where a line has no margin of its own.
+    economics : Economics
+        Margin rates and unit costs.
 
     Returns
     -------
@@ -100,14 +101,17 @@ def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, marg
         A query with columns ``as_of``, ``customer_id`` and the catalogue's, one row per customer known at each
         ``as_of``, unordered.
     """
-    features = catalogue(schema)
+    features = catalogue(schema, economics)
     relations = list(dict.fromkeys(feature.relation for feature in features))
+    margin = line_margin(economics, columns=schema.columns["transactions"])
     parts = [
-        *_known_orders(schema, as_of, timezone, extra=_line_margin(schema, margin_rate)),
+        *_known_orders(schema, as_of, timezone, extra=f", {margin} AS line_margin"),
         f"known_customer AS ({_known_customers(schema, timezone)})",
     ]
     if schema.has("events"):
         parts.append(f"event AS ({_known(schema, 'events', timezone)})")
+    if "ledger" in relations:
+        parts.append(f"ledger AS ({ledger(economics, event_columns=schema.columns.get('events', {}))})")
     if "profile" in relations:
         parts.append(f"profile AS ({_profile(schema, timezone)})")
     for relation in relations:
@@ -145,6 +149,7 @@ def outcome_query(schema: Schema, as_of: date, *, horizon_days: int, lead_days: 
         A query with columns ``customer_id``, ``n_orders``, ``revenue`` (net, of orders only), one row per customer
         with at least one order in ``[as_of + lead_days, as_of + lead_days + horizon_days)``, net of the returns in it.
         An order lies on the day of its first line; a further line of an order begun before the window is no new order.
+        When a row was recorded does not matter here: what was recorded late happened all the same.
     """
     start = _day_number(as_of) + lead_days
     placed = placed_orders(key=order_key(schema), per="customer_id", condition=f"min(day) >= {start}")
@@ -153,6 +158,29 @@ def outcome_query(schema: Schema, as_of: date, *, horizon_days: int, lead_days: 
         f"WHERE {_day('occurred_at', timezone)} < {start + horizon_days}) "
         "SELECT customer_id, count(*) AS n_orders, CAST(sum(amount) AS DOUBLE) AS revenue "
         f"FROM ({netted_orders(placed, per='customer_id', has_returns=schema.has_returns)}) GROUP BY customer_id"
+    )
+
+
+def unmatched_returns_query(schema: Schema, as_of: date, *, timezone: str) -> str:
+    """SQL for the returns known at ``as_of`` that no order known then explains.
+
+    Returns
+    -------
+    str
+        A query of one row. ``n_returns``, ``amount``: returns (one per day, or per order that they name) that took more
+        than their customers' earlier orders held, and the money above that. ``n_without_sale``: returns that name an order
+        of which there is no sale.
+    """
+    placed = placed_orders(key=order_key(schema), per="customer_id")
+    without_sale = "0"
+    if schema.has("transactions", "order_id"):
+        named = "SELECT 1 FROM line WHERE order_id IS NOT NULL GROUP BY customer_id, order_id"
+        without_sale = f"(SELECT count(*) FROM ({named} HAVING sum(amount) < 0 AND max(amount) <= 0))"
+    return (
+        f"WITH snapshot(as_of, as_of_day) AS (VALUES {_snapshot_row(as_of)}), "
+        f"line AS ({_known(schema, 'transactions', timezone)}) "
+        "SELECT count(*) AS n_returns, CAST(coalesce(sum(amount), 0) AS DOUBLE) AS amount, "
+        f"{without_sale} AS n_without_sale FROM ({unmatched_returns(placed, per='customer_id')})"
     )
 
 
@@ -189,12 +217,6 @@ def _known(schema: Schema, table: str, timezone: str, *, extra: str = "") -> str
         f"FROM (SELECT *, {_day('occurred_at', timezone)} AS day FROM {table}) AS known "
         f"JOIN snapshot ON day < as_of_day{recorded if schema.has(table, 'recorded_at') else ''}"
     )
-
-
-def _line_margin(schema: Schema, margin_rate: float) -> str:
-    # Widened first: the product of two narrow decimals overflows at amounts that are everyday in rupiah or dong.
-    by_rate = f"CAST(amount AS DECIMAL(28, 4)) * CAST({margin_rate!r} AS DECIMAL(9, 6))"
-    return f", {f'coalesce(margin, {by_rate})' if schema.has('transactions', 'margin') else by_rate} AS line_margin"
 
 
 def _known_customers(schema: Schema, timezone: str) -> str:

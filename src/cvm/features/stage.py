@@ -11,7 +11,17 @@ from pathlib import Path
 from cvm.engines import DuckDBEngine
 from cvm.engines.sql import literal, pretty
 from cvm.features.catalogue import Feature
-from cvm.features.files import CATALOGUE_FILE, PLAN_FILE, QUERY_FILE, calendar_file, features_file, outcome_file
+from cvm.features.economics import Economics
+from cvm.features.files import (
+    CATALOGUE_FILE,
+    NOTES_FILE,
+    PLAN_FILE,
+    QUERY_FILE,
+    calendar_file,
+    features_file,
+    outcome_file,
+)
+from cvm.features.notes import money_notes
 from cvm.features.query import Schema, calendar_query, catalogue, features_query, outcome_query
 from cvm.features.snapshots import SnapshotPlan
 from cvm.workspace import replaced_directory
@@ -19,11 +29,12 @@ from cvm.workspace import replaced_directory
 
 @dataclass(frozen=True)
 class FeaturesOutcome:
-    """What the stage wrote."""
+    """What the stage wrote, and what a reader should be warned of."""
 
     plan: SnapshotPlan
     features: list[Feature]
     n_customers: dict[date, int]
+    notes: tuple[str, ...]
 
 
 def history_days(engine: DuckDBEngine, *, timezone: str) -> tuple[date, date]:
@@ -40,7 +51,7 @@ def write_features(
     plan: SnapshotPlan,
     *,
     timezone: str,
-    margin_rate: float,
+    economics: Economics,
     progress: Callable[[str], None] = lambda _: None,
 ) -> FeaturesOutcome:
     """Compute all snapshots in one query and put them in the place of ``folder``.
@@ -50,19 +61,25 @@ def write_features(
     engine : DuckDBEngine
         Opened on the warehouse.
     folder : Path
-        Replaced as a whole: features, outcomes, ``catalogue.json``, ``features.sql``, ``plan.json``.
+        Replaced as a whole: features, outcomes, ``catalogue.json``, ``features.sql``, ``notes.json``, ``plan.json``.
     plan : SnapshotPlan
         Which snapshots, and which outcomes.
     timezone : str
         Zone that cuts days.
-    margin_rate : float
-        Margin of revenue where a line has none of its own.
+    economics : Economics
+        Margin rates and unit costs.
     progress : callable
         Told in words what is being done.
+
+    Raises
+    ------
+    ParamsError
+        If rates or costs need a table or a column that the warehouse does not have.
     """
     schema = Schema.of(engine)
-    features = catalogue(schema)
-    query = features_query(schema, plan.as_of, timezone=timezone, margin_rate=margin_rate)
+    notes = money_notes(engine, schema, economics, as_of=plan.score, timezone=timezone)
+    features = catalogue(schema, economics)
+    query = features_query(schema, plan.as_of, timezone=timezone, economics=economics)
     with replaced_directory(folder) as target:
         progress(f"{len(features)} features at {len(plan.as_of)} snapshots")
         engine.execute(f"CREATE OR REPLACE TEMP TABLE snapshot_features AS {query}")
@@ -87,5 +104,6 @@ def write_features(
             engine.write_parquet(f"{outcome} ORDER BY customer_id", outcome_file(target, as_of, horizon_days))
         (target / CATALOGUE_FILE).write_text(json.dumps([asdict(f) for f in features], indent=1) + "\n", encoding="utf-8")
         (target / QUERY_FILE).write_text(pretty(query), encoding="utf-8")
+        (target / NOTES_FILE).write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")
         (target / PLAN_FILE).write_text(json.dumps(asdict(plan), indent=1, default=str) + "\n", encoding="utf-8")
-    return FeaturesOutcome(plan, features, counts)
+    return FeaturesOutcome(plan, features, counts, notes)

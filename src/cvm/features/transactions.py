@@ -108,7 +108,6 @@ LINE_FEATURES = (
         "Purchases of the last {window} days against those of the {window} days before, in money.",
         windows=(90, 180),
     ),
-    Feature("historic_value", "sum(line_margin)", "line", "currency", "Margin so far, net of returns.", empty="0"),
     Feature("n_returns", "count(*) FILTER (WHERE amount < 0)", "line", "lines", "Returned lines.", empty="0"),
     Feature(
         "share_returned",

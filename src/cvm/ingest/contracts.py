@@ -55,7 +55,7 @@ CONTRACTS = {
             (
                 Column("customer_id", Kind.TEXT, "Who bought.", required=True),
                 Column("occurred_at", Kind.TIME, "When, in UTC.", required=True),
-                Column("amount", Kind.MONEY, "Signed; negative means a return.", required=True),
+                Column("amount", Kind.MONEY, "Signed; negative means a return. In business.currency.", required=True),
                 Column("order_id", Kind.TEXT, "Lines that share it are one order."),
                 Column("product_id", Kind.TEXT, "What was bought."),
                 Column("category", Kind.TEXT, "Product category."),
@@ -65,7 +65,7 @@ CONTRACTS = {
                 Column("channel", Kind.TEXT, "Sales channel."),
                 Column("payment_method", Kind.TEXT, "How it was paid."),
                 Column("store_id", Kind.TEXT, "Where it was bought."),
-                Column("currency", Kind.TEXT, "ISO 4217 code of the amounts."),
+                Column("currency", Kind.TEXT, "ISO 4217 code of the amounts as given; converted at exchange_rates."),
                 Column("recorded_at", Kind.TIME, "When the row became known, in UTC."),
                 Column("is_test", Kind.FLAG, "A test order; left out."),
             ),
@@ -92,9 +92,17 @@ CONTRACTS = {
                 Column("email", Kind.TEXT, "Never a feature."),
                 Column("phone", Kind.TEXT, "Never a feature."),
                 Column("acquisition_channel", Kind.TEXT, "Where the customer came from."),
-                Column("acquisition_cost", Kind.MONEY, "What winning the customer cost."),
+                Column("acquisition_cost", Kind.MONEY, "What winning the customer cost; a column currency is its currency."),
             ),
             open_ended=True,
+        ),
+        Contract(
+            "exchange_rates",
+            (
+                Column("currency", Kind.TEXT, "ISO 4217 code.", required=True),
+                Column("valid_from", Kind.TIME, "Since when the rate counts, until the next one.", required=True),
+                Column("rate", Kind.NUMBER, "What one unit is worth in business.currency; above 0.", required=True),
+            ),
         ),
     )
 }

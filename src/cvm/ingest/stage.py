@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cvm.engines import DuckDBEngine, literal
+from cvm.engines import DuckDBEngine
 from cvm.errors import QualityError
 from cvm.ingest.clean import Reading, TableOutcome, clean_table
 from cvm.ingest.contracts import CONTRACTS
+from cvm.ingest.currencies import convert_currencies
 from cvm.ingest.sources import read_files, read_frame
 from cvm.workspace import Workspace, replaced_directory, replaced_file
 
@@ -52,7 +53,7 @@ def ingest(
     workspace : Workspace
         Where to write.
     currency : str
-        Currency of amounts; rows in another one refuse the run.
+        Of the business; amounts in another one are converted at ``exchange_rates``.
     max_rejected_share : float
         Of the rows of a table; a larger share refuses the run. The quarantine is written all the same.
     now : datetime
@@ -68,7 +69,7 @@ def ingest(
     SourceError, MissingColumnsError, ColumnTypeError, ParamsError
         If a source cannot be read as its contract demands.
     QualityError
-        If too many rows are faulty or amounts come in several currencies.
+        If too many rows are faulty, or amounts in other currencies cannot be converted.
     """
     outcomes = []
     with replaced_file(workspace.warehouse) as path:
@@ -83,7 +84,8 @@ def ingest(
                     engine.write_parquet(query, quarantine / f"{table}.parquet")
                 engine.execute(f"DROP TABLE raw_{table}; DROP TABLE rejected_{table}")
                 outcomes.append(outcome)
-            refusal = _refusal(engine, outcomes, workspace, currency=currency, max_rejected_share=max_rejected_share)
+            unconverted = convert_currencies(engine, currency=currency)
+            refusal = _refusal(outcomes, workspace, max_rejected_share=max_rejected_share) or unconverted
         if refusal:
             raise QualityError(refusal)
     return outcomes
@@ -96,14 +98,7 @@ def _read(engine: DuckDBEngine, table: str, source: FileSource | FrameSource) ->
         read_frame(engine, table, source.frame, name=source.name)
 
 
-def _refusal(
-    engine: DuckDBEngine,
-    outcomes: list[TableOutcome],
-    workspace: Workspace,
-    *,
-    currency: str,
-    max_rejected_share: float,
-) -> str | None:
+def _refusal(outcomes: list[TableOutcome], workspace: Workspace, *, max_rejected_share: float) -> str | None:
     for outcome in outcomes:
         reasons = "; ".join(f"{reason}: {n:,}" for reason, n in outcome.n_by_reason.items())
         where = f"The rows and their reasons are in {workspace.quarantine / f'{outcome.table}.parquet'}."
@@ -118,7 +113,7 @@ def _refusal(
                 f"more than data.max_rejected_share == {max_rejected_share:g} ({reasons}). {where} "
                 f"{_advice(outcome)} Or raise the share, if these rows may be left out."
             )
-    return _currency_refusal(engine, currency)
+    return None
 
 
 def _advice(outcome: TableOutcome) -> str:
@@ -133,19 +128,3 @@ def _advice(outcome: TableOutcome) -> str:
         if commonest.endswith(ending):
             return advice
     return "Mend the export."
-
-
-def _currency_refusal(engine: DuckDBEngine, currency: str) -> str | None:
-    if "currency" not in engine.columns("transactions"):
-        return None
-    query = (
-        "SELECT upper(currency) AS code, count(*) AS n FROM transactions "
-        f"WHERE currency IS NOT NULL AND upper(currency) <> {literal(currency)} GROUP BY 1 ORDER BY 2 DESC, 1"
-    )
-    others = {row["code"]: row["n"] for row in engine.table(query).to_pylist()}
-    if not others:
-        return None
-    return (
-        f"Table 'transactions' holds amounts in {list(others)} ({sum(others.values()):,} rows) beside "
-        f"business.currency == {currency}. Convert them before the export, or set business.currency."
-    )

@@ -14,7 +14,7 @@ import pandas as pd
 
 import cvm
 from cvm.features.catalogue import Feature
-from cvm.features.files import read_catalogue
+from cvm.features.files import read_catalogue, read_notes
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.btyd import Btyd
 from cvm.models.bundle import Bundle, BundledFeature
@@ -27,6 +27,9 @@ from cvm.segments.tiers import ValueCuts
 
 # What BTYD, RFM and lifecycle are computed from; every other feature may be missing at scoring.
 _REQUIRED = ("n_orders", "recency_days", "tenure_days", "mean_order_value", "spend", "historic_value", "last_gap_days")
+
+# CLV may not be negative, because nobody has to keep a customer; above 0 it still tells customers apart.
+_LEAST_MARGIN_RATE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,8 @@ def train(
         value=value_winner,
         progress=progress,
     )
-    notes = _notes(plan, judged)
+    margin_rate, margin_notes = _margin_rate(today, settings.currency)
+    notes = [*_notes(plan, judged), *margin_notes]
     bundle = Bundle(
         trained_as_of=plan.score,
         horizon_days=plan.horizon_days,
@@ -127,7 +131,7 @@ def train(
         eligible_days=settings.eligible_days,
         active_days=settings.active_days,
         currency=settings.currency,
-        margin_rate=_margin_rate(today),
+        margin_rate=margin_rate,
         discount_rate_per_year=settings.discount_rate_per_year,
         btyd=btyd,
         churn=churn,
@@ -136,7 +140,7 @@ def train(
         value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
         rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
         features=tuple(_bundled(feature) for feature in catalogue),
-        evidence=_evidence(plan, judged, notes, fingerprint, n_customers=len(today)),
+        evidence=_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, n_customers=len(today)),
     )
     clv = cuts_from(bundle, today)
     return Trained(replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers)), judged, test, notes)
@@ -146,10 +150,24 @@ def _bundled(feature: Feature) -> BundledFeature:
     return BundledFeature(feature.name, feature.kind, feature.meaning, feature.unit, feature.name in _REQUIRED)
 
 
-def _margin_rate(today: pd.DataFrame) -> float:
-    """Margin per unit of revenue over the whole history, so that lines with a margin of their own count with it."""
-    spend = float(today["spend"].sum())
-    return float(today["historic_value"].sum()) / spend if spend > 0 else 1.0
+def _margin_rate(today: pd.DataFrame, currency: str) -> tuple[float, list[str]]:
+    """Margin, net of the cost to serve, per unit of revenue over the whole history, and what is odd about it.
+
+    From the whole history, so that lines with a margin of their own, categories and costs count with their weight.
+    """
+    spend, value = float(today["spend"].sum()), float(today["historic_value"].sum())
+    if spend <= 0:
+        return 1.0, [
+            f"Net spend so far is {spend:,.0f} {currency}: no margin can be told from it, so CLV counts revenue. "
+            "Check the sign of amounts, and whether sales are missing from the data."
+        ]
+    if value <= 0:
+        return _LEAST_MARGIN_RATE, [
+            f"Customers have cost more than they brought: margin less cost to serve is {value:,.0f} {currency} on net spend "
+            f"of {spend:,.0f}. CLV takes a margin of {_LEAST_MARGIN_RATE:.2%}: it still ranks customers, but none is worth "
+            "anything. Check business.margin_rate and business.unit_costs."
+        ]
+    return value / spend, []
 
 
 def _prospect_rate(reader: SnapshotReader, plan: SnapshotPlan) -> ProspectRate:

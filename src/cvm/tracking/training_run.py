@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ def training_run(params: Mapping[str, Any], plan: SnapshotPlan, trained: Trained
 
 def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in params.items():
-        if isinstance(value, Mapping):
+        # Categories and types of events are the user's words; the store takes few signs in a name.
+        if isinstance(value, Mapping) and all(re.fullmatch(r"\w+", name, re.ASCII) for name in value):
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", str(value)

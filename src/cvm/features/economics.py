@@ -1,0 +1,121 @@
+"""What a sale earns and what serving a customer costs, as SQL on the relations of ``features/query.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cvm.engines import literal
+from cvm.engines.sql import literals
+from cvm.features.catalogue import Feature
+
+# Wide enough for amounts that are everyday in rupiah or dong, and for the products of them.
+_WIDE = "DECIMAL(28, 4)"
+
+
+@dataclass(frozen=True)
+class Economics:
+    """Facts of the business that turn transactions and events into money earned.
+
+    Attributes
+    ----------
+    currency : str
+        Of all money; messages name it.
+    margin_rate : float
+        Margin of revenue where neither the line nor its category has one.
+    margin_rate_by_category : mapping of str to float
+        The same by ``category`` of the line.
+    cost_per_return : float
+        Of one return occasion: whatever one customer brings back on one day.
+    cost_per_event : mapping of str to float or "value"
+        By ``event_type``; ``"value"`` is for events that cost what their ``value`` says, such as cashback.
+    """
+
+    currency: str = "USD"
+    margin_rate: float = 1.0
+    margin_rate_by_category: Mapping[str, float] = field(default_factory=dict)
+    cost_per_return: float = 0.0
+    cost_per_event: Mapping[str, float | Literal["value"]] = field(default_factory=dict)
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether serving a customer costs anything."""
+        return self.cost_per_return > 0 or bool(self.cost_per_event)
+
+
+def money_features(economics: Economics) -> tuple[Feature, ...]:
+    """What a customer has earned the business so far, and, where unit costs are known, what serving cost."""
+    if not economics.has_costs:
+        margin = "Margin so far, net of returns."
+        return (Feature("historic_value", "sum(line_margin)", "line", "currency", margin, empty="0"),)
+    return (
+        Feature(
+            "historic_value",
+            "coalesce(sum(margin), 0) - coalesce(sum(cost), 0)",
+            "ledger",
+            "currency",
+            "Margin so far, net of returns, less the cost to serve.",
+            empty="0",
+        ),
+        Feature("cost_to_serve", "coalesce(sum(cost), 0)", "ledger", "currency", "Cost to serve so far.", empty="0"),
+        Feature(
+            "cost_to_serve_{window}d",
+            "coalesce(sum(cost) FILTER (WHERE age_days <= {window}), 0)",
+            "ledger",
+            "currency",
+            "Cost to serve in the last {window} days.",
+            windows=(90, 365),
+            empty="0",
+        ),
+    )
+
+
+def line_margin(economics: Economics, *, columns: Collection[str]) -> str:
+    """SQL for the margin of a line: its own, else by the rate of its category, else by the overall rate.
+
+    Parameters
+    ----------
+    economics : Economics
+    columns : collection of str
+        Columns of the transactions.
+    """
+    rate = literal(economics.margin_rate)
+    if economics.margin_rate_by_category and "category" in columns:
+        rates = sorted(economics.margin_rate_by_category.items())
+        branches = " ".join(f"WHEN {literal(category)} THEN {literal(by_category)}" for category, by_category in rates)
+        rate = f"CASE category {branches} ELSE {rate} END"
+    by_rate = f"CAST(amount AS {_WIDE}) * CAST({rate} AS DECIMAL(9, 6))"
+    return f"coalesce(margin, {by_rate})" if "margin" in columns else by_rate
+
+
+def ledger(economics: Economics, *, event_columns: Collection[str]) -> str:
+    """SQL for everything a customer earned or cost: ``margin`` of lines, ``cost`` of returns and events, each on its day.
+
+    Parameters
+    ----------
+    economics : Economics
+    event_columns : collection of str
+        Columns of the events; empty where there are none.
+
+    Returns
+    -------
+    str
+        A query on ``line`` and ``event`` with ``as_of``, ``customer_id``, ``age_days``, ``margin``, ``cost``.
+    """
+    who = "as_of, customer_id, age_days"
+    parts = [f"SELECT {who}, line_margin AS margin, NULL AS cost FROM line"]
+    if economics.cost_per_return > 0:
+        # Distinct, because a parcel with five lines in it is opened once.
+        per_return = f"CAST({literal(economics.cost_per_return)} AS {_WIDE})"
+        parts.append(f"SELECT DISTINCT {who}, NULL, {per_return} FROM line WHERE amount < 0")
+    if economics.cost_per_event and event_columns:
+        costs = sorted(economics.cost_per_event.items())
+        own = f"TRY_CAST(value AS {_WIDE})" if "value" in event_columns else "NULL"
+        branches = " ".join(
+            f"WHEN {literal(name)} THEN {own if cost == 'value' else f'CAST({literal(cost)} AS {_WIDE})'}"
+            for name, cost in costs
+        )
+        named = literals(name for name, _ in costs)
+        parts.append(f"SELECT {who}, NULL, CASE event_type {branches} END FROM event WHERE event_type IN ({named})")
+    return "\nUNION ALL ".join(parts)
