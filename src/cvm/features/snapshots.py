@@ -107,7 +107,12 @@ class SnapshotPlan:
 
     def knows_season(self, day: date) -> bool:
         """Whether the outcome window of the same day of an earlier year has a horizon of history behind it."""
-        return (day - self.first_day).days >= self._years * _YEAR + self.horizon_days
+        return (day - self.first_day).days >= self.season_history_days
+
+    @property
+    def season_history_days(self) -> int:
+        """Days of history from which on season is known."""
+        return self._years * _YEAR + self.horizon_days
 
     @property
     def _years(self) -> int:

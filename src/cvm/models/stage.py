@@ -189,6 +189,15 @@ def _notes(plan: SnapshotPlan, judged: Judged | None) -> list[str]:
         notes.append(
             f"Models were judged over {plan.judged_days} days instead of {plan.horizon_days}: history affords no more."
         )
+    needed = f"a year and a horizon ({plan.season_history_days} days) of history"
+    if not plan.knows_season(plan.score):
+        found = (plan.score - plan.first_day).days
+        notes.append(
+            f"Season is not identified: that takes {needed}, and there are {found} days. Every window is expected to be like "
+            "the mean of the past; before or after a busy season levels will be off."
+        )
+    elif plan.test and not plan.knows_season(plan.test):
+        notes.append(f"Season is corrected in the scores, but not where models were judged: {plan.test} lacks {needed}.")
     if judged:
         for what, models, winner in (
             ("churn", judged.churn_models, judged.judgement.churn_winner),
