@@ -193,8 +193,8 @@ def _notes(plan: SnapshotPlan, judged: Judged | None) -> list[str]:
     if not plan.knows_season(plan.score):
         found = (plan.score - plan.first_day).days
         notes.append(
-            f"Season is not identified: that takes {needed}, and there are {found} days. Every window is expected to be like "
-            "the mean of the past; before or after a busy season levels will be off."
+            f"Season is not identified: that takes {needed}, and there are {found} days. Every window is expected to be "
+            "like the mean of the past; before or after a busy season levels will be off."
         )
     elif plan.test and not plan.knows_season(plan.test):
         notes.append(f"Season is corrected in the scores, but not where models were judged: {plan.test} lacks {needed}.")
