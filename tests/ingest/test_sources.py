@@ -215,7 +215,7 @@ def test_an_unknown_format_is_refused_with_the_known_ones(engine: DuckDBEngine, 
 def test_mixed_formats_are_refused(engine: DuckDBEngine, tmp_path: Path) -> None:
     write(tmp_path / "t.csv", CSV)
     write(tmp_path / "t.jsonl", '{"id": 1}')
-    with pytest.raises(SourceError, match=r"mix \['csv', 'json'\] files; give one format per table"):
+    with pytest.raises(SourceError, match=r"'t.\*' mixes \['csv', 'json'\] files; give one format per table"):
         read(engine, tmp_path, "t.*")
 
 

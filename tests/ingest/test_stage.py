@@ -11,8 +11,10 @@ import pytest
 
 from cvm.engines import DuckDBEngine
 from cvm.errors import MissingColumnsError, QualityError, SourceError
-from cvm.ingest.clean import Reading, TableOutcome
-from cvm.ingest.stage import FileSource, FrameSource, ingest
+from cvm.ingest.clean import TableOutcome
+from cvm.ingest.origins import FileSource, FrameSource
+from cvm.ingest.reading import Reading
+from cvm.ingest.stage import ingest
 from cvm.workspace import Workspace
 
 NOW = datetime(2024, 6, 1)
