@@ -66,7 +66,10 @@ class DuckDBEngine:
     def batches(self, query: str, *, rows: int) -> pa.RecordBatchReader:
         """Result of ``query`` as a stream of Arrow batches of at most so many rows; read it before the next query."""
         try:
-            return self._connection.execute(query).to_arrow_reader(rows)
+            relation = self._connection.sql(query)
+            if relation is None:
+                raise QueryError("the statement returns no rows")
+            return relation.to_arrow_reader(rows)
         except duckdb.Error as error:
             raise QueryError(_gist(error)) from error
 

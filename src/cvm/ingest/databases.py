@@ -117,13 +117,13 @@ def _read_sql(engine: DuckDBEngine, table: str, url: sa.URL, query: str, *, show
 def _spool_rows(table: str, connection: sa.Connection, query: str, spool: Spool, *, shown: str) -> None:
     # Without parameters the driver leaves % in the query alone; streamed, the server keeps what was not asked for yet.
     streamed = connection.execution_options(no_parameters=True, stream_results=True, yield_per=BATCH_ROWS)
-    result = streamed.exec_driver_sql(query)
-    if not result.returns_rows:
-        raise SourceError(f"Table {table!r}: data.{table}.query returns no rows of any kind. Write a SELECT.")
-    names = list(result.keys())
-    _check_names(table, names, shown)
-    for rows in result.partitions(BATCH_ROWS):
-        spool.append(names, rows)
+    with streamed.exec_driver_sql(query) as result:
+        if not result.returns_rows:
+            raise SourceError(f"Table {table!r}: data.{table}.query returns no rows of any kind. Write a SELECT.")
+        names = list(result.keys())
+        _check_names(table, names, shown)
+        for rows in result.partitions(BATCH_ROWS):
+            spool.append(names, rows)
 
 
 def _check_names(table: str, names: Sequence[str], shown: str) -> None:

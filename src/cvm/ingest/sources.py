@@ -30,7 +30,11 @@ _READERS = {
         "maximum_depth = 1, sample_size = -1, filename = {file_name})"
     ),
 }
-_FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".jsonl": "json", ".ndjson": "json"}
+_FORMATS = {
+    **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "json"),
+    ".parquet": "parquet",
+}
 _COMPRESSIONS = {".gz", ".zst"}
 
 
@@ -147,6 +151,8 @@ def _csv_dialect(engine: DuckDBEngine, file: str) -> str:
 def _cause(error: QueryError) -> str:
     if "sniffing file" in str(error):
         return "its rows differ in their number of columns, a quote is never closed, or it is not UTF-8 text"
+    if "Malformed JSON" in str(error):
+        return f"{str(error).partition('. Try')[0]}; JSON must be one object a line"
     return str(error)
 
 

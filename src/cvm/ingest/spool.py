@@ -92,14 +92,16 @@ def _typed(values: Sequence[Any], kind: type) -> pa.Array | None:
         zoned = {value.tzinfo is not None for value in values if value is not None}
         return None if len(zoned) > 1 else pa.array(values, pa.timestamp("us", "UTC" if zoned.pop() else None))
     if kind is Decimal:
-        found = pa.array(values)
-        return found if pa.types.is_decimal128(found.type) else None
+        found = pa.array(values) if all(value is None or value.is_finite() for value in values) else None
+        return found if found is not None and pa.types.is_decimal128(found.type) else None
     return pa.array(values, _ARROW[kind]) if kind in _ARROW else None
 
 
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).hex()
     if isinstance(value, (dict, list, tuple)):
