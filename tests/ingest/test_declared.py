@@ -105,7 +105,7 @@ def test_all_six_tables_are_ingested_and_the_features_stay_what_they_are(tmp_pat
     before = pipeline.run_features(params).message
     for table, text in {
         "subscriptions": "customer_id,started_at,ended_at,price_per_month,plan\nc00001,2023-02-01,2099-01-01,9.99,basic\n",
-        "assignments": "campaign_id,customer_id,assigned_at,arm,propensity,source\nspring,c00001,2023-03-01,control,0.1,crm\n",
+        "assignments": "campaign_id,customer_id,assigned_at,arm,source\nspring,c00001,2023-03-01,control,crm\n",
         "identities": "source,source_id,customer_id\ncrm,17,c00001\ncrm,17,c00002\nshop,17,c00003\n",
     }.items():
         (tmp_path / f"{table}.csv").write_text(text, encoding="utf-8")

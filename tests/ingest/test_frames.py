@@ -10,6 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+import cvm
+from cvm import pipeline
 from cvm.engines import DuckDBEngine
 from cvm.errors import ParamsError, SourceError
 from cvm.ingest.frames import arrow_table
@@ -43,6 +45,15 @@ def test_a_frame_is_ingested_with_the_mapping_of_its_section(tmp_path: Path, mak
         {"customer_id": "007", "occurred_at": datetime(2024, 1, 1, 8), "amount": Decimal("1.5")},
         {"customer_id": "8", "occurred_at": datetime(2024, 1, 1, 22), "amount": Decimal(2)},
     ]
+
+
+def test_a_whole_run_hands_its_frames_to_ingest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    later: list[dict[str, Any]] = []
+    stages = {"ingest": run_ingest, "features": lambda _, **options: later.append(options)}
+    monkeypatch.setattr(pipeline, "STAGES", stages)
+    outcome, _ = cvm.run(params_of(tmp_path), tables={"transactions": pd.DataFrame(ROWS)})
+    assert outcome.message == "transactions 2 rows kept, 1 rejected"
+    assert [set(options) for options in later] == [{"progress"}]
 
 
 def test_a_frame_takes_the_place_of_files_and_needs_no_section_of_its_own(tmp_path: Path) -> None:

@@ -68,6 +68,12 @@ def test_compressed_text_is_read_as_it_is(engine: DuckDBEngine, tmp_path: Path, 
     assert read(engine, tmp_path, name) == [{"id": "007", "amount": "1.50"}, {"id": "8", "amount": "2"}]
 
 
+def test_zstandard_is_read_too(engine: DuckDBEngine, tmp_path: Path) -> None:
+    with pa.CompressedOutputStream(str(tmp_path / "t.csv.zst"), "zstd") as stream:
+        stream.write(CSV.encode())
+    assert read(engine, tmp_path, "*.zst") == [{"id": "007", "amount": "1.50"}, {"id": "8", "amount": "2"}]
+
+
 def test_parquet_keeps_its_types(engine: DuckDBEngine, tmp_path: Path) -> None:
     table = pa.table({"id": [17850.0], "n": pa.array([3], pa.int32()), "nothing": pa.nulls(1)})
     pq.write_table(table, tmp_path / "t.parquet")

@@ -101,11 +101,12 @@ def _parsed_url(table: str, url: str) -> sa.URL:
 def _read_sql(engine: DuckDBEngine, table: str, url: sa.URL, query: str, *, shown: str) -> None:
     connecting = f"Check data.{table}.url, and that the server runs."
     with tempfile.TemporaryDirectory(prefix="cvm-") as folder, Spool(Path(folder)) as spool:
-        with _trouble(table, url, shown, connecting):
+        # Drivers also stumble over options of the URL, in ways of their own.
+        with _trouble(table, url, shown, connecting, SQLAlchemyError, TypeError, ValueError, OSError):
             database = sa.create_engine(url, poolclass=NullPool)
             connection = database.connect()
         try:
-            with _trouble(table, url, shown, f"Correct data.{table}.query in params.yaml."):
+            with _trouble(table, url, shown, f"Correct data.{table}.query in params.yaml.", SQLAlchemyError):
                 _spool_rows(table, connection, query, spool, shown=shown)
         finally:
             connection.close()
@@ -153,7 +154,7 @@ def _named(relation: str, shown: str) -> str:
 
 
 @contextmanager
-def _trouble(table: str, url: sa.URL, shown: str, fix: str) -> Iterator[None]:
+def _trouble(table: str, url: sa.URL, shown: str, fix: str, *refusals: type[Exception]) -> Iterator[None]:
     """Every refusal of SQLAlchemy, a driver or a server as one line that tells no secret."""
     try:
         yield
@@ -165,7 +166,7 @@ def _trouble(table: str, url: sa.URL, shown: str, fix: str) -> Iterator[None]:
         reason = f"SQLAlchemy knows no dialect {url.drivername!r}"
         fix = f"Correct data.{table}.url, or install the package that brings the dialect."
         raise SourceError.from_unreadable_database(table, shown, reason, fix) from None
-    except SQLAlchemyError as error:
+    except refusals as error:
         cause: Any = getattr(error, "orig", None) or error
         first = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
         reason = _without_secrets(first, url).rstrip(".: ")
