@@ -74,6 +74,13 @@ def test_columns_of_different_types_are_each_read_by_their_own(engine: DuckDBEng
     ]
 
 
+def test_an_attribute_may_come_from_several_columns_too(engine: DuckDBEngine) -> None:
+    frame = pa.table({"customer_id": ["a", "b", "c"], "town": ["Kyiv", "", None], "zip": [1001, 79000, None]})
+    cleaned(engine, "customers", frame, columns={"place": ["town", "zip"]})
+    assert values(engine, "customers", "place") == ["79000", "Kyiv", None]
+    assert list(engine.columns("customers")) == ["customer_id", "place"]
+
+
 def test_a_faulty_value_is_not_replaced_by_the_next_column(engine: DuckDBEngine) -> None:
     outcome = cleaned(engine, "transactions", [sale(net="x", gross="7"), sale(net="5", gross="7")],
                       columns={"amount": ["net", "gross"]})  # fmt: skip

@@ -147,6 +147,16 @@ def test_times_that_carry_their_zone_need_no_declaration(times: Any, reading: di
     assert moments(times, timezone=None, **reading) == [datetime(2024, 1, 15, 10)] * 2
 
 
+def test_a_default_time_needs_a_zone_as_well() -> None:
+    frame = pa.table({"customer_id": ["a"], "amount": ["1"]})
+    read_frame(ENGINE, "transactions", frame, name="given")
+    zoned = Reading(None, defaults={"occurred_at": "2024-01-15T10:00:00Z"})
+    assert clean_table(ENGINE, CONTRACTS["transactions"], zoned, now=NOW).n_kept == 1
+    naive = Reading(None, defaults={"occurred_at": "2024-01-15"})
+    with pytest.raises(ParamsError, match=r"column of defaults \(occurred_at\) holds 1 times without a zone"):
+        clean_table(ENGINE, CONTRACTS["transactions"], naive, now=NOW)
+
+
 def test_every_time_of_a_table_is_held_to_it_and_attributes_are_not() -> None:
     frame = pa.table({"customer_id": ["a"], "birthday": ["1990-01-01"], "signed_up_at": ["2024-01-01"]})
     read_frame(ENGINE, "customers", frame, name="given")

@@ -125,8 +125,7 @@ def _check_rows(
     for ours, origin in origins.items():
         column = contract.column(ours)
         if column is None:
-            theirs = origin.columns[0]
-            selected.append(f"{values.attribute(theirs, types[theirs])} AS {identifier(ours)}")
+            selected.append(f"{_attribute(origin, types)} AS {identifier(ours)}")
             continue
         given.append(f"{_first_given(origin, types)} AS {_given(ours)}")
         selected += [f"{_value(table, column, origin, types, times, numbers)} AS {identifier(ours)}", _given(ours)]
@@ -135,6 +134,12 @@ def _check_rows(
         f"CREATE OR REPLACE TEMP TABLE checked AS SELECT *, {fault} AS {_REASON} "
         f"FROM (SELECT {', '.join(selected)}, {_ROW} FROM (SELECT *, {', '.join(given)} FROM raw_{table}))"
     )
+
+
+def _attribute(origin: Origin, types: Mapping[str, str]) -> str:
+    """SQL for a value that no contract knows: of one column as it is, of several as text, whose types may differ."""
+    theirs, *others = origin.columns
+    return _first_given(origin, types) if others else values.attribute(theirs, types[theirs])
 
 
 def _first_given(origin: Origin, types: Mapping[str, str]) -> str:
@@ -166,16 +171,22 @@ def _check_zones(
     for column in contract.columns:
         if column.kind is not Kind.TIME or column.name not in origins:
             continue
-        for theirs in origins[column.name].columns:
-            text = values.given(theirs, types[theirs])
+        origin = origins[column.name]
+        told = [
+            (repr(theirs), identifier(theirs), types[theirs], values.given(theirs, types[theirs]))
+            for theirs in origin.columns
+        ]
+        if origin.default is not None:
+            told.append(("of defaults", literal(origin.default), "VARCHAR", literal(origin.default)))
+        for shown, raw, found_type, text in told:
             query = (
                 f"SELECT count(*) AS n, min({text}) AS example FROM raw_{contract.table} "
-                f"WHERE {lacks_zone(identifier(theirs), types[theirs], text, times)}"
+                f"WHERE {lacks_zone(raw, found_type, text, times)}"
             )
             found = engine.row(query)
             if found["n"]:
                 raise ParamsError(
-                    f"Table {contract.table!r}: column {theirs!r} ({column.name}) holds {found['n']:,} times without a "
+                    f"Table {contract.table!r}: column {shown} ({column.name}) holds {found['n']:,} times without a "
                     f"zone, for example {found['example']!r}. Say which zone they are in, for example "
                     f"data.{contract.table}.timezone: Europe/Kyiv, or for all tables business.timezone."
                 )
