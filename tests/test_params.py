@@ -255,7 +255,7 @@ def test_a_wrong_key_or_value_is_named_with_the_way_out(tmp_path: Path, text: st
             {"transactions": {"path": "x", "day_first": True, "datetime_format": "%d.%m.%Y"}},
             "data.transactions: has both day_first and datetime_format; keep one of them",
         ),
-        ({"transactions": {"path": "x", "columns": {"amount": []}}}, "data.transactions.columns: []: input should"),
+        ({"transactions": {"path": "x", "columns": {"amount": []}}}, "data.transactions.columns.amount: []: input should"),
         ({"identities": {"path": "x"}, "dataset": "cdnow"}, "data: has both dataset: cdnow and ['identities']"),
         ({"transactions": {"path": "x", "timezone": "Nowhere"}}, "data.transactions.timezone: 'Nowhere' is not an IANA"),
         ({"dataset": "cdnow", "max_rejected_share": 5}, "data.max_rejected_share: 5: input should be less than"),

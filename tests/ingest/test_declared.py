@@ -70,6 +70,7 @@ def test_without_a_key_profiles_and_identities_are_one_row_each() -> None:
         "subscriptions": [],
         "assignments": [],
         "identities": ["source", "source_id"],
+        "exchange_rates": [],
     }
 
 
