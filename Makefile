@@ -22,10 +22,10 @@ run: install  ## The whole loop on the data of params.yaml (CDNOW)
 	$(BIN)/cvm run
 
 test: install  ## Fast tests with branch coverage
-	$(BIN)/python -m pytest -m "not slow" --cov --cov-fail-under=90
+	$(BIN)/python -m pytest -m "not slow and not postgres" --cov --cov-fail-under=90
 
-test-slow: install  ## Simulation studies, serving, notebooks
-	$(BIN)/python -m pytest -m slow
+test-slow: install  ## Simulation studies, serving, notebooks, PostgreSQL
+	$(BIN)/python -m pytest -m "slow or postgres"
 
 lint: install  ## Style and likely faults
 	$(BIN)/ruff check .

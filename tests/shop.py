@@ -73,8 +73,9 @@ def warehouse(**tables: list[dict[str, Any]]) -> DuckDBEngine:
 
 
 def write_params(folder: Path, **sections: Any) -> Path:
-    """A ``params.yaml`` in ``folder``; sections replace the defaults, ``data`` defaults to ``transactions.csv``."""
+    """A ``params.yaml`` in ``folder``; sections replace the defaults, ``data`` defaults to ``transactions.csv`` in UTC."""
     values = {"data": {"transactions": {"path": "transactions.csv"}}, **sections}
+    values["business"] = {"timezone": "UTC", **values.get("business", {})}
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return path

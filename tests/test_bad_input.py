@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -156,6 +157,21 @@ def unknown_format_of_times(folder: Path) -> None:
     set_params(folder, data={"transactions": {"path": "transactions.csv", "datetime_format": "%Q"}})
 
 
+def times_of_no_declared_zone(folder: Path) -> None:
+    set_params(folder, business={"currency": "USD"})
+
+
+def a_database_without_the_table(folder: Path) -> None:
+    with sqlite3.connect(folder / "shop.sqlite") as connection:
+        connection.execute("CREATE TABLE orders (customer_id)")
+    connection.close()
+    set_params(folder, data={"transactions": {"path": "shop.sqlite", "table": "sales"}})
+
+
+def a_table_without_origin(folder: Path) -> None:
+    set_params(folder, data={"transactions": {"columns": {"amount": "total"}}})
+
+
 @dataclass(frozen=True)
 class Refused:
     """A fault of the input, and what the refusal must say of its cause and its remedy."""
@@ -174,6 +190,9 @@ OF_SOURCES = [
     Refused(parquet_with_a_damaged_page, r"'transactions.parquet' cannot be read", r"Export the file again"),
     Refused(ragged_rows, r"its rows differ in their number of columns", r"Export the file again"),
     Refused(events_without_type, r"'events' lacks columns \['event_type'\]", r"data\.events\.columns: \{event_type: "),
+    Refused(times_of_no_declared_zone, r"holds [\d,]+ times without a zone, for example", r"data\.transactions\.timezone"),
+    Refused(a_database_without_the_table, r"shop\.sqlite cannot be read: no such table", r"Correct data\.transactions"),
+    Refused(a_table_without_origin, r"data\.transactions has no origin", r"Set path, or url and query"),
     Refused(unknown_format_of_times, r"datetime_format == '%Q' is no format", r'for example "%d\.%m\.%Y %H:%M"'),
 ]
 OF_ROWS = [

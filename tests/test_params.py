@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from cvm.errors import ParamsError
 from cvm.params import Params, load_params
@@ -207,13 +208,55 @@ def test_a_wrong_key_or_value_is_named_with_the_way_out(tmp_path: Path, text: st
         ({"events": {"path": "x"}}, "data: names no source;"),
         ({"dataset": "cdnow", "transactions": {"path": "x"}}, "data: has both dataset: cdnow and ['transactions']"),
         ({"dataset": "other"}, "data.dataset: 'other': input should be 'cdnow'"),
-        ({"transactions": "x.csv"}, "data.transactions: 'x.csv': must be a section with keys of ['path', 'columns',"),
-        ({"transactions": {"columns": {}}}, "data.transactions.path: is required; add it"),
+        ({"transactions": "x.csv"}, "data.transactions: 'x.csv': must be a section with keys of ['path', 'url',"),
         ({"transactions": {"path": 3}}, "data.transactions.path: 3: input should be a valid string, or input should be a"),
         ({"transactions": {"path": []}}, "data.transactions.path: []: input should be a valid string, or list should have"),
         ({"transactions": {"path": "x", "columns": {"amount": 3}}}, "data.transactions.columns.amount: 3: input should"),
         ({"transactions": {"path": "x", "columns": ["a"]}}, "data.transactions.columns: ['a']: input should"),
         ({"transactions": {"path": "x", "key": "order_id"}}, "data.transactions.key: 'order_id': input should"),
+        ({"transactions": {"path": "x", "url": "sqlite://"}}, "data.transactions: has both path and url; keep one"),
+        (
+            {"transactions": {"url": "sqlite://"}},
+            "data.transactions: a url takes a query and no table; write",
+        ),
+        (
+            {"transactions": {"url": "sqlite://", "query": "x", "table": "y"}},
+            "data.transactions: a url takes a query and no table",
+        ),
+        ({"transactions": {"url": 3, "query": "x"}}, "data.transactions.url: 3: input should be a valid string"),
+        (
+            {"transactions": {"path": "x.db"}},
+            "data.transactions: path is a database; add either table:",
+        ),
+        (
+            {"transactions": {"path": "x.DuckDB", "table": "a", "query": "b"}},
+            "data.transactions: path is a database; add either table: or query:",
+        ),
+        (
+            {"transactions": {"path": ["x.db", "y.csv"], "table": "a"}},
+            "data.transactions: path names 2 files, ['x.db'] among them; a database stands alone",
+        ),
+        (
+            {"transactions": {"path": "x.csv", "table": "a"}},
+            "data.transactions: table and query are for a url or a",
+        ),
+        ({"transactions": {"query": "a"}}, "data.transactions: table and query are for a url or a database file"),
+        (
+            {"transactions": {"path": "x", "preset": "shopify"}},
+            "data.transactions.preset: 'shopify': input should be",
+        ),
+        ({"transactions": {"path": "x", "decimal": ";"}}, "data.transactions.decimal: ';': input should be '.' or ','"),
+        ({"transactions": {"path": "x", "thousands": "_"}}, "data.transactions.thousands: '_': input should be '.', ','"),
+        (
+            {"transactions": {"path": "x", "decimal": ",", "thousands": ","}},
+            "data.transactions: decimal and thousands are both ','; they must differ",
+        ),
+        (
+            {"transactions": {"path": "x", "day_first": True, "datetime_format": "%d.%m.%Y"}},
+            "data.transactions: has both day_first and datetime_format; keep one of them",
+        ),
+        ({"transactions": {"path": "x", "columns": {"amount": []}}}, "data.transactions.columns.amount: []: input should"),
+        ({"identities": {"path": "x"}, "dataset": "cdnow"}, "data: has both dataset: cdnow and ['identities']"),
         ({"transactions": {"path": "x", "timezone": "Nowhere"}}, "data.transactions.timezone: 'Nowhere' is not an IANA"),
         ({"dataset": "cdnow", "max_rejected_share": 5}, "data.max_rejected_share: 5: input should be less than"),
         ({"dataset": "cdnow", "allow_constant_amount": "si"}, "data.allow_constant_amount: 'si': input should"),
@@ -221,6 +264,64 @@ def test_a_wrong_key_or_value_is_named_with_the_way_out(tmp_path: Path, text: st
 )
 def test_a_wrong_source_is_named_with_the_way_out(tmp_path: Path, data: dict[str, Any], expected: str) -> None:
     assert one_problem(tmp_path, yaml.safe_dump({"data": data})).startswith(expected)
+
+
+SECRET = "hunter2"  # noqa: S105 - made up
+URL = f"postgresql://shop:{SECRET}@host/db"
+
+
+def test_a_url_is_a_secret_in_every_dump(tmp_path: Path) -> None:
+    params = loaded(tmp_path, yaml.safe_dump({"data": {"transactions": {"url": URL, "query": "SELECT 1"}}}))
+    assert params.data.transactions is not None
+    assert params.data.transactions.url is not None
+    assert params.data.transactions.url.get_secret_value() == URL
+    shown = [
+        repr(params),
+        str(params),
+        str(params.model_dump()),
+        str(params.model_dump(mode="json")),
+        params.model_dump_json(),
+    ]
+    assert not [text for text in shown if SECRET in text]
+
+
+@pytest.mark.parametrize(
+    ("data", "overrides"),
+    [
+        ({"transactions": URL}, []),
+        ({"transactions": {"url": URL}}, []),
+        ({"transactions": {"url": [URL], "query": "SELECT 1"}}, []),
+        ({"transactions": {"url": URL, "path": "x"}}, []),
+        ({"transactions": {"path": "x"}, "max_rejected_share": URL}, []),
+        ({"dataset": "cdnow"}, [f"data.transactions.url={URL}"]),
+        ({"dataset": "cdnow"}, [f"data.dataset.url={URL}"]),
+        ({"dataset": "cdnow"}, [URL]),
+        ({"dataset": "cdnow"}, [f"data.transactions=[{URL}"]),
+    ],
+)
+def test_no_problem_of_params_tells_a_password(tmp_path: Path, data: dict[str, Any], overrides: list[str]) -> None:
+    assert SECRET not in problem(tmp_path, yaml.safe_dump({"data": data}), *overrides)
+
+
+def test_params_made_in_python_tell_no_password_either() -> None:
+    with pytest.raises(ValidationError, match="has both path and url") as caught:
+        Params(data={"transactions": {"url": URL, "path": "x"}})  # type: ignore[arg-type]
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"path": "shop.duckdb", "table": "orders"},
+        {"path": "shop.sqlite3", "query": "SELECT * FROM orders"},
+        {"url": "env:SHOP", "query": "SELECT * FROM orders"},
+        {"columns": {"customer_id": ["client", "email"]}},  # a frame of Python brings the rows
+        {"path": "x.csv", "decimal": ",", "thousands": " ", "day_first": True, "defaults": {"channel": "web"}},
+    ],
+)
+def test_an_origin_and_ways_of_writing_that_fit_are_accepted(tmp_path: Path, source: dict[str, Any]) -> None:
+    params = loaded(tmp_path, yaml.safe_dump({"data": {"transactions": source, "subscriptions": {"path": "s.csv"}}}))
+    assert list(params.data.tables) == ["transactions", "subscriptions"]
 
 
 def test_a_file_without_data_is_told_so(tmp_path: Path) -> None:

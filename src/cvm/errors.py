@@ -5,10 +5,16 @@ Constructors are plain, so an error survives being sent back from a worker proce
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
+
+
+def without_password(text: str) -> str:
+    """``text`` with the user and password of every URL in it masked."""
+    return re.sub(r"://[^\s/]*@", "://***@", text)
 
 
 class CvmError(Exception):
@@ -27,7 +33,7 @@ class ParamsError(CvmError, ValueError):
 
 
 class SourceError(CvmError):
-    """A source file is missing, unreadable or empty."""
+    """A source is missing, unreadable or empty."""
 
     @classmethod
     def from_missing_file(cls, table: str, path: str) -> Self:
@@ -43,9 +49,14 @@ class SourceError(CvmError):
         )
 
     @classmethod
+    def from_unreadable_database(cls, table: str, shown: str, reason: str, fix: str) -> Self:
+        """The database cannot be opened, or refuses the query."""
+        return cls(f"Table {table!r}: {shown} cannot be read: {reason}. {fix}")
+
+    @classmethod
     def from_empty_table(cls, table: str, path: str) -> Self:
         """The source has a header but no row."""
-        return cls(f"Table {table!r}: {path!r} has no rows. Check the export, or correct data.{table}.path in params.yaml.")
+        return cls(f"Table {table!r}: {path!r} has no rows. Check the export, or correct data.{table} in params.yaml.")
 
 
 class MissingColumnsError(CvmError, ValueError):

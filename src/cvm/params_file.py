@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from cvm.errors import ParamsError
+from cvm.errors import ParamsError, without_password
 
 
 def read_mapping(path: Path) -> dict[Any, Any]:
@@ -46,21 +46,20 @@ def with_overrides(values: dict[Any, Any], overrides: Sequence[str]) -> dict[Any
     """
     for override in overrides:
         key, separator, text = override.partition("=")
+        shown = without_password(override)
         if not separator or not key.strip():
-            raise ParamsError(
-                f"--set {override!r} is not of the form section.key=value, for example windows.horizon_days=90."
-            )
+            raise ParamsError(f"--set {shown!r} is not of the form section.key=value, for example windows.horizon_days=90.")
         try:
             value = _yaml(text)
         except (yaml.YAMLError, ValueError):
-            raise ParamsError(f"--set {override!r}: the value {text!r} is not valid YAML.") from None
+            raise ParamsError(f"--set {shown!r}: the value {without_password(text)!r} is not valid YAML.") from None
         *sections, name = key.strip().split(".")
         node = values
         for section in sections:
             if node.get(section) is None:
                 node[section] = {}
             if not isinstance(node[section], dict):
-                raise ParamsError(f"--set {override!r}: {section!r} is a value, not a section.")
+                raise ParamsError(f"--set {shown!r}: {section!r} is a value, not a section.")
             node = node[section]
         node[name] = value
     return values

@@ -5,7 +5,7 @@ Each stage reads what the stage before it left on disk, so each can also be run 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -16,17 +16,19 @@ import pandas as pd
 
 from cvm.datasets import cdnow_transactions
 from cvm.engines import DuckDBEngine, QueryError
-from cvm.errors import CvmError, FeatureMismatchError, MissingOutputError
+from cvm.errors import CvmError, FeatureMismatchError, MissingOutputError, ParamsError
 from cvm.features.economics import Economics
 from cvm.features.files import read_plan
 from cvm.features.snapshots import SnapshotPlan, plan_snapshots
 from cvm.features.stage import history_days, write_features
-from cvm.ingest.clean import Reading
 from cvm.ingest.contracts import CONTRACTS
-from cvm.ingest.stage import FileSource, FrameSource, ingest
+from cvm.ingest.declared import declared_source
+from cvm.ingest.origins import FrameSource, Source
+from cvm.ingest.reading import Reading
+from cvm.ingest.stage import ingest
 from cvm.models.bundle import Bundle, read_bundle
 from cvm.models.stage import Trained, TrainSettings, train
-from cvm.params import Params, SourceParams
+from cvm.params import Params
 from cvm.scoring.batch import read_scores, score_batch, segment_batch
 from cvm.scoring.score import predict_money
 from cvm.workspace import Workspace, replaced_directory
@@ -57,14 +59,20 @@ def workspace_of(params: Params) -> Workspace:
     return Workspace(outputs=params.resolve(params.outputs), champion=params.resolve(params.models) / "champion")
 
 
-def run_ingest(params: Params, *, now: datetime | None = None, progress: Progress = silent) -> StageOutcome:
-    """Sources to clean tables."""
+def run_ingest(
+    params: Params,
+    *,
+    tables: Mapping[str, object] | None = None,
+    now: datetime | None = None,
+    progress: Progress = silent,
+) -> StageOutcome:
+    """Sources to clean tables; ``tables`` as in ``run``."""
     workspace = workspace_of(params)
     workspace.check_writable()
     progress("reading and checking rows")
     with _engine_trouble():
         outcomes = ingest(
-            _sources(params),
+            _sources(params, tables or {}),
             workspace,
             currency=params.business.currency,
             max_rejected_share=params.data.max_rejected_share,
@@ -189,15 +197,26 @@ STAGES: dict[str, Callable[..., StageOutcome]] = {
 }
 
 
-def run(params: Params, *, progress: Progress = silent) -> list[StageOutcome]:
+def run(params: Params, *, tables: Mapping[str, object] | None = None, progress: Progress = silent) -> list[StageOutcome]:
     """The whole loop: every stage in order.
+
+    Parameters
+    ----------
+    params : Params
+        Of ``load_params``, or made in Python: ``Params(data={"transactions": {"timezone": "UTC"}})``.
+    tables : mapping of str to frame, optional
+        Canonical table to a pandas, Polars or Arrow table (anything with ``__arrow_c_stream__``). It takes the place
+        of the table's files or database; column mapping, zone and formats are those of ``data.<table>`` all the same.
+    progress : callable
+        Told in words what is being done.
 
     Raises
     ------
     CvmError
         If a stage refuses; what earlier stages wrote stays.
     """
-    return [stage(params, progress=progress) for stage in STAGES.values()]
+    options = {"ingest": {"tables": tables}}
+    return [stage(params, progress=progress, **options.get(name, {})) for name, stage in STAGES.items()]
 
 
 @dataclass(frozen=True)
@@ -230,19 +249,22 @@ def summarise(params: Params) -> Summary:
     return Summary(as_of, scores, read_bundle(workspace.champion), files)
 
 
-def _sources(params: Params) -> dict[str, FileSource | FrameSource]:
-    zone = params.business.timezone
+def _sources(params: Params, frames: Mapping[str, object]) -> dict[str, Source]:
+    strangers = sorted(set(frames) - set(CONTRACTS))
+    if strangers:
+        raise ParamsError(f"tables holds {strangers}, which are no canonical tables; known: {list(CONTRACTS)}.")
     if params.data.dataset == "cdnow":
+        if frames:
+            raise ParamsError(f"tables holds {sorted(frames)} beside data.dataset: cdnow; keep one of them.")
         return {"transactions": FrameSource(cdnow_transactions(), "cdnow", Reading(timezone="UTC"))}
-    tables = {table: getattr(params.data, table) for table in CONTRACTS}
-    return {table: _file_source(table, source, params.root, zone) for table, source in tables.items() if source is not None}
-
-
-def _file_source(table: str, source: SourceParams, folder: Path, zone: str) -> FileSource:
-    # A customers table has one row per customer; a later row is a newer state.
-    key = source.key or (["customer_id"] if table == "customers" else [])
-    reading = Reading(source.timezone or zone, source.columns, source.datetime_format, key)
-    return FileSource(source.paths, folder, reading)
+    # A default is no declaration: that days are cut in UTC does not say in which zone the user's times are.
+    zone = params.business.timezone if "timezone" in params.business.model_fields_set else None
+    sections = {table: section.model_dump(exclude_unset=True) for table, section in params.data.tables.items()}
+    return {
+        table: declared_source(table, sections.get(table, {}), folder=params.root, zone=zone, frame=frames.get(table))
+        for table in CONTRACTS
+        if table in sections or table in frames
+    }
 
 
 def _warehouse(workspace: Workspace) -> DuckDBEngine:

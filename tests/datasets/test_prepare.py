@@ -43,9 +43,8 @@ def test_a_prepared_data_set_has_its_published_figures(name: str, tmp_path: Path
     assert found["n"] == n_customers
     assert float(found["figure"]) == pytest.approx(value, abs=1e-6)
     params = load_params(prepared.params)
-    for name_of_table in ("transactions", "events", "customers"):
-        given = getattr(params.data, name_of_table)
-        assert given is None or (tmp_path / given.path).is_file()
+    assert set(params.data.tables) == set(prepared.n_rows)
+    assert all((tmp_path / path).is_file() for source in params.data.tables.values() for path in source.paths)
 
 
 def test_starbucks_waves_are_the_published_sizes(tmp_path: Path) -> None:

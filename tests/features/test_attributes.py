@@ -54,9 +54,21 @@ def test_an_attribute_that_is_not_known_is_null():
 
 @pytest.mark.parametrize(
     "column",
-    ["email", "phone", "Email", "E-Mail", "e_mail", "PHONE", "consent_email", "consent_sms", "Consent Push", "consent"],
+    [
+        "email",
+        "phone",
+        "Email",
+        "E-Mail",
+        "e_mail",
+        "PHONE",
+        "consent_email",
+        "consent_sms",
+        "Consent Push",
+        "consent",
+        "source",
+    ],
 )
-def test_contact_data_and_consent_are_never_features(column):
+def test_contact_data_consent_and_the_system_of_an_id_are_never_features(column):
     assert names(**{column: "VARCHAR"}) == names(**{column: "BOOLEAN"}) == set()
     assert not [name for name in base(customer("ann", **{column: "secret"}))["ann"] if name.startswith("attribute_")]
 

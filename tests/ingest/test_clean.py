@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from cvm.engines import DuckDBEngine, identifier
 from cvm.errors import ColumnTypeError, MissingColumnsError, ParamsError
-from cvm.ingest.clean import REPLACED, TEST_ORDER, Reading, TableOutcome, clean_table
+from cvm.ingest.clean import REPLACED, TEST_ORDER, TableOutcome, clean_table
 from cvm.ingest.contracts import CONTRACTS
+from cvm.ingest.reading import Reading
 from cvm.ingest.sources import read_frame
 
 NOW = datetime(2024, 6, 1, 12)

@@ -55,6 +55,12 @@ def test_an_amount_is_converted_at_the_latest_rate_valid_then(at: datetime, expe
     assert converted(engine) == [Decimal(expected)]
 
 
+def test_prices_of_subscriptions_are_converted_at_their_beginning() -> None:
+    row = {"customer_id": "c", "started_at": datetime(2024, 1, 5), "price_per_month": 10, "currency": "EUR"}
+    engine = shop.typed_warehouse(transactions=[sale(1, "USD")], subscriptions=[row], exchange_rates=EURO)
+    assert converted(engine, table="subscriptions", column="price_per_month") == [Decimal("11.0")]
+
+
 def test_all_money_of_a_line_is_converted_and_the_code_stays() -> None:
     lines = [sale(-10, "eur", margin=-4, discount=1.5, quantity=3.0), sale(1, "eur", margin=None, discount=None)]
     engine = shop.typed_warehouse(transactions=lines, exchange_rates=EURO)

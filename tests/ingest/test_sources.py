@@ -11,7 +11,7 @@ import pytest
 
 from cvm.engines import DuckDBEngine, identifier
 from cvm.errors import SourceError
-from cvm.ingest.sources import FILE_NAME, ROW_NUMBER, read_files, read_frame
+from cvm.ingest.sources import FILE_NAME, ROW_NUMBER, load_files, read_files, read_frame, source_files
 
 CSV = "id,amount\n007,1.50\n8,2\n"
 
@@ -52,6 +52,7 @@ def write(path: Path, text: str, *, encoding: str = "utf-8") -> None:
         ("quoted.csv", 'id,"amount"\n"007","1.50"\n8,2\n'),
         ("t.jsonl", '{"id": "007", "amount": "1.50"}\n\n{"amount": 2, "id": 8}\n'),
         ("t.ndjson", '{"id": "007", "amount": "1.50"}\n{"id": 8, "amount": 2}'),
+        ("t.json", '{"id": "007", "amount": "1.50"}\n{"id": 8, "amount": 2}\n'),
     ],
 )
 def test_text_formats_are_read_as_the_text_they_hold(engine: DuckDBEngine, tmp_path: Path, name: str, text: str) -> None:
@@ -65,6 +66,12 @@ def test_text_formats_are_read_as_the_text_they_hold(engine: DuckDBEngine, tmp_p
 def test_compressed_text_is_read_as_it_is(engine: DuckDBEngine, tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_bytes(gzip.compress(text.encode()))
     assert read(engine, tmp_path, name) == [{"id": "007", "amount": "1.50"}, {"id": "8", "amount": "2"}]
+
+
+def test_zstandard_is_read_too(engine: DuckDBEngine, tmp_path: Path) -> None:
+    with pa.CompressedOutputStream(str(tmp_path / "t.csv.zst"), "zstd") as stream:
+        stream.write(CSV.encode())
+    assert read(engine, tmp_path, "*.zst") == [{"id": "007", "amount": "1.50"}, {"id": "8", "amount": "2"}]
 
 
 def test_parquet_keeps_its_types(engine: DuckDBEngine, tmp_path: Path) -> None:
@@ -169,6 +176,25 @@ def test_json_values_keep_what_the_file_says(engine: DuckDBEngine, tmp_path: Pat
     assert second == {"a": None, "b": "12345678901234567890", "c": "x"}
 
 
+def test_an_array_of_json_is_never_taken_for_rows(engine: DuckDBEngine, tmp_path: Path) -> None:
+    write(tmp_path / "t.json", '[{"id": 1}, {"id": 2}]')
+    assert [set(row) & {"id"} for row in read(engine, tmp_path, "t.json")] == [set()]
+
+
+def test_the_files_of_a_source_are_listed_in_order_and_once(tmp_path: Path) -> None:
+    for name in ("b.csv", "a1.csv", "a2.csv"):
+        write(tmp_path / name, CSV)
+    found = source_files("transactions", ["b.csv", "a*.csv", "./b.csv"], folder=tmp_path)
+    assert [file.name for file in found] == ["b.csv", "a1.csv", "a2.csv"]
+
+
+def test_a_list_of_files_is_loaded_in_its_order(engine: DuckDBEngine, tmp_path: Path) -> None:
+    write(tmp_path / "1.csv", "id\na\n")
+    write(tmp_path / "[2].csv", "id\nb\n")
+    load_files(engine, "transactions", [tmp_path / "[2].csv", tmp_path / "1.csv"], shown="two files")
+    assert places(engine) == [("[2].csv", 1), ("1.csv", 2)]
+
+
 def test_a_frame_is_read_like_a_file(engine: DuckDBEngine) -> None:
     read_frame(engine, "transactions", pa.table({"id": ["a", "b"]}), name="it's mine")
     assert places(engine) == [("it's mine", 1), ("it's mine", 2)]
@@ -205,7 +231,7 @@ def test_one_empty_file_among_others_is_no_fault(engine: DuckDBEngine, tmp_path:
     assert len(read(engine, tmp_path, "*.csv")) == 2
 
 
-@pytest.mark.parametrize("name", ["t.xlsx", "t.json", "t", "t.gz", "csv"])
+@pytest.mark.parametrize("name", ["t.xlsx", "t.xml", "t", "t.gz", "csv"])
 def test_an_unknown_format_is_refused_with_the_known_ones(engine: DuckDBEngine, tmp_path: Path, name: str) -> None:
     write(tmp_path / name, CSV)
     with pytest.raises(SourceError, match=rf"'{name}' is of no known format; name the file with one of \['.csv'"):
@@ -215,7 +241,7 @@ def test_an_unknown_format_is_refused_with_the_known_ones(engine: DuckDBEngine, 
 def test_mixed_formats_are_refused(engine: DuckDBEngine, tmp_path: Path) -> None:
     write(tmp_path / "t.csv", CSV)
     write(tmp_path / "t.jsonl", '{"id": 1}')
-    with pytest.raises(SourceError, match=r"mix \['csv', 'json'\] files; give one format per table"):
+    with pytest.raises(SourceError, match=r"'t.\*' mixes \['csv', 'json'\] files; give one format per table"):
         read(engine, tmp_path, "t.*")
 
 
@@ -235,6 +261,7 @@ def test_mixed_formats_are_refused(engine: DuckDBEngine, tmp_path: Path) -> None
             "CSV Error on Line: 50002: Expected Number of Columns: 2 Found: 1",
         ),
         ("torn.jsonl", b'{"id": 1\n{"id": 2}\n', "line 2"),
+        ("array.json", b'[\n{"id": 1},\n{"id": 2}\n]', "JSON must be one object a line"),
         ("text.parquet", b"id,amount\n1,2\n", "too small to be a Parquet file|No magic bytes"),
         ("cut.parquet", None, "No magic bytes"),
         ("no.csv.gz", b"id,amount\n1,2\n", "GZIP|gzip"),

@@ -11,8 +11,10 @@ import pytest
 
 from cvm.engines import DuckDBEngine
 from cvm.errors import MissingColumnsError, QualityError, SourceError
-from cvm.ingest.clean import Reading, TableOutcome
-from cvm.ingest.stage import FileSource, FrameSource, ingest
+from cvm.ingest.clean import TableOutcome
+from cvm.ingest.origins import FileSource, FrameSource
+from cvm.ingest.reading import Reading
+from cvm.ingest.stage import ingest
 from cvm.workspace import Workspace
 
 NOW = datetime(2024, 6, 1)
@@ -134,7 +136,10 @@ def test_test_orders_and_replaced_rows_do_not_count_against_the_share(workspace:
     ("columns", "fix"),
     [
         ({"amount": ["$1", "$2"]}, "Export amounts as plain numbers such as 1234.56"),
+        ({"amount": ["1,50", "1.234,56"]}, 'how they are written, for example data.transactions.decimal: ","'),
+        ({"quantity": ["1,50", "2,5"]}, 'how they are written, for example data.transactions.decimal: ","'),
         ({"occurred_at": ["1.5.2024", "2.5.2024"]}, 'data.transactions.datetime_format: "%d.%m.%Y %H:%M"'),
+        ({"occurred_at": ["1.5.2024", "2.5.2024"]}, "data.transactions.day_first: true"),
         ({"occurred_at": ["2030-01-01", "2030-01-02"]}, "Check the clock of this machine and data.transactions.timezone"),
         ({"customer_id": ["", " "]}, "Check which column is mapped under data.transactions.columns"),
         ({"is_test": ["yes", "yes"]}, "Mend the export"),

@@ -47,6 +47,7 @@ data:
   transactions: {path: data/transactions.parquet}
   events: {path: data/events.parquet}
   customers: {path: data/customers.parquet}
+  assignments: {path: data/assignments.parquet}
 business: {currency: USD, timezone: America/New_York, active_days: 180}
 windows: {horizon_days: 90, clv_days: 365}
 train: {snapshots: 4, step_days: 21}

@@ -36,6 +36,7 @@ data:
   transactions: {path: data/transactions.parquet}
   events: {path: data/events.parquet}
   customers: {path: data/customers.parquet}
+  assignments: {path: data/assignments.parquet}
 business: {currency: USD, timezone: UTC}
 windows: {horizon_days: 14, clv_days: 14}
 """,

@@ -44,6 +44,7 @@ data:
   transactions: {path: data/transactions.parquet}
   events: {path: data/events.parquet}
   customers: {path: data/customers.parquet}
+  assignments: {path: data/assignments.parquet}
 business: {currency: USD, timezone: UTC, active_days: 14}
 windows: {horizon_days: 7, clv_days: 28}
 train: {snapshots: 3, step_days: 2}

@@ -31,6 +31,7 @@ TELCO = Dataset(
 data:
   transactions: {path: data/transactions.parquet}
   customers: {path: data/customers.parquet}
+  subscriptions: {path: data/subscriptions.parquet}
 business: {currency: USD, timezone: UTC}
 windows: {horizon_days: 60, clv_days: 365}
 """,

@@ -63,8 +63,18 @@ class DuckDBEngine:
             raise AssertionError(f"expected one row, got {len(rows)}")
         return rows[0]
 
-    def register(self, name: str, table: pa.Table) -> None:
-        """Make an Arrow table readable as ``name``."""
+    def batches(self, query: str, *, rows: int) -> pa.RecordBatchReader:
+        """Result of ``query`` as a stream of Arrow batches of at most so many rows; read it before the next query."""
+        try:
+            relation = self._connection.sql(query)
+            if relation is None:
+                raise QueryError("the statement returns no rows")
+            return relation.to_arrow_reader(rows)
+        except duckdb.Error as error:
+            raise QueryError(_gist(error)) from error
+
+    def register(self, name: str, table: pa.Table | pa.RecordBatchReader) -> None:
+        """Make an Arrow table, or once a stream of batches, readable as ``name``."""
         self._connection.register(name, table)
 
     def columns(self, relation: str) -> dict[str, str]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from cvm.engines import identifier
 from cvm.features.catalogue import Feature
 
-# Contact data identifies a person; a consent says who may be written to, not who will buy.
-_NEVER = re.compile(r"customerid|signedupat|email|phone|consent.*")
+# Contact data identifies a person; a consent says who may be written to, not who will buy; a source names a system.
+_NEVER = re.compile(r"customerid|signedupat|email|phone|source|consent.*")
 _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DECIMAL\(\d+,\d+\)|DOUBLE|FLOAT|BOOLEAN")
 
 

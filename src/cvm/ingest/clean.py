@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from cvm.engines import DuckDBEngine, QueryError, identifier, literal
+from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.engines.sql import literals
-from cvm.errors import MissingColumnsError, ParamsError
+from cvm.errors import ParamsError
 from cvm.ingest import values
-from cvm.ingest.contracts import Contract, Kind
+from cvm.ingest.contracts import Column, Contract, Kind
+from cvm.ingest.numbers import NumberFormat
+from cvm.ingest.reading import Origin, Reading, column_origins
 from cvm.ingest.sources import FILE_NAME, RESERVED, ROW_NUMBER
+from cvm.ingest.times import TimeFormat, lacks_zone, time_format
 
 # What stands for "no id" in exports of databases, spreadsheets, R, Python and JavaScript.
 _NO_ID = ("null", "none", "nan", "na", "n/a", "#n/a", "<na>", "undefined")
@@ -23,29 +26,8 @@ _ROW = identifier(ROW_NUMBER)
 
 TEST_ORDER = "test order"
 REPLACED = "replaced by a later row with the same key"
-_NO_FAULTS = (TEST_ORDER, REPLACED)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How the user's table is to be read.
-
-    Attributes
-    ----------
-    columns : mapping of str to str
-        Canonical name to the user's name, where the two differ.
-    timezone : str
-        Zone of times that carry none.
-    datetime_format : str or None
-        ``strptime`` format when times are not ISO 8601.
-    key : sequence of str
-        Canonical columns; of the rows that agree on all of them only the latest recorded counts.
-    """
-
-    timezone: str
-    columns: Mapping[str, str] = field(default_factory=dict)
-    datetime_format: str | None = None
-    key: Sequence[str] = ()
+SKIPPED = "skipped, as skip_without says"
+_NO_FAULTS = (TEST_ORDER, REPLACED, SKIPPED)
 
 
 @dataclass(frozen=True)
@@ -60,7 +42,7 @@ class TableOutcome:
 
     @property
     def n_rejected(self) -> int:
-        """Faulty rows; test orders and replaced rows are no faults."""
+        """Faulty rows; test orders, replaced and skipped rows are no faults."""
         return sum(self.n_by_fault.values())
 
     @property
@@ -80,7 +62,7 @@ def clean_table(engine: DuckDBEngine, contract: Contract, reading: Reading, *, n
     contract : Contract
         What the table must look like.
     reading : Reading
-        Column names, zone, format and key.
+        Column names, zone, formats and key.
     now : datetime
         UTC, without zone. Times after it are faulty.
 
@@ -91,19 +73,21 @@ def clean_table(engine: DuckDBEngine, contract: Contract, reading: Reading, *, n
     ColumnTypeError
         If a column has a type that would have to be guessed at.
     ParamsError
-        If the mapping or the key names a column that the contract does not know, or the format of times is none.
+        If the mapping or the key names a column that the contract does not know, the format of times is none, or
+        times carry no zone and none is declared.
     """
     table = contract.table
     types = engine.columns(f"raw_{table}")
     theirs = [name for name in types if name not in (FILE_NAME, ROW_NUMBER)]
-    names = _column_names(contract, reading, found=theirs)
-    _check_rows(engine, contract, reading, names, types, now=now)
-    kept_columns = [name for name in names if name != "is_test" or contract.column(name) is None]
+    origins = column_origins(contract, reading, found=theirs)
+    numbers = NumberFormat(reading.decimal, reading.thousands)
+    _check_rows(engine, contract, reading, origins, types, numbers=numbers, now=now)
+    kept_columns = [name for name in origins if name != "is_test" or contract.column(name) is None]
     if reading.key:
         _replace_by_key(engine, contract, reading.key)
-    quantities = _quantities(engine, [name for name in kept_columns if contract.column(name) is None])
-    numbers = ", ".join(f"CAST({identifier(name)} AS DOUBLE) AS {identifier(name)}" for name in quantities)
-    replaced = f"REPLACE ({numbers})" if numbers else ""
+    quantities = _quantities(engine, [name for name in kept_columns if contract.column(name) is None], numbers)
+    casts = ", ".join(f"CAST({numbers.plain(identifier(name))} AS DOUBLE) AS {identifier(name)}" for name in quantities)
+    replaced = f"REPLACE ({casts})" if casts else ""
     selection = ", ".join(identifier(name) for name in kept_columns)
     engine.replace_table(table, f"SELECT * {replaced} FROM (SELECT {selection} FROM checked WHERE {_REASON} IS NULL)")
     _write_rejected(engine, table, theirs)
@@ -122,87 +106,99 @@ def clean_table(engine: DuckDBEngine, contract: Contract, reading: Reading, *, n
     )
 
 
-def _column_names(contract: Contract, reading: Reading, *, found: Sequence[str]) -> dict[str, str]:
-    """Canonical name -> name in the file, for every column that will be kept."""
-    known = [column.name for column in contract.columns]
-    for where, named in (("columns", reading.columns), ("key", reading.key)):
-        strangers = [] if contract.open_ended else sorted(set(named) - set(known))
-        if strangers:
-            raise ParamsError(
-                f"data.{contract.table}.{where} names {strangers}, which no {contract.table} table has. Known: {known}."
-            )
-    lost = sorted(theirs for theirs in reading.columns.values() if theirs not in found)
-    if lost:
-        raise MissingColumnsError(
-            f"Table {contract.table!r}: data.{contract.table}.columns points at {lost}; the file has {sorted(found)}. "
-            "Correct the names on the right-hand side of the mapping."
-        )
-    names = {ours: ours for ours in known if ours in found} | dict(reading.columns)
-    if contract.open_ended:
-        # Case aside, because the engine's names are so.
-        taken = {name.lower() for name in (*names, *names.values())}
-        names |= {theirs: theirs for theirs in found if theirs.lower() not in taken}
-    unmapped = [name for name in contract.required if name not in names]
-    if unmapped:
-        raise MissingColumnsError.from_columns(contract.table, required=unmapped, found=found)
-    unknown_key = sorted(set(reading.key) - set(names))
-    if unknown_key:
-        raise MissingColumnsError(
-            f"Table {contract.table!r}: data.{contract.table}.key names {unknown_key}, which the file does not have. "
-            f"It has {sorted(names)}."
-        )
-    return {name: names[name] for name in [*(n for n in known if n in names), *(n for n in names if n not in known)]}
-
-
 def _check_rows(
     engine: DuckDBEngine,
     contract: Contract,
     reading: Reading,
-    names: Mapping[str, str],
+    origins: Mapping[str, Origin],
     types: Mapping[str, str],
     *,
+    numbers: NumberFormat,
     now: datetime,
 ) -> None:
     """Write the temporary table ``checked``: every row with its values as read, and the first fault of it or null."""
-    time_format = _time_format(engine, contract.table, reading.datetime_format)
+    table = contract.table
+    times = time_format(engine, table, zone=reading.timezone, pattern=reading.datetime_format, day_first=reading.day_first)
+    if reading.timezone is None:
+        _check_zones(engine, contract, origins, types, times)
     given, selected = [], []
-    for ours, theirs in names.items():
-        column, found_type = contract.column(ours), types[theirs]
+    for ours, origin in origins.items():
+        column = contract.column(ours)
         if column is None:
-            selected.append(f"{values.attribute(theirs, found_type)} AS {identifier(ours)}")
+            selected.append(f"{_attribute(origin, types)} AS {identifier(ours)}")
             continue
-        text = _given(ours)
-        given.append(f"{values.given(theirs, found_type)} AS {text}")
-        sql = values.parsed(
-            contract.table, column, theirs, found_type, text=text, zone=reading.timezone, time_format=time_format
-        )
-        selected += [f"{sql} AS {identifier(ours)}", text]
+        given.append(f"{_first_given(origin, types)} AS {_given(ours)}")
+        selected += [f"{_value(table, column, origin, types, times, numbers)} AS {identifier(ours)}", _given(ours)]
+    fault = _first_fault(contract, origins, reading.skip_without, now)
     engine.execute(
-        f"CREATE OR REPLACE TEMP TABLE checked AS SELECT *, {_first_fault(contract, names, now)} AS {_REASON} "
-        f"FROM (SELECT {', '.join(selected)}, {_ROW} FROM (SELECT *, {', '.join(given)} FROM raw_{contract.table}))"
+        f"CREATE OR REPLACE TEMP TABLE checked AS SELECT *, {fault} AS {_REASON} "
+        f"FROM (SELECT {', '.join(selected)}, {_ROW} FROM (SELECT *, {', '.join(given)} FROM raw_{table}))"
     )
 
 
-def _time_format(engine: DuckDBEngine, table: str, pattern: str | None) -> values.TimeFormat | None:
-    if pattern is None:
-        return None
-    try:
-        found = engine.columns(f"(SELECT try_strptime('', {literal(pattern)}) AS moment)")
-    except QueryError as error:
-        raise ParamsError(
-            f"data.{table}.datetime_format == {pattern!r} is no format ({error}). "
-            'Write it as for strptime, for example "%d.%m.%Y %H:%M".'
-        ) from None
-    return values.TimeFormat(pattern, has_offset=found["moment"] != "TIMESTAMP")
+def _attribute(origin: Origin, types: Mapping[str, str]) -> str:
+    """SQL for a value that no contract knows: of one column as it is, of several as text, whose types may differ."""
+    theirs, *others = origin.columns
+    return _first_given(origin, types) if others else values.attribute(theirs, types[theirs])
+
+
+def _first_given(origin: Origin, types: Mapping[str, str]) -> str:
+    """SQL for what the file says in the first of these columns that says anything, as text; else the default."""
+    said = [values.given(theirs, types[theirs]) for theirs in origin.columns]
+    said += [literal(origin.default)] if origin.default is not None else []
+    return f"coalesce({', '.join(said)})" if len(said) > 1 else said[0]
+
+
+def _value(
+    table: str, column: Column, origin: Origin, types: Mapping[str, str], times: TimeFormat, numbers: NumberFormat
+) -> str:
+    """SQL for the value, read from the same column as ``_first_given``."""
+    found = [(theirs, types[theirs]) for theirs in origin.columns]
+    text = _given(column.name)
+    read = [values.parsed(table, column, *one, text=text, times=times, numbers=numbers) for one in found]
+    if origin.default is not None:
+        read.append(values.parsed(table, column, column.name, "VARCHAR", text=text, times=times, numbers=numbers))
+    if len(read) == 1:
+        return read[0]
+    tests = [f"WHEN {values.given(*one)} IS NOT NULL THEN {sql}" for one, sql in zip(found, read, strict=False)]
+    return f"CASE {' '.join(tests)} ELSE {read[-1]} END"
+
+
+def _check_zones(
+    engine: DuckDBEngine, contract: Contract, origins: Mapping[str, Origin], types: Mapping[str, str], times: TimeFormat
+) -> None:
+    """Refuse times without a zone where none is declared."""
+    for column in contract.columns:
+        if column.kind is not Kind.TIME or column.name not in origins:
+            continue
+        origin = origins[column.name]
+        told = [
+            (repr(theirs), identifier(theirs), types[theirs], values.given(theirs, types[theirs]))
+            for theirs in origin.columns
+        ]
+        if origin.default is not None:
+            told.append(("of defaults", literal(origin.default), "VARCHAR", literal(origin.default)))
+        for shown, raw, found_type, text in told:
+            query = (
+                f"SELECT count(*) AS n, min({text}) AS example FROM raw_{contract.table} "
+                f"WHERE {lacks_zone(raw, found_type, text, times)}"
+            )
+            found = engine.row(query)
+            if found["n"]:
+                raise ParamsError(
+                    f"Table {contract.table!r}: column {shown} ({column.name}) holds {found['n']:,} times without a "
+                    f"zone, for example {found['example']!r}. Say which zone they are in, for example "
+                    f"data.{contract.table}.timezone: Europe/Kyiv, or for all tables business.timezone."
+                )
 
 
 def _given(ours: str) -> str:
     return identifier(f"{RESERVED}given {ours}")
 
 
-def _first_fault(contract: Contract, names: Mapping[str, str], now: datetime) -> str:
+def _first_fault(contract: Contract, names: Collection[str], skip_without: Sequence[str], now: datetime) -> str:
     """First fault of a row, or null; test orders come last so that a faulty one counts as faulty."""
-    branches = []
+    branches = [f"WHEN {_given(name)} IS NULL THEN {literal(SKIPPED)}" for name in skip_without]
     for column in (column for column in contract.columns if column.name in names):
         parsed, given = identifier(column.name), _given(column.name)
         if column.required:
@@ -213,7 +209,8 @@ def _first_fault(contract: Contract, names: Mapping[str, str], now: datetime) ->
             fault = literal(f"{column.name} is no {values.wanted(column.kind)}")
             branches.append(f"WHEN {parsed} IS NULL AND {given} IS NOT NULL THEN {fault}")
         if column.kind is Kind.TIME:
-            branches.append(f"WHEN {parsed} > {literal(now)} THEN {literal(f'{column.name} lies in the future')}")
+            if not column.may_lie_ahead:
+                branches.append(f"WHEN {parsed} > {literal(now)} THEN {literal(f'{column.name} lies in the future')}")
             placeholder = literal(f"{column.name} lies before {_EARLIEST.year}")
             branches.append(f"WHEN {parsed} < {literal(_EARLIEST)} THEN {placeholder}")
     if "is_test" in names and contract.column("is_test"):
@@ -222,10 +219,14 @@ def _first_fault(contract: Contract, names: Mapping[str, str], now: datetime) ->
 
 
 def _replace_by_key(engine: DuckDBEngine, contract: Contract, key: Sequence[str]) -> None:
-    """Mark all but the latest recorded of the rows that agree on the key; a row that lacks part of the key stands alone."""
-    has_recorded_at = contract.column("recorded_at") and "recorded_at" in engine.columns("checked")
+    """Mark all but the latest recorded of the rows that agree on the key; a row that lacks part of the key stands alone.
+
+    Ids are those of a system: where a ``source`` is told, rows of different sources never replace each other.
+    """
+    found = engine.columns("checked")
+    has_recorded_at = contract.column("recorded_at") and "recorded_at" in found
     latest = f"{'recorded_at DESC NULLS LAST, ' if has_recorded_at else ''}{_ROW} DESC"
-    partition = ", ".join(identifier(name) for name in key)
+    partition = ", ".join(identifier(name) for name in dict.fromkeys([*key, *(["source"] if "source" in found else [])]))
     complete = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in key)
     engine.execute(
         f"UPDATE checked SET {_REASON} = {literal(REPLACED)} WHERE {_ROW} IN ("
@@ -234,13 +235,13 @@ def _replace_by_key(engine: DuckDBEngine, contract: Contract, key: Sequence[str]
     )
 
 
-def _quantities(engine: DuckDBEngine, attributes: Sequence[str]) -> list[str]:
+def _quantities(engine: DuckDBEngine, attributes: Sequence[str], numbers: NumberFormat) -> list[str]:
     """The attributes that came as text and hold nothing but numbers."""
     types = engine.columns("checked")
     texts = [name for name in attributes if types[name] == "VARCHAR"]
     if not texts:
         return []
-    tests = ", ".join(f"{values.is_quantity(name)} AS {identifier(name)}" for name in texts)
+    tests = ", ".join(f"{numbers.is_quantity(name)} AS {identifier(name)}" for name in texts)
     row = engine.row(f"SELECT {tests} FROM checked WHERE {_REASON} IS NULL")
     return [name for name in texts if row[name]]
 

@@ -18,12 +18,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a contract."""
+    """One column of a contract; the time of a plan ``may_lie_ahead`` of now, that of a fact may not."""
 
     name: str
     kind: Kind
     meaning: str
     required: bool = False
+    may_lie_ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Contract:
         return next((column for column in self.columns if column.name == name), None)
 
 
+_SOURCE = Column("source", Kind.TEXT, "System the customer_id comes from, where there are several.")
+
 CONTRACTS = {
     contract.table: contract
     for contract in (
@@ -68,6 +71,7 @@ CONTRACTS = {
                 Column("currency", Kind.TEXT, "ISO 4217 code of the amounts as given; converted at exchange_rates."),
                 Column("recorded_at", Kind.TIME, "When the row became known, in UTC."),
                 Column("is_test", Kind.FLAG, "A test order; left out."),
+                _SOURCE,
             ),
         ),
         Contract(
@@ -82,6 +86,7 @@ CONTRACTS = {
                 Column("product_id", Kind.TEXT, "Product it is about."),
                 Column("campaign_id", Kind.TEXT, "Campaign it belongs to."),
                 Column("recorded_at", Kind.TIME, "When the row became known, in UTC."),
+                _SOURCE,
             ),
         ),
         Contract(
@@ -93,8 +98,43 @@ CONTRACTS = {
                 Column("phone", Kind.TEXT, "Never a feature."),
                 Column("acquisition_channel", Kind.TEXT, "Where the customer came from."),
                 Column("acquisition_cost", Kind.MONEY, "What winning the customer cost; a column currency is its currency."),
+                _SOURCE,
             ),
             open_ended=True,
+        ),
+        Contract(
+            "subscriptions",
+            (
+                Column("customer_id", Kind.TEXT, "Who subscribes.", required=True),
+                Column("started_at", Kind.TIME, "First moment of the subscription, in UTC.", required=True),
+                Column("ended_at", Kind.TIME, "When it ended or will, in UTC; blank while it runs.", may_lie_ahead=True),
+                Column("price_per_month", Kind.MONEY, "What it costs a month."),
+                Column("currency", Kind.TEXT, "ISO 4217 code of the price as given; converted at exchange_rates."),
+                Column("plan", Kind.TEXT, "What is subscribed to."),
+                _SOURCE,
+            ),
+        ),
+        Contract(
+            "assignments",
+            (
+                Column("campaign_id", Kind.TEXT, "Which campaign.", required=True),
+                Column("customer_id", Kind.TEXT, "Who was drawn.", required=True),
+                Column("assigned_at", Kind.TIME, "When the arm was drawn, in UTC.", required=True),
+                Column("arm", Kind.TEXT, "control, or the name of a treatment.", required=True),
+                Column("cost", Kind.MONEY, "What treating this customer cost."),
+                Column("exposed_at", Kind.TIME, "When the treatment reaches the customer, in UTC.", may_lie_ahead=True),
+                Column("propensity", Kind.NUMBER, "Probability with which this arm was drawn."),
+                Column("channel", Kind.TEXT, "By which channel."),
+                _SOURCE,
+            ),
+        ),
+        Contract(
+            "identities",
+            (
+                Column("source", Kind.TEXT, "Which system.", required=True),
+                Column("source_id", Kind.TEXT, "The id there.", required=True),
+                Column("customer_id", Kind.TEXT, "Who that is.", required=True),
+            ),
         ),
         Contract(
             "exchange_rates",

@@ -1,4 +1,4 @@
-"""Reading the user's files: every format ends as one relation with the user's own columns and types."""
+"""Reading the user's files and frames: each ends as one relation with the user's own columns and types."""
 
 from __future__ import annotations
 
@@ -30,7 +30,11 @@ _READERS = {
         "maximum_depth = 1, sample_size = -1, filename = {file_name})"
     ),
 }
-_FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".jsonl": "json", ".ndjson": "json"}
+_FORMATS = {
+    **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "json"),
+    ".parquet": "parquet",
+}
 _COMPRESSIONS = {".gz", ".zst"}
 
 
@@ -56,17 +60,39 @@ def read_files(engine: DuckDBEngine, table: str, paths: Sequence[str], *, folder
     SourceError
         If nothing matches a path, the formats are mixed or unknown, a file does not parse, or no row is found.
     """
-    files = list({file.resolve(): str(file) for path in paths for file in _matches(table, path, folder=folder)}.values())
+    load_files(engine, table, source_files(table, paths, folder=folder), shown=", ".join(paths))
+
+
+def source_files(table: str, paths: Sequence[str], *, folder: Path) -> list[Path]:
+    """The files of one table, in the order of their paths and below a glob of their names, each once.
+
+    Raises
+    ------
+    SourceError
+        If nothing matches a path.
+    """
+    found = {file.resolve(): file for path in paths for file in _matches(table, path, folder=folder)}
+    return list(found.values())
+
+
+def load_files(engine: DuckDBEngine, table: str, files: Sequence[Path], *, shown: str) -> None:
+    """Load these files, in their order, into ``raw_<table>``, as ``read_files`` does; ``shown`` names them in messages.
+
+    Raises
+    ------
+    SourceError
+        If the formats are mixed or unknown, a file does not parse, or no row is found.
+    """
     formats = {_format(table, file) for file in files}
     if len(formats) > 1:
-        raise SourceError(f"Table {table!r}: {list(paths)} mix {sorted(formats)} files; give one format per table.")
-    kind, shown = formats.pop(), ", ".join(paths)
+        raise SourceError(f"Table {table!r}: {shown!r} mixes {sorted(formats)} files; give one format per table.")
+    kind = formats.pop()
     try:
-        dialect = _csv_dialect(engine, files[0]) if kind == "csv" else ""
+        dialect = _csv_dialect(engine, str(files[0])) if kind == "csv" else ""
         # Escaped, because the engine would take the signs of a glob in a file's name for a glob.
-        given = literals(glob.escape(file) for file in files)
+        given = literals(glob.escape(str(file)) for file in files)
         reader = _READERS[kind].format(files=given, dialect=dialect, file_name=literal(FILE_NAME))
-        _load_relation(engine, table, reader, shown=shown)
+        load_relation(engine, table, reader, shown=shown)
     except QueryError as error:
         raise SourceError.from_unreadable_file(table, shown, _cause(error)) from None
 
@@ -81,10 +107,17 @@ def read_frame(engine: DuckDBEngine, table: str, frame: pa.Table, *, name: str) 
     """
     engine.register(f"frame_{table}", frame)
     relation = f"(SELECT *, {literal(name)} AS {identifier(FILE_NAME)} FROM frame_{table})"
-    _load_relation(engine, table, relation, shown=name)
+    load_relation(engine, table, relation, shown=name)
 
 
-def _load_relation(engine: DuckDBEngine, table: str, relation: str, *, shown: str) -> None:
+def load_relation(engine: DuckDBEngine, table: str, relation: str, *, shown: str) -> None:
+    """Load a relation that has a column ``FILE_NAME`` into ``raw_<table>``; ``shown`` names it in messages.
+
+    Raises
+    ------
+    SourceError
+        If it has no row, or columns named like cvm's own.
+    """
     kinds = engine.columns(relation)
     reserved = sorted(name for name in kinds if name.lower().startswith(RESERVED) and name != FILE_NAME)
     if reserved:
@@ -118,6 +151,8 @@ def _csv_dialect(engine: DuckDBEngine, file: str) -> str:
 def _cause(error: QueryError) -> str:
     if "sniffing file" in str(error):
         return "its rows differ in their number of columns, a quote is never closed, or it is not UTF-8 text"
+    if "Malformed JSON" in str(error):
+        return f"{str(error).partition('. Try')[0]}; JSON must be one object a line"
     return str(error)
 
 
@@ -137,13 +172,13 @@ def _matches(table: str, path: str, *, folder: Path) -> list[Path]:
     return files
 
 
-def _format(table: str, file: str) -> str:
-    suffixes = [suffix.lower() for suffix in Path(file).suffixes]
+def _format(table: str, file: Path) -> str:
+    suffixes = [suffix.lower() for suffix in file.suffixes]
     if suffixes and suffixes[-1] in _COMPRESSIONS:
         suffixes.pop()
     found = _FORMATS.get(suffixes[-1] if suffixes else "")
     if found is None:
         raise SourceError(
-            f"Table {table!r}: {Path(file).name!r} is of no known format; name the file with one of {sorted(_FORMATS)}."
+            f"Table {table!r}: {file.name!r} is of no known format; name the file with one of {sorted(_FORMATS)}."
         )
     return found

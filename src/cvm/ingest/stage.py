@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-
-import pyarrow as pa
 
 from cvm.engines import DuckDBEngine
 from cvm.errors import QualityError
-from cvm.ingest.clean import Reading, TableOutcome, clean_table
+from cvm.ingest.clean import TableOutcome, clean_table
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.currencies import convert_currencies
-from cvm.ingest.sources import read_files, read_frame
+from cvm.ingest.origins import Source
 from cvm.workspace import Workspace, replaced_directory, replaced_file
 
 
-@dataclass(frozen=True)
-class FileSource:
-    """Files of one table, and how to read them."""
-
-    paths: list[str]
-    folder: Path
-    reading: Reading
-
-
-@dataclass(frozen=True)
-class FrameSource:
-    """A table that is already in memory."""
-
-    frame: pa.Table
-    name: str
-    reading: Reading
-
-
 def ingest(
-    sources: Mapping[str, FileSource | FrameSource],
+    sources: Mapping[str, Source],
     workspace: Workspace,
     *,
     currency: str,
@@ -77,7 +55,7 @@ def ingest(
             for table, contract in CONTRACTS.items():
                 if table not in sources:
                     continue
-                _read(engine, table, sources[table])
+                sources[table].load(engine, table)
                 outcome = clean_table(engine, contract, sources[table].reading, now=now)
                 if outcome.n_by_reason:
                     query = f"SELECT * FROM rejected_{table} ORDER BY source_row"
@@ -89,13 +67,6 @@ def ingest(
         if refusal:
             raise QualityError(refusal)
     return outcomes
-
-
-def _read(engine: DuckDBEngine, table: str, source: FileSource | FrameSource) -> None:
-    if isinstance(source, FileSource):
-        read_files(engine, table, source.paths, folder=source.folder)
-    else:
-        read_frame(engine, table, source.frame, name=source.name)
 
 
 def _refusal(outcomes: list[TableOutcome], workspace: Workspace, *, max_rejected_share: float) -> str | None:
@@ -119,9 +90,15 @@ def _refusal(outcomes: list[TableOutcome], workspace: Workspace, *, max_rejected
 def _advice(outcome: TableOutcome) -> str:
     """How to mend the commonest fault."""
     commonest = next(iter(outcome.n_by_fault), "")
+    marks = f'how they are written, for example data.{outcome.table}.decimal: ","'
     for ending, advice in (
-        ("is no date", f'Say how times are written, for example data.{outcome.table}.datetime_format: "%d.%m.%Y %H:%M".'),
-        ("is no amount of money", "Export amounts as plain numbers such as 1234.56."),
+        (
+            "is no date",
+            f'Say how times are written, for example data.{outcome.table}.datetime_format: "%d.%m.%Y %H:%M", '
+            f"or data.{outcome.table}.day_first: true.",
+        ),
+        ("is no amount of money", f"Export amounts as plain numbers such as 1234.56, or say {marks}."),
+        ("is no number", f"Export numbers as plain as 1234.56, or say {marks}."),
         ("lies in the future", f"Check the clock of this machine and data.{outcome.table}.timezone."),
         ("is missing", f"Check which column is mapped under data.{outcome.table}.columns."),
     ):

@@ -87,10 +87,9 @@ data:
   transactions: {{path: tables/transactions.parquet, timezone: UTC}}  # order lines, returns, test orders, late rows
   events: {{path: tables/events.parquet, timezone: UTC}}              # visits, mail, complaints, tickets, answers
   customers: {{path: tables/customers.parquet, timezone: UTC}}        # attributes, consents; some people twice
-  # Written too, for the stages that read them:
-  # subscriptions: {{path: tables/subscriptions.parquet, timezone: UTC}}  # delivery plans and their add-ons
-  # assignments: {{path: tables/assignments.parquet, timezone: UTC}}      # three campaigns with randomised holdouts
-  # identities: {{path: tables/identities.parquet}}                       # half of the second accounts, and all first ones
+  subscriptions: {{path: tables/subscriptions.parquet, timezone: UTC}}  # delivery plans and their add-ons
+  assignments: {{path: tables/assignments.parquet, timezone: UTC}}      # three campaigns with randomised holdouts
+  identities: {{path: tables/identities.parquet}}                       # half of the second accounts, and all first ones
   max_rejected_share: 0.05
 
 business:

@@ -1,0 +1,121 @@
+"""How the user's table is to be read, and from which of its columns each of ours comes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from cvm.errors import MissingColumnsError, ParamsError
+from cvm.ingest.contracts import Contract
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the user's table is to be read.
+
+    Attributes
+    ----------
+    timezone : str or None
+        Zone of times that carry none; ``None`` when nobody declared one, and then such times are refused.
+    columns : mapping of str to str or sequence of str
+        Canonical name to the user's name, where the two differ. Of several names the first that says anything in a
+        row counts.
+    datetime_format : str or None
+        ``strptime`` format or ``epoch_s``, ``epoch_ms``, ``epoch_us`` when times are not ISO 8601.
+    key : sequence of str
+        Canonical columns; of the rows that agree on all of them only the latest recorded counts.
+    decimal, thousands : str, str or None
+        Marks of numbers in text.
+    day_first : bool
+        Whether 01.02.2024 is the first of February.
+    defaults : mapping of str to str
+        Canonical name to the text that stands where a row says nothing.
+    ignore : sequence of str
+        The user's columns that are no attributes, as names or patterns such as ``*phone*``; case aside.
+    skip_without : sequence of str
+        Canonical columns; a line that says nothing in one of them is no row of this table, and no fault.
+    preset : mapping of str to str or sequence of str
+        As ``columns``, but where the user's table lacks a column it is passed over.
+    """
+
+    timezone: str | None
+    columns: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    datetime_format: str | None = None
+    key: Sequence[str] = ()
+    decimal: str = "."
+    thousands: str | None = None
+    day_first: bool = False
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    ignore: Sequence[str] = ()
+    skip_without: Sequence[str] = ()
+    preset: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the values of one canonical column come from: the first of ``columns`` that says anything, else ``default``."""
+
+    columns: tuple[str, ...]
+    default: str | None = None
+
+
+def column_origins(contract: Contract, reading: Reading, *, found: Sequence[str]) -> dict[str, Origin]:
+    """Canonical name -> its origin, for every column that will be kept; those of the contract first.
+
+    Raises
+    ------
+    MissingColumnsError
+        If a required or a mapped column is not there.
+    ParamsError
+        If the mapping or the key names a column that the contract does not know.
+    """
+    _check_names(contract, reading)
+    mapped = {ours: _listed(theirs) for ours, theirs in reading.columns.items()}
+    lost = sorted({name for theirs in mapped.values() for name in theirs} - set(found))
+    if lost:
+        raise MissingColumnsError(
+            f"Table {contract.table!r}: data.{contract.table}.columns points at {lost}; the file has {sorted(found)}. "
+            "Correct the names on the right-hand side of the mapping."
+        )
+    known = [column.name for column in contract.columns]
+    preset = {ours: [name for name in _listed(theirs) if name in found] for ours, theirs in reading.preset.items()}
+    names = {ours: [ours] for ours in known if ours in found} | {o: t for o, t in preset.items() if t} | mapped
+    origins = {ours: Origin(tuple(theirs), reading.defaults.get(ours)) for ours, theirs in names.items()}
+    origins |= {ours: Origin((), text) for ours, text in reading.defaults.items() if ours not in origins}
+    if contract.open_ended:
+        # Case aside, because the engine's names are so.
+        taken = {name.lower() for origin in origins.values() for name in origin.columns} | {n.lower() for n in origins}
+        further = (name for name in found if name.lower() not in taken and not _is_ignored(name, reading.ignore))
+        origins |= {name: Origin((name,)) for name in further}
+    unmapped = [name for name in contract.required if name not in origins]
+    if unmapped:
+        raise MissingColumnsError.from_columns(contract.table, required=unmapped, found=found)
+    for where, named in (("key", reading.key), ("skip_without", reading.skip_without)):
+        absent = sorted(set(named) - set(origins))
+        if absent:
+            raise MissingColumnsError(
+                f"Table {contract.table!r}: data.{contract.table}.{where} names {absent}, which the file does not have. "
+                f"It has {sorted(origins)}."
+            )
+    return {n: origins[n] for n in [*(n for n in known if n in origins), *(n for n in origins if n not in known)]}
+
+
+def _check_names(contract: Contract, reading: Reading) -> None:
+    known = [column.name for column in contract.columns]
+    named: dict[str, Collection[str]] = {"columns": reading.columns, "key": reading.key}
+    always = {"defaults": reading.defaults, "skip_without": reading.skip_without}
+    for where, names in (named | always).items():
+        strangers = sorted(set(names) - set(known))
+        if strangers and not (contract.open_ended and where in named):
+            raise ParamsError(
+                f"data.{contract.table}.{where} names {strangers}, which no {contract.table} table has. Known: {known}."
+            )
+
+
+def _listed(theirs: str | Sequence[str]) -> list[str]:
+    return [theirs] if isinstance(theirs, str) else list(theirs)
+
+
+def _is_ignored(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
