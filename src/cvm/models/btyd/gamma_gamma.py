@@ -6,6 +6,7 @@ Source: Fader and Hardie (2013), "The Gamma-Gamma model of monetary value", bruc
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import digamma, gammaln
@@ -20,6 +21,8 @@ class GammaGamma:
 
     Throughout, ``n`` is the number of orders observed and ``mean`` their mean value: arrays of shape (n_customers,).
     """
+
+    label: ClassVar[str] = "Gamma-Gamma"
 
     p: float
     q: float
