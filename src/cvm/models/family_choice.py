@@ -15,7 +15,7 @@ from cvm.models.btyd import FAMILIES, Family
 from cvm.models.samples import Sample, SnapshotReader
 
 # Where no snapshot teaches otherwise.
-_DEFAULT: Family = "mbg_nbd"
+_DEFAULT: Family = "bg_nbd"
 
 
 @dataclass(frozen=True)

@@ -257,6 +257,15 @@ class TestExpectations:
         np.testing.assert_allclose(process.expected_if_alive(x, T, days=90.0), between, rtol=2e-4)
         assert np.isfinite(process.expected_new(days=np.array([90.0]))).all()
 
+    def test_r_less_a_a_whole_number_is_no_singularity(self):
+        # There scipy's hypergeometric function is wrong by any factor, once the window is long.
+        x, T, days = np.array([0.0, 0.0, 2.0]), np.array([10.0, 400.0, 300.0]), 20_000.0
+        for r, a in ((0.8, 0.8), (2.3, 0.3), (0.3, 1.3)):
+            at, beside = (BgNbd(r, 30.0, near, 3.0) for near in (a, a + 1e-6))
+            np.testing.assert_allclose(at.p_alive_after(x, T, days=days), beside.p_alive_after(x, T, days=days), rtol=2e-5)
+            orders = (process.expected_if_alive(x, T, days=days) for process in (at, beside))
+            np.testing.assert_allclose(*orders, rtol=2e-5)
+
     def test_a_plus_b_equal_to_1_is_no_singularity_either(self):
         at, beside = (BgNbd(0.3, 5.0, 0.4, b).expected_new(days=np.array([1.0, 365.0])) for b in (0.6, 0.6 + 1e-7))
         np.testing.assert_allclose(at, beside, rtol=1e-5)

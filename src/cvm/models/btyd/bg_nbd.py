@@ -26,6 +26,7 @@ from cvm.models.btyd.uncertainty import Estimates, estimates
 # Above this ``a`` 64 nodes are exact to nine digits; below it the hypergeometric function is, for any real base.
 _CONCENTRATED = 10.0
 _NODES = 64
+_HAIR = 1e-8
 
 
 @dataclass(frozen=True)
@@ -106,14 +107,14 @@ class BgNbd:
 
         def closed_form() -> Floats:
             c = self.a + self.b + x + self.early_chances - 1
-            hypergeometric = hyp2f1(self._euler - 1, self.a - 1, c, z / (1 + z))
+            hypergeometric = _hyp2f1(self._euler - 1, self.a - 1, c, z / (1 + z))
             return np.maximum(c / (self.a - 1) * (1 - (1 + z) ** (1 - self.a) * hypergeometric), 0.0)
 
         return self._mixed(x, closed_form, of_dropout)
 
     def expected_new(self, *, days: Floats) -> Floats:
         """Orders expected of a new customer in the ``days`` after the first order (FHL eq. 9)."""
-        zero = np.zeros_like(days)
+        zero = np.zeros_like(days, dtype=float)
         return self.p_alive(zero, zero, zero) * self.expected_if_alive(zero, zero, days=days)
 
     def p_no_order_if_alive(self, x: Floats, T: Floats, *, days: float, lead_days: float = 0.0) -> Floats:
@@ -136,7 +137,7 @@ class BgNbd:
             return np.exp(-(self.r + x) * np.log1p(p * z))
 
         def closed_form() -> Floats:
-            hypergeometric = hyp2f1(self._euler, self.a, self.a + self.b + x + self.early_chances, z / (1 + z))
+            hypergeometric = _hyp2f1(self._euler, self.a, self.a + self.b + x + self.early_chances, z / (1 + z))
             return (1 + z) ** -self.a * hypergeometric
 
         return self._mixed(x, closed_form, of_dropout)
@@ -186,6 +187,12 @@ class BgNbd:
     def state(self) -> dict[str, float]:
         """Parameters by name."""
         return asdict(self)
+
+
+def _hyp2f1(a: float, b: float, c: Floats, z: Floats) -> Floats:
+    """scipy's, a hair beside the whole numbers of ``c - a - b``: on them it is wrong for ``z`` close to 1 (1.17)."""
+    excess = c - a - b
+    return hyp2f1(a + np.where(np.abs(excess - np.round(excess)) < _HAIR, 2 * _HAIR, 0.0), b, c, z)
 
 
 @lru_cache(maxsize=4)  # CLV asks for the same customers month by month

@@ -58,6 +58,11 @@ class GammaGamma:
         """Expected value of a customer's next order (FH eq. 5); the base's mean where ``n`` is 0."""
         return self.p * (self.gamma + n * mean) / (self.p * n + self.q - 1)
 
+    def draw_total(self, orders: Floats, n: Floats, mean: Floats, *, rng: np.random.Generator) -> Floats:
+        """Value of ``orders`` further orders together, one draw per customer (posterior of the own rate: FH section 3)."""
+        rate = rng.gamma(self.q + self.p * n) / (self.gamma + n * mean)
+        return np.where(orders > 0, rng.gamma(self.p * np.maximum(orders, 1.0)) / np.maximum(rate, 1e-300), 0.0)
+
     def state(self) -> dict[str, float]:
         """Parameters by name."""
         return asdict(self)

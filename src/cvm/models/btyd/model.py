@@ -38,6 +38,10 @@ class ConstantSpend:
         """The constant, for everybody."""
         return np.full(len(n), self.amount)
 
+    def draw_total(self, orders: Floats, n: Floats, mean: Floats, *, rng: np.random.Generator) -> Floats:  # noqa: ARG002
+        """The constant times ``orders``."""
+        return self.amount * orders
+
     def state(self) -> dict[str, float]:
         """Parameters by name."""
         return asdict(self)
@@ -126,8 +130,24 @@ class Btyd:
     def log_likelihood(self, features: pd.DataFrame, *, as_of: date | None = None) -> float:
         """Of the order histories, per customer with an order; families are comparable on one clock."""
         buyers = features[features["n_orders"] > 0]
-        x, t_x, T = _history(buyers, self.clock, as_of)
-        return self.process.log_likelihood(x, t_x, T) / len(buyers)
+        return self.process.log_likelihood(*self.histories(buyers, as_of=as_of)) / len(buyers)
+
+    def histories(self, buyers: pd.DataFrame, *, as_of: date | None = None) -> tuple[Floats, Floats, Floats]:
+        """The papers' x, t_x, T of customers with at least one order, on the model's clock."""
+        return _history(buyers, self.clock, as_of)
+
+    def p_alive_at(self, features: pd.DataFrame, *, days: float, as_of: date | None = None) -> Floats:
+        """P(alive) ``days`` after the snapshot, if nothing is known of them; ``features`` as in ``median_wait_days``."""
+        x, t_x, T = self.histories(features, as_of=as_of)
+        ahead = self.clock.ahead(as_of, days)
+        return self.process.p_alive(x, t_x, T) * self.process.p_alive_after(x, T, days=ahead)
+
+    def expected_new(self, *, days: float, as_of: date | None = None) -> tuple[float, float]:
+        """Further orders of a new customer in the ``days`` after a first order on ``as_of``, and the value of one."""
+        zero = np.zeros(1)
+        orders = self.process.expected_new(days=np.array([float(self.clock.ahead(as_of, days))]))
+        value = self.spend.expected_order_value(zero, zero) * self.hindsight.revenue_factor
+        return float(orders[0]), float(value[0])
 
     def predict(
         self, features: pd.DataFrame, *, horizon_days: float, lead_days: float = 0.0, as_of: date | None = None
