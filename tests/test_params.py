@@ -189,7 +189,7 @@ def test_an_override_that_makes_no_sense_is_refused(tmp_path: Path, override: st
         ("segments: {tiers: {top: 0.5, high: 0.4}}", "segments.tiers: top + high + medium == 1.2, must be < 1"),
         ("train: {seed: 99999999999}", "train.seed: 99999999999: input should be less than 2147483648"),
         ("engine: spark", "engine: 'spark': input should be 'duckdb'"),
-        ("btyd: {family: pareto}", "btyd.family: 'pareto': input should be 'auto' or 'bg_nbd'"),
+        ("btyd: {family: pareto}", "btyd.family: 'pareto': input should be 'auto', 'bg_nbd', 'mbg_nbd' or 'pareto_nbd'"),
         ("outputs: ''", "outputs: '': string should have at least 1 character"),
         ("outputs: ~nobody-of-that-name/x", "outputs: '~nobody-of-that-name/x' begins with the home of a user"),
         ('models: "a\\0b"', "models: 'a\\x00b' holds a null character"),

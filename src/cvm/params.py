@@ -214,7 +214,7 @@ class TrainParams(_Section):
 class BtydParams(_Section):
     """Purchase-process model."""
 
-    family: Literal["auto", "bg_nbd"] = "auto"
+    family: Literal["auto", "bg_nbd", "mbg_nbd", "pareto_nbd"] = "auto"
     backend: Literal["cvm", "lifetimes"] = "cvm"
 
 

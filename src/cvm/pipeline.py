@@ -329,6 +329,7 @@ def _train_settings(params: Params) -> TrainSettings:
         active_days=params.business.active_days,
         currency=params.business.currency,
         discount_rate_per_year=params.business.discount_rate_per_year,
+        family=params.btyd.family,
         backend=params.btyd.backend,
         allow_constant_amount=params.data.allow_constant_amount,
         trials=params.train.trials,

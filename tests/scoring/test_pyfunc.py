@@ -148,6 +148,6 @@ class TestLoad:
 
     def test_a_damaged_bundle_is_not_served(self, trained, tmp_path):
         trained.bundle.write(tmp_path)
-        (tmp_path / "clv.txt").write_text("tree\n")
+        (tmp_path / "bundle.json").write_text("{}\n")
         with pytest.raises(BundleError, match="was changed after it was written"):
             _load_pyfunc(str(tmp_path))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cvm.features.files import read_calendar, read_features, read_outcome
 from cvm.features.snapshots import Replay
-from cvm.models.btyd import Btyd
+from cvm.models.btyd import Btyd, Family
 from cvm.models.btyd.hindsight import Hindsight, Outlook, learn_hindsight
 from cvm.models.btyd.season import Calendar
 
@@ -57,7 +57,7 @@ class ProspectRate:
 class FitBtyd(Protocol):
     """Fits BTYD to the features of one snapshot, on the season of its calendar where there is one."""
 
-    def __call__(self, features: pd.DataFrame, *, as_of: date, calendar: Calendar | None) -> Btyd:
+    def __call__(self, features: pd.DataFrame, *, as_of: date, calendar: Calendar | None, family: Family = "bg_nbd") -> Btyd:
         """The fitted model."""
         ...
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,11 @@ import cvm
 from cvm.features.catalogue import Feature
 from cvm.features.files import read_catalogue, read_notes
 from cvm.features.snapshots import SnapshotPlan
-from cvm.models.btyd import Btyd
+from cvm.models.btyd import Btyd, Family
 from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
+from cvm.models.family_choice import FamilyChoice, choose_family, with_family
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.training import Judged, Recipe, fit_winners, judge
 from cvm.segments.rfm import RfmCuts
@@ -47,6 +48,7 @@ class TrainSettings:
     timeout_s: int | None
     seed: int
     tiers: Mapping[str, float]
+    family: Family | Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,11 @@ def train(
         eligible_days=settings.eligible_days,
         knows_season=plan.knows_season,
     )
+    if settings.family == "auto":
+        choice = choose_family(reader, plan, progress=progress)
+    else:
+        choice = FamilyChoice(settings.family, "btyd.family in params.yaml", {})
+    reader = with_family(reader, choice.family)
     progress("BTYD on today's histories")
     today = reader.features(plan.score)
     hindsight = reader.hindsight(plan.replay(plan.score, plan.horizon_days))
@@ -122,7 +129,7 @@ def train(
         progress=progress,
     )
     margin_rate, margin_notes = _margin_rate(today, settings.currency)
-    notes = [*_notes(plan, judged), *margin_notes]
+    notes = [*_notes(plan, judged), choice.note, *margin_notes]
     bundle = Bundle(
         trained_as_of=plan.score,
         horizon_days=plan.horizon_days,
@@ -140,7 +147,7 @@ def train(
         value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
         rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
         features=tuple(_bundled(feature) for feature in catalogue),
-        evidence=_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, n_customers=len(today)),
+        evidence=_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today)),
     )
     clv = cuts_from(bundle, today)
     return Trained(replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers)), judged, test, notes)
@@ -211,11 +218,12 @@ def _notes(plan: SnapshotPlan, judged: Judged | None) -> list[str]:
 
 
 def _evidence(
-    plan: SnapshotPlan, judged: Judged | None, notes: list[str], fingerprint: str, *, n_customers: int
+    plan: SnapshotPlan, judged: Judged | None, notes: list[str], fingerprint: str, choice: FamilyChoice, *, n_customers: int
 ) -> dict[str, Any]:
     judgement = asdict(judged.judgement) if judged else None
     return {
         "judgement": _without_nan(judgement),
+        "btyd_family": choice.state(),
         "notes": notes,
         "data_fingerprint": fingerprint,
         "n_customers": n_customers,

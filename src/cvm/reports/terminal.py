@@ -102,7 +102,7 @@ def judgement_tables(bundle: Bundle) -> list[RenderableType]:
             criterion="tweedie_deviance",
             winner=judgement["value_winner"],
         ),
-        Text("BTYD is BG/NBD x Gamma-Gamma, fitted to the histories before the test snapshot.", style="dim"),
+        Text(f"BTYD is {bundle.btyd.label}, fitted to the histories before the test snapshot.", style="dim"),
     ]
 
 

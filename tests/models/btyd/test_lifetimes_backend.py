@@ -10,7 +10,7 @@ import pytest
 
 from cvm.errors import InsufficientDataError
 from cvm.models.btyd import BgNbd, Btyd, GammaGamma
-from cvm.models.btyd.lifetimes_backend import fit_bg_nbd, fit_gamma_gamma
+from cvm.models.btyd.lifetimes_backend import fit_gamma_gamma, fit_process
 from simulated import histories
 
 
@@ -37,7 +37,7 @@ def fitters():
 
 def test_both_backends_find_the_same_process(history):
     weight = np.ones(len(history[0]))
-    assert astuple(fit_bg_nbd(*history, weight)) == pytest.approx(astuple(BgNbd.fit(*history)), rel=2e-3)
+    assert astuple(fit_process("bg_nbd", *history, weight)) == pytest.approx(astuple(BgNbd.fit(*history)), rel=2e-3)
 
 
 def test_both_backends_find_the_same_spend(features):
@@ -60,7 +60,7 @@ def test_both_backends_predict_the_same(features):
 def test_weights_reach_lifetimes(history):
     weight = 1 + np.arange(len(history[0])) % 3.0
     repeated = [np.repeat(column, weight.astype(int)) for column in history]
-    assert astuple(fit_bg_nbd(*history, weight)) == pytest.approx(astuple(BgNbd.fit(*repeated)), rel=2e-3)
+    assert astuple(fit_process("bg_nbd", *history, weight)) == pytest.approx(astuple(BgNbd.fit(*repeated)), rel=2e-3)
 
 
 def test_our_predictions_are_those_of_lifetimes_at_the_same_parameters(fitters, features, history):
@@ -95,7 +95,7 @@ def test_a_history_on_which_lifetimes_fails_is_refused_with_the_way_out(capfd):
     x, T = rng.poisson(800, n).astype(float), np.full(n, 700.0)
     t_x = rng.uniform(600, 700, n)
     with pytest.raises(InsufficientDataError, match=r"BetaGeoFitter.*Set btyd\.backend: cvm"):
-        fit_bg_nbd(x, t_x, T, np.ones(n))
+        fit_process("bg_nbd", x, t_x, T, np.ones(n))
     assert np.isfinite(astuple(BgNbd.fit(x, t_x, T))).all()
     # Nor does it print the optimiser's innards.
     assert capfd.readouterr().out == ""
@@ -103,7 +103,7 @@ def test_a_history_on_which_lifetimes_fails_is_refused_with_the_way_out(capfd):
 
 def test_fitting_leaves_the_warning_filters_alone(history):
     before = list(warnings.filters)
-    fit_bg_nbd(*history, np.ones(len(history[0])))
+    fit_process("bg_nbd", *history, np.ones(len(history[0])))
     assert warnings.filters == before
 
 

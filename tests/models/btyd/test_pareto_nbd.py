@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvm.models.btyd.pareto_nbd import ParetoNbd, _Likelihood, _log_died
+from cvm.models.btyd.pareto_nbd import ParetoNbd
+from cvm.models.btyd.pareto_nbd_likelihood import ParetoNbdLikelihood, log_died
 
 # Fader, Hardie and Lee (2005), CDNOW sample in weeks; the published parameters are .553, 10.578, .606, 11.669.
 PUBLISHED = ParetoNbd(r=0.55315, alpha=10.57633, s=0.60625, beta=11.67150)
@@ -51,7 +52,7 @@ def test_the_published_customer_has_the_published_outlook():
 
 @pytest.mark.parametrize("parameters", ODD)
 def test_the_gradient_is_that_of_the_likelihood(cdnow, parameters):
-    likelihood, at = _Likelihood(*cdnow, np.ones_like(cdnow[0])), np.array(parameters)
+    likelihood, at = ParetoNbdLikelihood(*cdnow, np.ones_like(cdnow[0])), np.array(parameters)
     numeric = [(likelihood(at + step)[0] - likelihood(at - step)[0]) / 2e-6 for step in np.eye(4) * 1e-6]
     np.testing.assert_allclose(likelihood(at)[1], numeric, rtol=1e-4, atol=1e-3)
 
@@ -62,7 +63,7 @@ def test_the_time_of_death_is_integrated_exactly(parameters, history):
     (r, alpha, s, beta), (x, t_x, T) = parameters, history
     edges = [t_x + (T - t_x) * share for share in (0, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 0.6, 1)]
     exact = mpmath.quad(lambda u: (alpha + u) ** -(r + x) * (beta + u) ** -(s + 1), edges)
-    found = _log_died(r, alpha, s, beta, *one(x, t_x, T))[0][0]
+    found = log_died(r, alpha, s, beta, *one(x, t_x, T))[0]
     assert found == pytest.approx(float(mpmath.log(s * exact)), abs=1e-8)
 
 

@@ -6,6 +6,7 @@ Source: Fader and Hardie (2013), "The Gamma-Gamma model of monetary value", bruc
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import digamma, gammaln
@@ -20,6 +21,8 @@ class GammaGamma:
 
     Throughout, ``n`` is the number of orders observed and ``mean`` their mean value: arrays of shape (n_customers,).
     """
+
+    label: ClassVar[str] = "Gamma-Gamma"
 
     p: float
     q: float
@@ -54,6 +57,11 @@ class GammaGamma:
     def expected_order_value(self, n: Floats, mean: Floats) -> Floats:
         """Expected value of a customer's next order (FH eq. 5); the base's mean where ``n`` is 0."""
         return self.p * (self.gamma + n * mean) / (self.p * n + self.q - 1)
+
+    def draw_total(self, orders: Floats, n: Floats, mean: Floats, *, rng: np.random.Generator) -> Floats:
+        """Value of ``orders`` further orders together, one draw per customer (posterior of the own rate: FH section 3)."""
+        rate = rng.gamma(self.q + self.p * n) / (self.gamma + n * mean)
+        return np.where(orders > 0, rng.gamma(self.p * np.maximum(orders, 1.0)) / np.maximum(rate, 1e-300), 0.0)
 
     def state(self) -> dict[str, float]:
         """Parameters by name."""

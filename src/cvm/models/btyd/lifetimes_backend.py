@@ -11,21 +11,23 @@ import numpy as np
 import pandas as pd
 
 from cvm.errors import InsufficientDataError
-from cvm.models.btyd.bg_nbd import BgNbd
 from cvm.models.btyd.distinct import Floats
+from cvm.models.btyd.families import FAMILIES, Family, Process
 from cvm.models.btyd.gamma_gamma import GammaGamma
 
+_FITTERS = {"bg_nbd": "BetaGeoFitter", "mbg_nbd": "ModifiedBetaGeoFitter", "pareto_nbd": "ParetoNBDFitter"}
 
-def fit_bg_nbd(x: Floats, t_x: Floats, T: Floats, weight: Floats) -> BgNbd:
-    """``BetaGeoFitter`` on distinct histories; arguments as in ``BgNbd.fit``.
+
+def fit_process(family: Family, x: Floats, t_x: Floats, T: Floats, weight: Floats) -> Process:
+    """The fitter of this family on distinct histories; arguments as in ``Process.fit``.
 
     Raises
     ------
     InsufficientDataError
         If lifetimes does not converge.
     """
-    fitted = _fitted("BetaGeoFitter", {"frequency": x, "recency": t_x, "T": T, "weights": weight})
-    return BgNbd(*(float(fitted[name]) for name in ("r", "alpha", "a", "b")))
+    fitted = _fitted(_FITTERS[family], {"frequency": x, "recency": t_x, "T": T, "weights": weight})
+    return FAMILIES[family](**{name: float(fitted[name]) for name in fitted.index})
 
 
 def fit_gamma_gamma(n: Floats, mean: Floats, weight: Floats) -> GammaGamma:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
 from cvm.errors import BundleError, InsufficientDataError
-from cvm.models.btyd.bg_nbd import BgNbd
 from cvm.models.btyd.distinct import Distinct, Floats, distinct
+from cvm.models.btyd.families import FAMILIES, Family, Process
 from cvm.models.btyd.gamma_gamma import GammaGamma
 from cvm.models.btyd.hindsight import Hindsight
 from cvm.models.btyd.season import Calendar, SeasonClock, fit_on_clock
@@ -30,11 +30,17 @@ _MIN_REPEATERS = 10
 class ConstantSpend:
     """Every order of the base costs the same."""
 
+    label: ClassVar[str] = "one price"
+
     amount: float
 
     def expected_order_value(self, n: Floats, mean: Floats) -> Floats:  # noqa: ARG002 - one interface with GammaGamma
         """The constant, for everybody."""
         return np.full(len(n), self.amount)
+
+    def draw_total(self, orders: Floats, n: Floats, mean: Floats, *, rng: np.random.Generator) -> Floats:  # noqa: ARG002
+        """The constant times ``orders``."""
+        return self.amount * orders
 
     def state(self) -> dict[str, float]:
         """Parameters by name."""
@@ -43,11 +49,11 @@ class ConstantSpend:
 
 @dataclass(frozen=True)
 class Btyd:
-    """BG/NBD for orders, Gamma-Gamma for their value, in clock days and in the currency of the transactions.
+    """A purchase process for orders, Gamma-Gamma for their value, in clock days and in the currency of the transactions.
 
     Attributes
     ----------
-    process : BgNbd
+    process : Process
     spend : GammaGamma or ConstantSpend
     clock : SeasonClock
         Runs with the calendar where season is not known.
@@ -55,7 +61,7 @@ class Btyd:
         Corrects nothing where no year-old snapshot could be asked.
     """
 
-    process: BgNbd
+    process: Process
     spend: GammaGamma | ConstantSpend
     clock: SeasonClock = field(default_factory=SeasonClock)
     hindsight: Hindsight = field(default_factory=Hindsight)
@@ -65,6 +71,7 @@ class Btyd:
         cls,
         features: pd.DataFrame,
         *,
+        family: Family = "bg_nbd",
         backend: Backend = "cvm",
         allow_constant_amount: bool = False,
         as_of: date | None = None,
@@ -76,6 +83,8 @@ class Btyd:
         ----------
         features : DataFrame of shape (n_customers, ...)
             With ``n_orders``, ``tenure_days``, ``recency_days``, ``mean_order_value``; rows without an order are left out.
+        family : {"bg_nbd", "mbg_nbd", "pareto_nbd"}
+            Purchase process.
         backend : {"cvm", "lifetimes"}
             Which library maximises the likelihood; both yield the same parameter names.
         allow_constant_amount : bool
@@ -105,13 +114,40 @@ class Btyd:
             )
         spend = _fit_spend(buyers, allow_constant_amount=allow_constant_amount, backend=backend)
 
-        def fit_process(clock: SeasonClock) -> BgNbd:
-            return _fit_process(_distinct_histories(buyers, clock, as_of), backend)
+        def fit_process(clock: SeasonClock) -> Process:
+            return _fit_process(_distinct_histories(buyers, clock, as_of), family, backend)
 
         if calendar is None:
             return cls(fit_process(SeasonClock()), spend)
         process, clock = fit_on_clock(fit_process, calendar)
         return cls(process, spend, clock)
+
+    @property
+    def label(self) -> str:
+        """Names of process and spend, for readers."""
+        return f"{self.process.label} x {self.spend.label}"
+
+    def log_likelihood(self, features: pd.DataFrame, *, as_of: date | None = None) -> float:
+        """Of the order histories, per customer with an order; families are comparable on one clock."""
+        buyers = features[features["n_orders"] > 0]
+        return self.process.log_likelihood(*self.histories(buyers, as_of=as_of)) / len(buyers)
+
+    def histories(self, buyers: pd.DataFrame, *, as_of: date | None = None) -> tuple[Floats, Floats, Floats]:
+        """The papers' x, t_x, T of customers with at least one order, on the model's clock."""
+        return _history(buyers, self.clock, as_of)
+
+    def p_alive_at(self, features: pd.DataFrame, *, days: float, as_of: date | None = None) -> Floats:
+        """P(alive) ``days`` after the snapshot, if nothing is known of them; ``features`` as in ``median_wait_days``."""
+        x, t_x, T = self.histories(features, as_of=as_of)
+        ahead = self.clock.ahead(as_of, days)
+        return self.process.p_alive(x, t_x, T) * self.process.p_alive_after(x, T, days=ahead)
+
+    def expected_new(self, *, days: float, as_of: date | None = None) -> tuple[float, float]:
+        """Further orders of a new customer in the ``days`` after a first order on ``as_of``, and the value of one."""
+        zero = np.zeros(1)
+        orders = self.process.expected_new(days=np.array([float(self.clock.ahead(as_of, days))]))
+        value = self.spend.expected_order_value(zero, zero) * self.hindsight.revenue_factor
+        return float(orders[0]), float(value[0])
 
     def predict(
         self, features: pd.DataFrame, *, horizon_days: float, lead_days: float = 0.0, as_of: date | None = None
@@ -217,7 +253,7 @@ class Btyd:
         """Everything ``from_state`` needs, as JSON values."""
         kind = "gamma_gamma" if isinstance(self.spend, GammaGamma) else "constant"
         return {
-            "family": "bg_nbd",
+            "family": self.process.family,
             "unit": "days",
             "process": self.process.state(),
             "spend": {"family": kind, **self.spend.state()},
@@ -235,14 +271,14 @@ class Btyd:
             If the family is not known to this version.
         """
         spend_family = state["spend"]["family"]
-        if state["family"] != "bg_nbd" or spend_family not in ("gamma_gamma", "constant"):
+        if state["family"] not in FAMILIES or spend_family not in ("gamma_gamma", "constant"):
             raise BundleError(
                 f"The bundle holds a {state['family']} x {spend_family} model, unknown to this version of cvm. Train again."
             )
         parameters = {name: value for name, value in state["spend"].items() if name != "family"}
         spend = GammaGamma(**parameters) if spend_family == "gamma_gamma" else ConstantSpend(**parameters)
         clock, hindsight = SeasonClock(tuple(state["season"])), Hindsight(**state["hindsight"])
-        return cls(BgNbd(**state["process"]), spend, clock, hindsight)
+        return cls(FAMILIES[state["family"]](**state["process"]), spend, clock, hindsight)
 
 
 def _history(buyers: pd.DataFrame, clock: SeasonClock, as_of: date | None) -> tuple[Floats, Floats, Floats]:
@@ -260,13 +296,13 @@ def _orders_and_means(buyers: pd.DataFrame) -> tuple[Floats, Floats]:
     return buyers["n_orders"].to_numpy(float), buyers["mean_order_value"].to_numpy(float)
 
 
-def _fit_process(groups: Distinct, backend: Backend) -> BgNbd:
+def _fit_process(groups: Distinct, family: Family, backend: Backend) -> Process:
     x, t_x, T = groups.columns
     if backend == "lifetimes":
-        from cvm.models.btyd.lifetimes_backend import fit_bg_nbd
+        from cvm.models.btyd.lifetimes_backend import fit_process
 
-        return fit_bg_nbd(x, t_x, T, groups.weight)
-    return BgNbd.fit(x, t_x, T, groups.weight)
+        return fit_process(family, x, t_x, T, groups.weight)
+    return FAMILIES[family].fit(x, t_x, T, groups.weight)
 
 
 def _fit_spend(buyers: pd.DataFrame, *, allow_constant_amount: bool, backend: Backend) -> GammaGamma | ConstantSpend:

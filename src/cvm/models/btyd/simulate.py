@@ -1,0 +1,133 @@
+"""Possible futures of a base under a fitted model, and the interval of its total.
+
+A customer's future is drawn from what the history leaves open: whether they are still there, their own rate, their own
+chance to stop, their own mean order value. Over many customers that averages out and the parameters' own uncertainty is
+what remains, so an interval of a total takes both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from cvm.models.btyd.distinct import Floats
+from cvm.models.btyd.families import FAMILIES
+from cvm.models.btyd.model import Btyd
+
+
+@dataclass(frozen=True)
+class Future:
+    """Orders and revenue of each customer in one window, one draw; arrays of shape (n_customers,)."""
+
+    orders: Floats
+    revenue: Floats
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Mean of the draws, and the bounds that a share ``level`` of them lies between."""
+
+    mean: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Intervals of the totals over a base."""
+
+    orders: Interval
+    revenue: Interval
+
+
+def simulate(
+    btyd: Btyd,
+    features: pd.DataFrame,
+    *,
+    horizon_days: float,
+    rng: np.random.Generator,
+    lead_days: float = 0.0,
+    as_of: date | None = None,
+) -> Future:
+    """One possible outcome window of each customer, given the history.
+
+    Parameters
+    ----------
+    btyd : Btyd
+    features : DataFrame of shape (n_customers, ...)
+        Customers with at least one order, as in ``Btyd.fit``.
+    horizon_days, lead_days : float
+        Outcome window.
+    rng : Generator
+        The same state gives the same future.
+    as_of : date, optional
+        Snapshot of the features; needed where the clock knows a season.
+    """
+    x, t_x, T = btyd.histories(features, as_of=as_of)
+    start, end = (btyd.clock.ahead(as_of, days) for days in (lead_days, lead_days + horizon_days))
+    alive = rng.random(len(x)) < btyd.process.p_alive(x, t_x, T)
+    orders = np.where(alive, btyd.process.draw_orders_if_alive(x, T, start=start, end=end, rng=rng), 0.0)
+    n, mean = (features[name].to_numpy(float) for name in ("n_orders", "mean_order_value"))
+    revenue = btyd.spend.draw_total(orders, n, mean, rng=rng) * btyd.hindsight.revenue_factor
+    return Future(orders, revenue)
+
+
+def simulate_new(
+    btyd: Btyd, *, n_customers: int, days: float, rng: np.random.Generator, as_of: date | None = None
+) -> Future:
+    """What new customers place in the ``days`` after a first order on ``as_of``; that first order is not counted."""
+    zero = np.zeros(n_customers)
+    end = btyd.clock.ahead(as_of, days)
+    alive = rng.random(n_customers) < btyd.process.p_alive(zero, zero, zero)
+    orders = np.where(alive, btyd.process.draw_orders_if_alive(zero, zero, start=0.0, end=end, rng=rng), 0.0)
+    return Future(orders, btyd.spend.draw_total(orders, zero, zero, rng=rng) * btyd.hindsight.revenue_factor)
+
+
+def total_intervals(
+    btyd: Btyd,
+    features: pd.DataFrame,
+    *,
+    horizon_days: float,
+    draws: int = 400,
+    level: float = 0.9,
+    seed: int = 7,
+    lead_days: float = 0.0,
+    as_of: date | None = None,
+) -> Totals:
+    """Intervals of all customers' orders and revenue in the outcome window.
+
+    Each draw takes other parameters of the purchase process, as uncertain as the histories leave them, then a future of each
+    customer. Parameters of spend are taken as they are; a window unlike all before is not covered.
+
+    Parameters
+    ----------
+    btyd, features, horizon_days, lead_days, as_of
+        As in ``simulate``; ``btyd`` must have been fitted to these customers.
+    draws : int, > 0
+    level : float between 0 and 1
+    seed : int
+    """
+    rng = np.random.default_rng(seed)
+    estimates = btyd.process.estimates(*btyd.histories(features, as_of=as_of))
+    totals = np.empty((draws, 2))
+    for draw in range(draws):
+        process = FAMILIES[btyd.process.family](**estimates.draw(rng))
+        future = simulate(
+            replace(btyd, process=process),
+            features,
+            horizon_days=horizon_days,
+            rng=rng,
+            lead_days=lead_days,
+            as_of=as_of,
+        )
+        totals[draw] = future.orders.sum(), future.revenue.sum()
+    orders, revenue = (_interval(column, level) for column in totals.T)
+    return Totals(orders, revenue)
+
+
+def _interval(draws: Floats, level: float) -> Interval:
+    lower, upper = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(draws.mean()), float(lower), float(upper))
