@@ -11,7 +11,7 @@ import pytest
 
 from cvm.engines import DuckDBEngine, identifier
 from cvm.errors import SourceError
-from cvm.ingest.sources import FILE_NAME, ROW_NUMBER, read_files, read_frame
+from cvm.ingest.sources import FILE_NAME, ROW_NUMBER, read_files, read_frame, source_files
 
 CSV = "id,amount\n007,1.50\n8,2\n"
 
@@ -267,3 +267,17 @@ def test_column_names_of_ours_are_reserved(engine: DuckDBEngine, tmp_path: Path)
     write(tmp_path / "t.csv", f"id,{FILE_NAME}\n1,2\n")
     with pytest.raises(SourceError, match="a column with this name is also in the file"):
         read(engine, tmp_path, "t.csv")
+
+
+def test_the_files_of_a_table_are_listed_as_they_are_read(engine: DuckDBEngine, tmp_path: Path) -> None:
+    for name in ("b.csv", "a-2.csv", "a-1.csv"):
+        write(tmp_path / name, f"id\n{name}\n")
+    paths = ("b.csv", "a-*.csv", "*.csv")
+    listed = [file.name for file in source_files("transactions", paths, folder=tmp_path)]
+    assert listed == [row["id"] for row in read(engine, tmp_path, *paths)] == ["b.csv", "a-1.csv", "a-2.csv"]
+
+
+def test_a_glob_may_match_nothing_where_its_files_may_be_gone_but_a_path_may_not(tmp_path: Path) -> None:
+    assert source_files("transactions", ["*.csv", "exports/**/?.csv"], folder=tmp_path, may_be_gone=True) == []
+    with pytest.raises(SourceError, match=r"no file matches 'orders.csv'"):
+        source_files("transactions", ["*.csv", "orders.csv"], folder=tmp_path, may_be_gone=True)

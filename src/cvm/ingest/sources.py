@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from cvm.engines import DuckDBEngine, QueryError, identifier, literal
 from cvm.engines.sql import literals
-from cvm.errors import SourceError
+from cvm.errors import EmptySourceError, SourceError
 
 # Columns of ours beside the user's; no column of a user may start like them.
 RESERVED = "cvm:"
@@ -32,6 +32,29 @@ _READERS = {
 }
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".jsonl": "json", ".ndjson": "json"}
 _COMPRESSIONS = {".gz", ".zst"}
+
+
+def source_files(table: str, paths: Sequence[str], *, folder: Path, may_be_gone: bool = False) -> list[Path]:
+    """Files of one table in the order in which they are read; a file that several paths match is named once.
+
+    Parameters
+    ----------
+    table, paths, folder
+        As for ``read_files``.
+    may_be_gone : bool
+        Whether a glob may match nothing, because what it matched before has been read.
+
+    Raises
+    ------
+    SourceError
+        If nothing matches a path, or the formats are mixed or unknown.
+    """
+    matches = (file for path in paths for file in _matches(table, path, folder=folder, may_be_gone=may_be_gone))
+    files = list({file.resolve(): file for file in matches}.values())
+    formats = {_format(table, str(file)) for file in files}
+    if len(formats) > 1:
+        raise SourceError(f"Table {table!r}: {list(paths)} mix {sorted(formats)} files; give one format per table.")
+    return files
 
 
 def read_files(engine: DuckDBEngine, table: str, paths: Sequence[str], *, folder: Path) -> None:
@@ -56,11 +79,8 @@ def read_files(engine: DuckDBEngine, table: str, paths: Sequence[str], *, folder
     SourceError
         If nothing matches a path, the formats are mixed or unknown, a file does not parse, or no row is found.
     """
-    files = list({file.resolve(): str(file) for path in paths for file in _matches(table, path, folder=folder)}.values())
-    formats = {_format(table, file) for file in files}
-    if len(formats) > 1:
-        raise SourceError(f"Table {table!r}: {list(paths)} mix {sorted(formats)} files; give one format per table.")
-    kind, shown = formats.pop(), ", ".join(paths)
+    files = [str(file) for file in source_files(table, paths, folder=folder)]
+    kind, shown = _format(table, files[0]), ", ".join(paths)
     try:
         dialect = _csv_dialect(engine, files[0]) if kind == "csv" else ""
         # Escaped, because the engine would take the signs of a glob in a file's name for a glob.
@@ -95,7 +115,7 @@ def _load_relation(engine: DuckDBEngine, table: str, relation: str, *, shown: st
         f"SELECT {columns}, row_number() OVER () AS {identifier(ROW_NUMBER)} FROM {relation}"
     )
     if engine.row(f"SELECT count(*) AS n FROM raw_{table}")["n"] == 0:
-        raise SourceError.from_empty_table(table, shown)
+        raise EmptySourceError.from_empty_table(table, shown)
 
 
 def _as_given(name: str, kind: str) -> str:
@@ -121,7 +141,7 @@ def _cause(error: QueryError) -> str:
     return str(error)
 
 
-def _matches(table: str, path: str, *, folder: Path) -> list[Path]:
+def _matches(table: str, path: str, *, folder: Path, may_be_gone: bool) -> list[Path]:
     given = Path(path).expanduser()
     start = Path(given.anchor) if given.is_absolute() else folder
     try:
@@ -132,7 +152,7 @@ def _matches(table: str, path: str, *, folder: Path) -> list[Path]:
         raise SourceError.from_unreadable_file(table, path, error.strerror or str(error)) from None
     except (ValueError, IndexError):  # not a pattern at all
         files = []
-    if not files:
+    if not files and not (may_be_gone and glob.has_magic(path)):
         raise SourceError.from_missing_file(table, path)
     return files
 

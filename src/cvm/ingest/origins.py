@@ -1,0 +1,105 @@
+"""Where a table comes from: the exports that lie there now, each known by its content where it has a file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from cvm.engines import DuckDBEngine
+from cvm.errors import SourceError
+from cvm.ingest.clean import Reading
+from cvm.ingest.sources import read_files, read_frame, source_files
+
+
+@dataclass(frozen=True)
+class Export:
+    """One file, or another delivery that is read as a whole.
+
+    Attributes
+    ----------
+    name : str
+        Of a file: its path, relative to the folder of ``params.yaml`` where it lies below it.
+    fingerprint : str or None
+        Hash of the content; ``None`` where only reading would tell, so that it is read every time.
+    load : callable
+        Makes an engine hold it as ``raw_<table>``.
+    """
+
+    name: str
+    fingerprint: str | None
+    load: Callable[[DuckDBEngine], None]
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Files of one table, and how to read them."""
+
+    paths: list[str]
+    folder: Path
+    reading: Reading
+
+    @property
+    def shown(self) -> str:
+        """What a message calls it."""
+        return ", ".join(self.paths)
+
+    def exports(self, table: str, *, has_history: bool) -> list[Export]:
+        """The files in the order in which they are read; a glob that matches none is a fault only without history.
+
+        Raises
+        ------
+        SourceError
+            If nothing matches a path, or a file cannot be read.
+        """
+        files = source_files(table, self.paths, folder=self.folder, may_be_gone=has_history)
+        names = {file: self._name(file) for file in files}
+        return [Export(name, _fingerprint(table, file), self._loader(table, name)) for file, name in names.items()]
+
+    def has(self, name: str) -> bool:
+        """Whether the file is still there, named in ``params.yaml`` or not."""
+        return (self.folder / name).is_file()
+
+    def _name(self, file: Path) -> str:
+        return str(file.relative_to(self.folder) if file.is_relative_to(self.folder) else file)
+
+    def _loader(self, table: str, name: str) -> Callable[[DuckDBEngine], None]:
+        return lambda engine: read_files(engine, table, [name], folder=self.folder)
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """A table that is already in memory."""
+
+    frame: pa.Table
+    name: str
+    reading: Reading
+
+    @property
+    def shown(self) -> str:
+        """What a message calls it."""
+        return self.name
+
+    def exports(self, table: str, *, has_history: bool) -> list[Export]:
+        """The frame itself, all of the table, whatever was there before."""
+        del has_history
+        return [Export(self.name, None, lambda engine: read_frame(engine, table, self.frame, name=self.name))]
+
+    def has(self, name: str) -> bool:
+        """Nothing that was read before is left out of a frame unwillingly."""
+        del name
+        return True
+
+
+Source = FileSource | FrameSource
+
+
+def _fingerprint(table: str, file: Path) -> str:
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError.from_unreadable_file(table, str(file), error.strerror or str(error)) from None
