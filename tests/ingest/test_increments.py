@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import shop as shop_of_tests
 from cvm.engines import DuckDBEngine
 from cvm.errors import MissingColumnsError, MissingOutputError, QualityError, SourceError, WorkspaceError
 from cvm.ingest.clean import REPLACED, Reading
@@ -154,6 +155,19 @@ def test_one_ingest_after_another_equals_one_of_all(shop: Shop, tmp_path: Path) 
     assert other.ingest(share=0.6, key=["order_id"]).outcomes == outcome
     assert shop.rows() == other.rows()
     assert [row | {"source_file": ""} for row in shop.quarantine] == [row | {"source_file": ""} for row in other.quarantine]
+
+
+def test_rows_follow_the_files_over_many_rows_and_threads(shop: Shop) -> None:
+    n = 400_000
+    for number in range(2):
+        first = number * n
+        sales = {"customer_id": ["c1"] * n, "order_id": range(first, first + n), "amount": [1] * n}
+        pq.write_table(pa.table(sales | {"occurred_at": ["2024-05-01"] * n}), shop.folder / f"{number}.parquet")
+    for key in ([], ["order_id"]):
+        shop.ingest("*.parquet", key=key)
+        with DuckDBEngine(shop.workspace.warehouse, read_only=True) as engine:
+            row = engine.row("SELECT count(*) AS n FROM transactions WHERE order_id = CAST(rowid AS VARCHAR)")
+        assert row == {"n": 2 * n}
 
 
 def test_a_corrected_row_replaces_its_predecessor_wherever_that_came_from(shop: Shop) -> None:
@@ -519,3 +533,34 @@ def test_two_ingests_at_once_are_refused(shop: Shop) -> None:
         shop.ingest()
     shop.ingest()
     assert shop.amounts == [1]
+
+
+# --- from the command line, and on to the features -------------------------------------------------------------------
+
+
+def test_features_are_the_same_to_the_byte_however_the_rows_arrived(tmp_path: Path) -> None:
+    lines = shop_of_tests.purchases(n_customers=60, days=300).astype({"occurred_at": str}).sort_values("occurred_at")
+    features = []
+    for arrivals in (1, 3):
+        folder = tmp_path / str(arrivals)
+        folder.mkdir()
+        params = {"data": {"transactions": {"path": "sales-*.csv"}}, "business": {"timezone": "UTC"}}
+        shop_of_tests.write_params(folder, **params, windows={"horizon_days": 60}, train={"snapshots": 1})
+        for number in range(3):
+            part = lines.iloc[number * len(lines) // 3 : (number + 1) * len(lines) // 3]
+            part.to_csv(folder / f"sales-{number}.csv", index=False)
+            if arrivals == 3 or number == 2:
+                assert shop_of_tests.cvm(folder, "ingest").code == 0
+        assert shop_of_tests.cvm(folder, "features").code == 0
+        files = sorted((folder / "outputs" / "features").rglob("*.parquet"))
+        features.append({str(path.relative_to(folder)): path.read_bytes() for path in files})
+    assert features[0] == features[1]
+    assert len(features[0]) > 1
+
+
+def test_the_command_says_what_was_new(tmp_path: Path) -> None:
+    Shop(tmp_path).export("transactions.csv", "1", "2")
+    shop_of_tests.write_params(tmp_path, business={"timezone": "UTC"})
+    assert "2 rows kept, 0 rejected (" in shop_of_tests.cvm(tmp_path, "ingest").out
+    assert "2 rows kept, 0 rejected; nothing new: 1 known (" in shop_of_tests.cvm(tmp_path, "ingest").out
+    assert "2 rows kept, 0 rejected (" in shop_of_tests.cvm(tmp_path, "ingest", "--full").out
