@@ -143,7 +143,8 @@ def clean_rows(
     theirs = [name for name in types if name not in (FILE_NAME, ROW_NUMBER)]
     names = _column_names(contract, reading, found=theirs)
     rows = _checked_rows(engine, contract, reading, names, types, now=now)
-    engine.write_parquet(f"SELECT *, {part} AS {PART} FROM ({rows})", checked)
+    # Sorted, because the engine does not promise that what is computed on several threads follows the file.
+    engine.write_parquet(f"SELECT *, {part} AS {PART} FROM ({rows}) ORDER BY {ROW}", checked)
     file = f"read_parquet({literal(glob.escape(str(checked)))})"
     query = f"SELECT {REASON} AS reason, count(*) AS n FROM {file} GROUP BY ALL ORDER BY n DESC, reason"
     counts: dict[str | None, int] = {row["reason"]: row["n"] for row in engine.table(query).to_pylist()}
@@ -250,7 +251,7 @@ def _first_fault(contract: Contract, names: Mapping[str, str], now: datetime) ->
     for column in (column for column in contract.columns if column.name in names):
         parsed, given = identifier(column.name), _given(column.name)
         if column.required:
-            # An IN of so many would become a join, after which the rows no longer follow the file.
+            # An IN of so many would become a join.
             no_id = f"{parsed} IS NULL OR list_contains([{literals(_NO_ID)}], lower({parsed}))"
             blank = no_id if column.kind is Kind.TEXT else f"{given} IS NULL"
             branches.append(f"WHEN {blank} THEN {literal(f'{column.name} is missing')}")
