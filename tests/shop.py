@@ -10,6 +10,7 @@ from decimal import Decimal
 from io import StringIO
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,13 @@ from cvm.cli import main
 from cvm.engines import DuckDBEngine
 from cvm.features.economics import Economics
 from cvm.features.query import Schema, features_query, outcome_query
-from cvm.ingest.contracts import CONTRACTS, Kind
+from cvm.ingest.assembly import assemble_table
+from cvm.ingest.changes import changes_of
+from cvm.ingest.clean import TableOutcome
+from cvm.ingest.contracts import CONTRACTS, Contract, Kind
+from cvm.ingest.origins import FrameSource
+from cvm.ingest.parts import read_parts
+from cvm.ingest.reading import Reading
 from cvm.params import Params, load_params
 
 FIRST_DAY = date(2023, 1, 1)
@@ -106,6 +113,16 @@ def cvm(folder: Path, *arguments: str) -> Done:
         except SystemExit as end:
             code = int(end.code or 0)
     return Done(code, out.getvalue(), err.getvalue())
+
+
+def clean_table(
+    engine: DuckDBEngine, contract: Contract, reading: Reading, frame: pa.Table, *, now: datetime
+) -> TableOutcome:
+    """``frame`` read under its contract into ``<table>`` and ``rejected_<table>`` of the engine."""
+    source = FrameSource(frame, "given", reading)
+    with TemporaryDirectory() as folder:
+        parts = read_parts(engine, contract, source, changes_of(contract, source, None), Path(folder), now=now)
+        return assemble_table(engine, contract, reading, parts, Path(folder))
 
 
 def now() -> datetime:

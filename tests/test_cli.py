@@ -129,7 +129,7 @@ def test_quiet_prints_warnings_alone(folder: Path, calls: list[tuple[str, dict[s
 
 
 def failing(error: BaseException) -> Callable[..., StageOutcome]:
-    def run(params: Params, *, progress: Callable[[str], None]) -> StageOutcome:
+    def run(params: Params, *, progress: Callable[[str], None], **options: object) -> StageOutcome:
         raise error
 
     return run

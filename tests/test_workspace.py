@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from cvm.errors import WorkspaceError
-from cvm.workspace import Workspace, replaced_directory, replaced_file
+from cvm.workspace import Workspace, only_writer, replaced_directory, replaced_file
 
 
 @pytest.fixture
@@ -23,6 +25,7 @@ def test_every_output_has_its_place(workspace: Workspace) -> None:
     outputs = workspace.outputs
     assert workspace.warehouse == outputs / "warehouse.duckdb"
     assert workspace.quarantine == outputs / "quarantine"
+    assert workspace.ingested == outputs / "ingested"
     assert workspace.features == outputs / "features"
     assert workspace.scores_of(date(2024, 2, 9)) == outputs / "scores" / "as_of=2024-02-09" / "scores.parquet"
 
@@ -155,3 +158,55 @@ def test_a_file_or_a_link_in_the_place_of_a_directory_gives_way(tmp_path: Path) 
     with replaced_directory(tmp_path / "link") as temporary:
         (temporary / "new").touch()
     assert names(tmp_path) == ["link", "link/new", "quarantine", "quarantine/new", "target", "target/kept"]
+
+
+# --- one writer, and what killed ones left behind --------------------------------------------------------------------
+
+_DEAD = 999_999_999
+
+
+def test_only_one_process_writes_at_a_time(tmp_path: Path) -> None:
+    code = "import sys, pathlib, cvm.workspace as w\nwith w.only_writer(pathlib.Path(sys.argv[1])): pass"
+    command = [sys.executable, "-c", code, str(tmp_path / "outputs")]
+    with only_writer(tmp_path / "outputs"):
+        other = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert other.returncode == 1
+    assert "Another `cvm ingest` is writing to" in other.stderr
+    assert subprocess.run(command, check=False).returncode == 0
+    assert names(tmp_path) == ["outputs"]
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    left_over = [
+        f".w.duckdb.{_DEAD}.tmp",
+        f".w.duckdb.{_DEAD}.tmp.wal",
+        f".w.duckdb.{_DEAD}.tmp.tmp/spilled",
+        f".q.{_DEAD}.tmp/a",
+    ]
+    left_over += [f".w.duckdb.{os.getpid()}.tmp.wal"]  # of a process that had the number of this one
+    kept = [".hidden", f".w.{os.getppid()}.tmp", f"w.{_DEAD}.tmp", f".{_DEAD}.tmp", ".w.12x.tmp", "w.duckdb"]
+    for name in left_over + kept:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with only_writer(tmp_path):
+        assert names(tmp_path) == sorted(kept)
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_what_a_killed_process_had_moved_aside_comes_back_where_nothing_took_its_place(
+    tmp_path: Path, replaced: bool
+) -> None:
+    (tmp_path / f".quarantine.{_DEAD}.old").mkdir()
+    (tmp_path / f".quarantine.{_DEAD}.old" / "old").touch()
+    if replaced:
+        (tmp_path / "quarantine").mkdir()
+        (tmp_path / "quarantine" / "new").touch()
+    with only_writer(tmp_path):
+        assert names(tmp_path) == ["quarantine", "quarantine/new" if replaced else "quarantine/old"]
+
+
+def test_a_failure_inside_frees_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="stop"), only_writer(tmp_path):
+        raise ValueError("stop")
+    with only_writer(tmp_path):
+        pass

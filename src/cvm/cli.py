@@ -87,9 +87,16 @@ def run(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOpti
 
 
 @app.command()
-def ingest(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
-    """Sources to clean tables; faulty rows to the quarantine."""
-    _run(("ingest",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
+def ingest(
+    params: ParamsOption = _PARAMS,
+    set_: SetOption = None,
+    quiet: QuietOption = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Forget what was ingested before; read every export there is.")
+    ] = False,
+) -> None:
+    """New or changed sources to clean tables; faulty rows to the quarantine."""
+    _run(("ingest",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet), full=full)
 
 
 @app.command()

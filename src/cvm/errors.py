@@ -59,6 +59,10 @@ class SourceError(CvmError):
         return cls(f"Table {table!r}: {path!r} has no rows. Check the export, or correct data.{table} in params.yaml.")
 
 
+class EmptySourceError(SourceError):
+    """A source can be read, but holds no row."""
+
+
 class MissingColumnsError(CvmError, ValueError):
     """A table lacks columns its contract requires."""
 

@@ -63,29 +63,35 @@ def run_ingest(
     params: Params,
     *,
     tables: Mapping[str, object] | None = None,
+    full: bool = False,
     now: datetime | None = None,
     progress: Progress = silent,
 ) -> StageOutcome:
-    """Sources to clean tables; ``tables`` as in ``run``."""
+    """Sources to clean tables; ``tables`` as in ``run``; ``full`` forgets what was ingested before."""
     workspace = workspace_of(params)
     workspace.check_writable()
     progress("reading and checking rows")
     with _engine_trouble():
-        outcomes = ingest(
+        ingested = ingest(
             _sources(params, tables or {}),
             workspace,
             currency=params.business.currency,
             max_rejected_share=params.data.max_rejected_share,
             now=now or datetime.now(UTC).replace(tzinfo=None),
+            full=full,
         )
-    parts, warnings = [], []
-    for outcome in outcomes:
+    parts, warnings = [], list(ingested.notes)
+    for outcome in ingested.outcomes:
         parts.append(f"{outcome.table} {outcome.n_kept:,} rows kept, {outcome.n_rejected:,} rejected")
         if outcome.n_exact_duplicates:
             parts[-1] += f", {outcome.n_exact_duplicates:,} exact duplicates kept"
         if outcome.n_by_reason:
             reasons = "; ".join(f"{reason}: {n:,}" for reason, n in outcome.n_by_reason.items())
             warnings.append(f"{outcome.table}: left out {reasons} ({workspace.quarantine / f'{outcome.table}.parquet'})")
+    if not ingested.n_read:
+        parts.append(f"nothing new: {ingested.n_known} known")
+    elif ingested.n_known:
+        parts.append(f"{ingested.n_read} read, {ingested.n_known} known")
     return StageOutcome("ingest", "; ".join(parts), tuple(warnings))
 
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from cvm.errors import WorkspaceError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+# What ``_beside`` names, and what the engine puts beside such a file.
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>\d{1,9})\.(?P<ending>tmp|old)(\.(wal|tmp))?")
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,11 @@ class Workspace:
     def quarantine(self) -> Path:
         """Rejected rows, one Parquet file per table, each row with its reason."""
         return self.outputs / "quarantine"
+
+    @property
+    def ingested(self) -> Path:
+        """Checked rows of every export so far, and the ledger that names them."""
+        return self.outputs / "ingested"
 
     @property
     def features(self) -> Path:
@@ -110,6 +124,71 @@ def replaced_directory(path: Path) -> Iterator[Path]:
                 old.rename(path)
             _discard(temporary)
             _discard(old)
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same out of ``folder``, and tidy up after those that were killed.
+
+    Raises
+    ------
+    WorkspaceError
+        If another process is at work there.
+    """
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        with _writing(folder):
+            for left_over in folder.glob(".*"):
+                _settle(left_over)
+        yield
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise WorkspaceError(
+                    f"Another `cvm ingest` is writing to {folder}. Wait until it has ended, "
+                    "or set another folder under outputs in params.yaml."
+                ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def _settle(left_over: Path) -> None:
+    """Remove what a killed process left half done; what it had moved aside comes back where nothing took its place."""
+    found = _TEMPORARY.fullmatch(left_over.name)
+    if found is None or _is_another(int(found["process"])):
+        return
+    path = left_over.with_name(found["name"])
+    if found["ending"] == "old" and not path.exists():
+        left_over.rename(path)
+    else:
+        _discard(left_over)
+
+
+def _is_another(process: int) -> bool:
+    """Whether it is running and not this one, whose number may have been that of a process killed before."""
+    if process == os.getpid():
+        return False
+    if fcntl is None:  # elsewhere to ask is to kill
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 @contextmanager

@@ -102,3 +102,22 @@ def test_parquet_keeps_the_order_of_the_query(tmp_path: Path) -> None:
 def test_writing_where_no_folder_is_refused(tmp_path: Path) -> None:
     with DuckDBEngine() as engine, pytest.raises(QueryError, match="Cannot open file"):
         engine.write_parquet("SELECT 1 AS a", tmp_path / "nowhere" / "a.parquet")
+
+
+def memory_limit(engine: DuckDBEngine) -> str:
+    return str(engine.row("SELECT current_setting('memory_limit') AS found")["found"])
+
+
+def test_a_query_beyond_the_memory_it_may_take_goes_on_with_files_beside_the_database(tmp_path: Path) -> None:
+    with DuckDBEngine(tmp_path / "w.duckdb", memory_gib=0.0625) as engine:
+        assert memory_limit(engine) == "64.0 MiB"
+        engine.execute("CREATE TEMP TABLE wide AS SELECT range AS n, hash(range) || 'x' AS text FROM range(4_000_000)")
+        assert {path.name for path in tmp_path.iterdir()} >= {"w.duckdb.tmp"}
+        assert engine.row("SELECT count(*) AS n FROM wide") == {"n": 4_000_000}
+    assert [path.name for path in tmp_path.iterdir()] == ["w.duckdb"]
+
+
+def test_an_engine_never_takes_more_memory_than_it_would_by_itself() -> None:
+    with DuckDBEngine() as engine, DuckDBEngine(memory_gib=1e6) as generous:
+        sizes = [float(memory_limit(each).removesuffix(" GiB")) for each in (engine, generous)]
+        assert sizes[1] == pytest.approx(sizes[0], rel=0.02)  # as written, it is rounded

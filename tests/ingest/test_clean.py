@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,13 @@ from hypothesis import strategies as st
 
 from cvm.engines import DuckDBEngine, identifier
 from cvm.errors import ColumnTypeError, MissingColumnsError, ParamsError
-from cvm.ingest.clean import REPLACED, TEST_ORDER, TableOutcome, clean_table
+from cvm.ingest.assembly import assemble_table
+from cvm.ingest.changes import changes_of
+from cvm.ingest.clean import REPLACED, TEST_ORDER, TableOutcome
 from cvm.ingest.contracts import CONTRACTS
+from cvm.ingest.origins import FrameSource
+from cvm.ingest.parts import read_parts
 from cvm.ingest.reading import Reading
-from cvm.ingest.sources import read_frame
 
 NOW = datetime(2024, 6, 1, 12)
 HOSTILE = [
@@ -33,7 +38,7 @@ HOSTILE = [
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Everything ``clean_table`` leaves behind."""
+    """What becomes of one export."""
 
     outcome: TableOutcome
     rows: list[dict[str, Any]]
@@ -62,9 +67,12 @@ def cleaned(table: str, frame: pa.Table | list[dict[str, Any]], **reading: Any) 
     engine = shared_engine()
     for left_over in engine.tables():
         engine.execute(f"DROP TABLE {left_over}")
-    read_frame(engine, table, frame, name="given")
-    outcome = clean_table(engine, CONTRACTS[table], Reading(**{"timezone": "UTC", **reading}), now=NOW)
-    assert engine.tables() == {table, f"raw_{table}", f"rejected_{table}"}
+    how, contract = Reading(**{"timezone": "UTC", **reading}), CONTRACTS[table]
+    source = FrameSource(frame, "given", how)
+    with TemporaryDirectory() as folder:
+        parts = read_parts(engine, contract, source, changes_of(contract, source, None), Path(folder), now=NOW)
+        outcome = assemble_table(engine, contract, how, parts, Path(folder))
+    assert engine.tables() == {table, f"rejected_{table}"}
     return Cleaned(
         outcome,
         engine.table(f"SELECT * FROM {table}").to_pylist(),

@@ -10,10 +10,10 @@ import pytest
 
 from cvm.engines import DuckDBEngine
 from cvm.errors import MissingColumnsError, ParamsError
-from cvm.ingest.clean import REPLACED, SKIPPED, TableOutcome, clean_table
+from cvm.ingest.clean import REPLACED, SKIPPED, TableOutcome
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.reading import Origin, Reading, column_origins
-from cvm.ingest.sources import read_frame
+from shop import clean_table
 
 NOW = datetime(2024, 6, 1)
 Row = dict[str, str | None]
@@ -28,8 +28,8 @@ def engine() -> Iterator[DuckDBEngine]:
 def cleaned(engine: DuckDBEngine, table: str, rows: list[Row] | pa.Table, **reading: Any) -> TableOutcome:
     names = list(dict.fromkeys(name for row in rows for name in row)) if isinstance(rows, list) else []
     frame = pa.table({n: pa.array([row.get(n) for row in rows], pa.string()) for n in names}) if names else rows
-    read_frame(engine, table, frame, name="given")
-    return clean_table(engine, CONTRACTS[table], Reading(**{"timezone": "UTC", **reading}), now=NOW)
+    given = frame
+    return clean_table(engine, CONTRACTS[table], Reading(**{"timezone": "UTC", **reading}), given, now=NOW)
 
 
 def values(engine: DuckDBEngine, table: str, column: str) -> list[Any]:

@@ -241,7 +241,7 @@ def test_an_unknown_format_is_refused_with_the_known_ones(engine: DuckDBEngine, 
 def test_mixed_formats_are_refused(engine: DuckDBEngine, tmp_path: Path) -> None:
     write(tmp_path / "t.csv", CSV)
     write(tmp_path / "t.jsonl", '{"id": 1}')
-    with pytest.raises(SourceError, match=r"'t.\*' mixes \['csv', 'json'\] files; give one format per table"):
+    with pytest.raises(SourceError, match=r"\['t.\*'\] mix \['csv', 'json'\] files; give one format per table"):
         read(engine, tmp_path, "t.*")
 
 
@@ -294,3 +294,17 @@ def test_column_names_of_ours_are_reserved(engine: DuckDBEngine, tmp_path: Path)
     write(tmp_path / "t.csv", f"id,{FILE_NAME}\n1,2\n")
     with pytest.raises(SourceError, match="a column with this name is also in the file"):
         read(engine, tmp_path, "t.csv")
+
+
+def test_the_files_of_a_table_are_listed_as_they_are_read(engine: DuckDBEngine, tmp_path: Path) -> None:
+    for name in ("b.csv", "a-2.csv", "a-1.csv"):
+        write(tmp_path / name, f"id\n{name}\n")
+    paths = ("b.csv", "a-*.csv", "*.csv")
+    listed = [file.name for file in source_files("transactions", paths, folder=tmp_path)]
+    assert listed == [row["id"] for row in read(engine, tmp_path, *paths)] == ["b.csv", "a-1.csv", "a-2.csv"]
+
+
+def test_a_glob_may_match_nothing_where_its_files_may_be_gone_but_a_path_may_not(tmp_path: Path) -> None:
+    assert source_files("transactions", ["*.csv", "exports/**/?.csv"], folder=tmp_path, may_be_gone=True) == []
+    with pytest.raises(SourceError, match=r"no file matches 'orders.csv'"):
+        source_files("transactions", ["*.csv", "orders.csv"], folder=tmp_path, may_be_gone=True)

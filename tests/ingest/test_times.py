@@ -9,10 +9,9 @@ import pytest
 
 from cvm.engines import DuckDBEngine
 from cvm.errors import ColumnTypeError, ParamsError
-from cvm.ingest.clean import clean_table
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.reading import Reading
-from cvm.ingest.sources import read_frame
+from shop import clean_table
 
 NOW = datetime(2024, 6, 1)
 ENGINE = DuckDBEngine()
@@ -30,8 +29,8 @@ def moments(times: Any, *, timezone: str | None = "UTC", **reading: Any) -> list
     times = times if isinstance(times, pa.Array) else pa.array(times, pa.string())
     n = len(times)
     frame = pa.table({"customer_id": [f"{i:05d}" for i in range(n)], "occurred_at": times, "amount": ["1"] * n})
-    read_frame(ENGINE, "transactions", frame, name="given")
-    clean_table(ENGINE, CONTRACTS["transactions"], Reading(timezone, **reading), now=NOW)
+    given = frame
+    clean_table(ENGINE, CONTRACTS["transactions"], Reading(timezone, **reading), given, now=NOW)
     found: list[datetime] = ENGINE.table("SELECT occurred_at FROM transactions ORDER BY customer_id").column(0).to_pylist()
     return found
 
@@ -149,21 +148,21 @@ def test_times_that_carry_their_zone_need_no_declaration(times: Any, reading: di
 
 def test_a_default_time_needs_a_zone_as_well() -> None:
     frame = pa.table({"customer_id": ["a"], "amount": ["1"]})
-    read_frame(ENGINE, "transactions", frame, name="given")
+    given = frame
     zoned = Reading(None, defaults={"occurred_at": "2024-01-15T10:00:00Z"})
-    assert clean_table(ENGINE, CONTRACTS["transactions"], zoned, now=NOW).n_kept == 1
+    assert clean_table(ENGINE, CONTRACTS["transactions"], zoned, given, now=NOW).n_kept == 1
     naive = Reading(None, defaults={"occurred_at": "2024-01-15"})
     with pytest.raises(ParamsError, match=r"column of defaults \(occurred_at\) holds 1 times without a zone"):
-        clean_table(ENGINE, CONTRACTS["transactions"], naive, now=NOW)
+        clean_table(ENGINE, CONTRACTS["transactions"], naive, given, now=NOW)
 
 
 def test_every_time_of_a_table_is_held_to_it_and_attributes_are_not() -> None:
     frame = pa.table({"customer_id": ["a"], "birthday": ["1990-01-01"], "signed_up_at": ["2024-01-01"]})
-    read_frame(ENGINE, "customers", frame, name="given")
+    given = frame
     with pytest.raises(ParamsError, match="column 'signed_up_at'"):
-        clean_table(ENGINE, CONTRACTS["customers"], Reading(None), now=NOW)
-    read_frame(ENGINE, "customers", frame.drop_columns(["signed_up_at"]), name="given")
-    assert clean_table(ENGINE, CONTRACTS["customers"], Reading(None), now=NOW).n_kept == 1
+        clean_table(ENGINE, CONTRACTS["customers"], Reading(None), given, now=NOW)
+    given = frame.drop_columns(["signed_up_at"])
+    assert clean_table(ENGINE, CONTRACTS["customers"], Reading(None), given, now=NOW).n_kept == 1
 
 
 # --- plans -----------------------------------------------------------------------------------------------------------
@@ -173,7 +172,7 @@ def test_a_planned_end_may_lie_ahead_and_a_beginning_may_not() -> None:
     ahead = str((NOW + timedelta(days=90)).date())
     frame = pa.table({"customer_id": ["a", "b", "c"], "started_at": ["2024-01-01", ahead, "2024-01-01"],
                       "ended_at": [ahead, None, "9999-12-31"]})  # fmt: skip
-    read_frame(ENGINE, "subscriptions", frame, name="given")
-    outcome = clean_table(ENGINE, CONTRACTS["subscriptions"], Reading("UTC"), now=NOW)
+    given = frame
+    outcome = clean_table(ENGINE, CONTRACTS["subscriptions"], Reading("UTC"), given, now=NOW)
     assert outcome.n_by_reason == {"started_at lies in the future": 1}
     assert outcome.n_kept == 2

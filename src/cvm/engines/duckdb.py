@@ -26,15 +26,21 @@ class DuckDBEngine:
         Database file.
     read_only : bool
         Open without the right to write; several processes may then read at once.
+    memory_gib : float, optional
+        What a query may hold in memory at most before it goes on with files beside the database; never more than the
+        engine would take by itself (four fifths of the machine).
     """
 
-    def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path | None = None, *, read_only: bool = False, memory_gib: float | None = None) -> None:
         try:
             self._connection = duckdb.connect(str(path) if path else ":memory:", read_only=read_only)
         except duckdb.Error as error:
             raise QueryError(_gist(error)) from error
         # Times are stored as UTC; a session zone would shift casts silently.
-        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        if memory_gib is not None:
+            granted = self.row("SELECT current_setting('memory_limit') AS size")["size"]
+            self._connection.execute(f"SET memory_limit = '{min(memory_gib, _gib(granted))} GiB'")
 
     def __enter__(self) -> Self:
         return self
@@ -93,6 +99,12 @@ class DuckDBEngine:
     def replace_table(self, name: str, query: str) -> None:
         """Make ``name`` hold the rows of ``query``."""
         self.execute(f"CREATE OR REPLACE TABLE {identifier(name)} AS {query}")
+
+
+def _gib(size: str) -> float:
+    """``size`` as the engine writes it, in GiB."""
+    number, unit = size.split()
+    return float(number) * 2.0 ** (10 * (("bytes", "KiB", "MiB", "GiB", "TiB").index(unit) - 3))
 
 
 def _gist(error: Exception) -> str:

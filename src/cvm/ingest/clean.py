@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.engines.sql import literals
@@ -21,10 +23,17 @@ _NO_ID = ("null", "none", "nan", "na", "n/a", "#n/a", "<na>", "undefined")
 # Before it lie only placeholders: 0001-01-01, 1899-12-30, 1900-01-01.
 _EARLIEST = datetime(1901, 1, 1)
 
-_REASON = identifier(f"{RESERVED}reason")
-_ROW = identifier(ROW_NUMBER)
+# Columns of ours in the files that are written here.
+PART = identifier(f"{RESERVED}part")
+REASON = identifier(f"{RESERVED}reason")
+ROW = identifier(ROW_NUMBER)
+SOURCE = identifier(FILE_NAME)
+
+# To be raised when the same rows would now be read otherwise: what was cleaned before is then cleaned again.
+VERSION = 1
 
 TEST_ORDER = "test order"
+FUTURE = "lies in the future"
 REPLACED = "replaced by a later row with the same key"
 SKIPPED = "skipped, as skip_without says"
 _NO_FAULTS = (TEST_ORDER, REPLACED, SKIPPED)
@@ -42,7 +51,7 @@ class TableOutcome:
 
     @property
     def n_rejected(self) -> int:
-        """Faulty rows; test orders, replaced and skipped rows are no faults."""
+        """Faulty rows; test orders and replaced rows are no faults."""
         return sum(self.n_by_fault.values())
 
     @property
@@ -51,73 +60,99 @@ class TableOutcome:
         return {reason: n for reason, n in self.n_by_reason.items() if reason not in _NO_FAULTS}
 
 
-def clean_table(engine: DuckDBEngine, contract: Contract, reading: Reading, *, now: datetime) -> TableOutcome:
-    """Split ``raw_<table>`` into the canonical table and the temporary table ``rejected_<table>``.
+@dataclass(frozen=True)
+class Cleaned:
+    """What was found in one export.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The user's names.
+    attributes : dict of str to str
+        Columns that no contract knows, by our names, and their types; the file holds them as text.
+    n_kept : int
+        Rows without a fault.
+    n_by_reason : dict of str to int
+        The other rows by the reason why they are left out.
+    """
+
+    columns: tuple[str, ...]
+    attributes: dict[str, str]
+    n_kept: int
+    n_by_reason: dict[str, int]
+
+
+def clean_rows(
+    engine: DuckDBEngine,
+    contract: Contract,
+    reading: Reading,
+    *,
+    now: datetime,
+    part: int,
+    checked: Path,
+    rejected: Path,
+) -> Cleaned:
+    """Read the rows of one export under its contract.
 
     Parameters
     ----------
     engine : DuckDBEngine
-        Holds ``raw_<table>``; afterwards also ``<table>`` and ``rejected_<table>`` (the user's columns,
-        ``source_file``, ``source_row`` and ``reason``).
+        Holds ``raw_<table>``, one export as it was given.
     contract : Contract
         What the table must look like.
     reading : Reading
-        Column names, zone, formats and key.
+        Column names, zone and formats.
     now : datetime
         UTC, without zone. Times after it are faulty.
+    part : int
+        Written beside every row as ``PART``.
+    checked : Path
+        Parquet file to write: every row in the canonical columns, in the order of the export, and ``REASON``, which is
+        null where the row is accepted.
+    rejected : Path
+        Parquet file to write if a row is left out: the user's columns as text, ``source_file``, ``source_row``, ``reason``.
 
     Raises
     ------
     MissingColumnsError
-        If a required or a mapped column is not there.
+        If a required column is not there. Others may be: an export need not have all columns of the ones before.
     ColumnTypeError
         If a column has a type that would have to be guessed at.
     ParamsError
         If the mapping or the key names a column that the contract does not know, the format of times is none, or
         times carry no zone and none is declared.
     """
-    table = contract.table
-    types = engine.columns(f"raw_{table}")
+    types = engine.columns(f"raw_{contract.table}")
     theirs = [name for name in types if name not in (FILE_NAME, ROW_NUMBER)]
     origins = column_origins(contract, reading, found=theirs)
-    numbers = NumberFormat(reading.decimal, reading.thousands)
-    _check_rows(engine, contract, reading, origins, types, numbers=numbers, now=now)
-    kept_columns = [name for name in origins if name != "is_test" or contract.column(name) is None]
-    if reading.key:
-        _replace_by_key(engine, contract, reading.key)
-    quantities = _quantities(engine, [name for name in kept_columns if contract.column(name) is None], numbers)
-    casts = ", ".join(f"CAST({numbers.plain(identifier(name))} AS DOUBLE) AS {identifier(name)}" for name in quantities)
-    replaced = f"REPLACE ({casts})" if casts else ""
-    selection = ", ".join(identifier(name) for name in kept_columns)
-    engine.replace_table(table, f"SELECT * {replaced} FROM (SELECT {selection} FROM checked WHERE {_REASON} IS NULL)")
-    _write_rejected(engine, table, theirs)
-    query = f"SELECT {_REASON} AS reason, count(*) AS n FROM checked GROUP BY ALL ORDER BY n DESC, reason"
+    rows = _checked_rows(engine, contract, reading, origins, types, now=now)
+    # Sorted, because the engine does not promise that what is computed on several threads follows the file.
+    engine.write_parquet(f"SELECT *, {part} AS {PART} FROM ({rows}) ORDER BY {ROW}", checked)
+    file = f"read_parquet({literal(glob.escape(str(checked)))})"
+    query = f"SELECT {REASON} AS reason, count(*) AS n FROM {file} GROUP BY ALL ORDER BY n DESC, reason"
     counts: dict[str | None, int] = {row["reason"]: row["n"] for row in engine.table(query).to_pylist()}
-    duplicates = engine.row(
-        f"SELECT count(*) - count(DISTINCT h) AS n FROM (SELECT hash({selection}) AS h FROM {identifier(table)})"
-    )
-    engine.execute("DROP TABLE checked")
-    return TableOutcome(
-        table=table,
-        n_read=sum(counts.values()),
-        n_kept=counts.get(None, 0),
+    n_kept = counts.pop(None, 0)
+    if counts:
+        engine.write_parquet(_rejected_rows(contract.table, {name: types[name] for name in theirs}, file, part), rejected)
+    return Cleaned(
+        columns=tuple(theirs),
+        attributes={ours: _attribute_type(origin, types) for ours, origin in origins.items() if not contract.column(ours)},
+        n_kept=n_kept,
         n_by_reason={reason: n for reason, n in counts.items() if reason is not None},
-        n_exact_duplicates=duplicates["n"],
     )
 
 
-def _check_rows(
+def _checked_rows(
     engine: DuckDBEngine,
     contract: Contract,
     reading: Reading,
     origins: Mapping[str, Origin],
     types: Mapping[str, str],
     *,
-    numbers: NumberFormat,
     now: datetime,
-) -> None:
-    """Write the temporary table ``checked``: every row with its values as read, and the first fault of it or null."""
-    table = contract.table
+) -> str:
+    """Query for every row: its values as read, where it stood, and the first fault of it or null."""
+    table, numbers = contract.table, NumberFormat(reading.decimal, reading.thousands)
     times = time_format(engine, table, zone=reading.timezone, pattern=reading.datetime_format, day_first=reading.day_first)
     if reading.timezone is None:
         _check_zones(engine, contract, origins, types, times)
@@ -125,15 +160,22 @@ def _check_rows(
     for ours, origin in origins.items():
         column = contract.column(ours)
         if column is None:
-            selected.append(f"{_attribute(origin, types)} AS {identifier(ours)}")
+            selected.append(f"CAST({_attribute(origin, types)} AS VARCHAR) AS {identifier(ours)}")
             continue
         given.append(f"{_first_given(origin, types)} AS {_given(ours)}")
         selected += [f"{_value(table, column, origin, types, times, numbers)} AS {identifier(ours)}", _given(ours)]
     fault = _first_fault(contract, origins, reading.skip_without, now)
-    engine.execute(
-        f"CREATE OR REPLACE TEMP TABLE checked AS SELECT *, {fault} AS {_REASON} "
-        f"FROM (SELECT {', '.join(selected)}, {_ROW} FROM (SELECT *, {', '.join(given)} FROM raw_{table}))"
+    kept = ", ".join([*(identifier(ours) for ours in origins), SOURCE, ROW])
+    return (
+        f"SELECT {kept}, {fault} AS {REASON} "
+        f"FROM (SELECT {', '.join(selected)}, {SOURCE}, {ROW} FROM (SELECT *, {', '.join(given)} FROM raw_{table}))"
     )
+
+
+def _attribute_type(origin: Origin, types: Mapping[str, str]) -> str:
+    """Type of the values of ``_attribute``."""
+    theirs, *others = origin.columns
+    return "VARCHAR" if others else values.attribute_type(types[theirs])
 
 
 def _attribute(origin: Origin, types: Mapping[str, str]) -> str:
@@ -210,7 +252,7 @@ def _first_fault(contract: Contract, names: Collection[str], skip_without: Seque
             branches.append(f"WHEN {parsed} IS NULL AND {given} IS NOT NULL THEN {fault}")
         if column.kind is Kind.TIME:
             if not column.may_lie_ahead:
-                branches.append(f"WHEN {parsed} > {literal(now)} THEN {literal(f'{column.name} lies in the future')}")
+                branches.append(f"WHEN {parsed} > {literal(now)} THEN {literal(f'{column.name} {FUTURE}')}")
             placeholder = literal(f"{column.name} lies before {_EARLIEST.year}")
             branches.append(f"WHEN {parsed} < {literal(_EARLIEST)} THEN {placeholder}")
     if "is_test" in names and contract.column("is_test"):
@@ -218,41 +260,15 @@ def _first_fault(contract: Contract, names: Collection[str], skip_without: Seque
     return f"CASE {' '.join(branches)} END"
 
 
-def _replace_by_key(engine: DuckDBEngine, contract: Contract, key: Sequence[str]) -> None:
-    """Mark all but the latest recorded of the rows that agree on the key; a row that lacks part of the key stands alone.
-
-    Ids are those of a system: where a ``source`` is told, rows of different sources never replace each other.
-    """
-    found = engine.columns("checked")
-    has_recorded_at = contract.column("recorded_at") and "recorded_at" in found
-    latest = f"{'recorded_at DESC NULLS LAST, ' if has_recorded_at else ''}{_ROW} DESC"
-    partition = ", ".join(identifier(name) for name in dict.fromkeys([*key, *(["source"] if "source" in found else [])]))
-    complete = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in key)
-    engine.execute(
-        f"UPDATE checked SET {_REASON} = {literal(REPLACED)} WHERE {_ROW} IN ("
-        f"SELECT {_ROW} FROM checked WHERE {_REASON} IS NULL AND {complete} "
-        f"QUALIFY row_number() OVER (PARTITION BY {partition} ORDER BY {latest}) > 1)"
-    )
-
-
-def _quantities(engine: DuckDBEngine, attributes: Sequence[str], numbers: NumberFormat) -> list[str]:
-    """The attributes that came as text and hold nothing but numbers."""
-    types = engine.columns("checked")
-    texts = [name for name in attributes if types[name] == "VARCHAR"]
-    if not texts:
-        return []
-    tests = ", ".join(f"{numbers.is_quantity(name)} AS {identifier(name)}" for name in texts)
-    row = engine.row(f"SELECT {tests} FROM checked WHERE {_REASON} IS NULL")
-    return [name for name in texts if row[name]]
-
-
-def _write_rejected(engine: DuckDBEngine, table: str, theirs: Sequence[str]) -> None:
-    """The user's own columns, as given, of every row left out; where it stood and why."""
-    added = {"source_file": identifier(FILE_NAME), "source_row": _ROW, "reason": _REASON}
+def _rejected_rows(table: str, types: Mapping[str, str], checked: str, part: int) -> str:
+    """Query for the user's own columns, as given, of every row left out; where it stood and why."""
+    added = {"source_file": SOURCE, "source_row": ROW, "reason": REASON}
     # A mended quarantine file may be fed in again; what it says of its first reading is stale.
-    columns = [identifier(name) for name in theirs if name.lower() not in added]
+    columns = [
+        f"{values.written(name, kind)} AS {identifier(name)}" for name, kind in types.items() if name.lower() not in added
+    ]
     columns += [f"{sql} AS {name}" for name, sql in added.items()]
-    engine.execute(
-        f"CREATE OR REPLACE TEMP TABLE rejected_{table} AS SELECT {', '.join(columns)} "
-        f"FROM raw_{table} JOIN (SELECT {_ROW}, {_REASON} FROM checked WHERE {_REASON} IS NOT NULL) USING ({_ROW})"
+    return (
+        f"SELECT {', '.join(columns)}, {part} AS {PART} FROM raw_{table} "
+        f"JOIN (SELECT {ROW}, {REASON} FROM {checked} WHERE {REASON} IS NOT NULL) USING ({ROW}) ORDER BY {ROW}"
     )

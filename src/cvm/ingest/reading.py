@@ -63,24 +63,30 @@ class Origin:
 def column_origins(contract: Contract, reading: Reading, *, found: Sequence[str]) -> dict[str, Origin]:
     """Canonical name -> its origin, for every column that will be kept; those of the contract first.
 
+    An export may lack what is not required: others of its table may have it.
+
     Raises
     ------
     MissingColumnsError
-        If a required or a mapped column is not there.
+        If a required column is not there.
     ParamsError
         If the mapping or the key names a column that the contract does not know.
     """
     _check_names(contract, reading)
-    mapped = {ours: _listed(theirs) for ours, theirs in reading.columns.items()}
-    lost = sorted({name for theirs in mapped.values() for name in theirs} - set(found))
-    if lost:
-        raise MissingColumnsError(
-            f"Table {contract.table!r}: data.{contract.table}.columns points at {lost}; the file has {sorted(found)}. "
-            "Correct the names on the right-hand side of the mapping."
-        )
+    if any(
+        name not in found
+        for ours, theirs in reading.columns.items()
+        if ours in contract.required
+        for name in _listed(theirs)
+    ):
+        check_mapping(contract.table, reading, found=found)
     known = [column.name for column in contract.columns]
-    preset = {ours: [name for name in _listed(theirs) if name in found] for ours, theirs in reading.preset.items()}
-    names = {ours: [ours] for ours in known if ours in found} | {o: t for o, t in preset.items() if t} | mapped
+    own = {ours: [ours] for ours in known if ours in found}
+    preset, mapped = (
+        {ours: [name for name in _listed(theirs) if name in found] for ours, theirs in mapping.items()}
+        for mapping in (reading.preset, reading.columns)
+    )
+    names = {ours: theirs for ours, theirs in (own | {o: t for o, t in preset.items() if t} | mapped).items() if theirs}
     origins = {ours: Origin(tuple(theirs), reading.defaults.get(ours)) for ours, theirs in names.items()}
     origins |= {ours: Origin((), text) for ours, text in reading.defaults.items() if ours not in origins}
     if contract.open_ended:
@@ -91,14 +97,45 @@ def column_origins(contract: Contract, reading: Reading, *, found: Sequence[str]
     unmapped = [name for name in contract.required if name not in origins]
     if unmapped:
         raise MissingColumnsError.from_columns(contract.table, required=unmapped, found=found)
-    for where, named in (("key", reading.key), ("skip_without", reading.skip_without)):
-        absent = sorted(set(named) - set(origins))
-        if absent:
-            raise MissingColumnsError(
-                f"Table {contract.table!r}: data.{contract.table}.{where} names {absent}, which the file does not have. "
-                f"It has {sorted(origins)}."
-            )
+    check_named(contract.table, "skip_without", reading.skip_without, found=origins)
     return {n: origins[n] for n in [*(n for n in known if n in origins), *(n for n in origins if n not in known)]}
+
+
+def check_mapping(table: str, reading: Reading, *, found: Collection[str]) -> None:
+    """Refuse a mapping that points at columns which are not among those ``found``.
+
+    Raises
+    ------
+    MissingColumnsError
+        If there are such columns.
+    """
+    lost = sorted({name for theirs in reading.columns.values() for name in _listed(theirs)} - set(found))
+    if lost:
+        raise MissingColumnsError(
+            f"Table {table!r}: data.{table}.columns points at {lost}; the file has {sorted(found)}. "
+            "Correct the names on the right-hand side of the mapping."
+        )
+
+
+def check_named(table: str, where: str, named: Collection[str], *, found: Collection[str]) -> None:
+    """Refuse a list of canonical columns, such as the key, of which the files do not have all.
+
+    Raises
+    ------
+    MissingColumnsError
+        If one is not there.
+    """
+    absent = sorted(set(named) - set(found))
+    if absent:
+        raise MissingColumnsError(
+            f"Table {table!r}: data.{table}.{where} names {absent}, which the file does not have. It has {sorted(found)}."
+        )
+
+
+def given_name(reading: Reading, ours: str) -> str:
+    """What the user calls a column of ours: the first of the names mapped to it."""
+    theirs = _listed(reading.columns.get(ours, reading.preset.get(ours, ours)))
+    return theirs[0] if theirs else ours
 
 
 def _check_names(contract: Contract, reading: Reading) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from cvm.engines import DuckDBEngine, QueryError, identifier, literal
 from cvm.engines.sql import literals
-from cvm.errors import SourceError
+from cvm.errors import EmptySourceError, SourceError
 
 # Columns of ours beside the user's; no column of a user may start like them.
 RESERVED = "cvm:"
@@ -36,6 +36,29 @@ _FORMATS = {
     ".parquet": "parquet",
 }
 _COMPRESSIONS = {".gz", ".zst"}
+
+
+def source_files(table: str, paths: Sequence[str], *, folder: Path, may_be_gone: bool = False) -> list[Path]:
+    """Files of one table in the order in which they are read; a file that several paths match is named once.
+
+    Parameters
+    ----------
+    table, paths, folder
+        As for ``read_files``.
+    may_be_gone : bool
+        Whether a glob may match nothing, because what it matched before has been read.
+
+    Raises
+    ------
+    SourceError
+        If nothing matches a path, or the formats are mixed or unknown.
+    """
+    matches = (file for path in paths for file in _matches(table, path, folder=folder, may_be_gone=may_be_gone))
+    files = list({file.resolve(): file for file in matches}.values())
+    formats = {_format(table, file) for file in files}
+    if len(formats) > 1:
+        raise SourceError(f"Table {table!r}: {list(paths)} mix {sorted(formats)} files; give one format per table.")
+    return files
 
 
 def read_files(engine: DuckDBEngine, table: str, paths: Sequence[str], *, folder: Path) -> None:
@@ -63,30 +86,17 @@ def read_files(engine: DuckDBEngine, table: str, paths: Sequence[str], *, folder
     load_files(engine, table, source_files(table, paths, folder=folder), shown=", ".join(paths))
 
 
-def source_files(table: str, paths: Sequence[str], *, folder: Path) -> list[Path]:
-    """The files of one table, in the order of their paths and below a glob of their names, each once.
-
-    Raises
-    ------
-    SourceError
-        If nothing matches a path.
-    """
-    found = {file.resolve(): file for path in paths for file in _matches(table, path, folder=folder)}
-    return list(found.values())
-
-
 def load_files(engine: DuckDBEngine, table: str, files: Sequence[Path], *, shown: str) -> None:
-    """Load these files, in their order, into ``raw_<table>``, as ``read_files`` does; ``shown`` names them in messages.
+    """Load these files of one format, in their order, into ``raw_<table>``, as ``read_files`` does.
+
+    ``shown`` names them in messages.
 
     Raises
     ------
     SourceError
-        If the formats are mixed or unknown, a file does not parse, or no row is found.
+        If a file does not parse, or no row is found.
     """
-    formats = {_format(table, file) for file in files}
-    if len(formats) > 1:
-        raise SourceError(f"Table {table!r}: {shown!r} mixes {sorted(formats)} files; give one format per table.")
-    kind = formats.pop()
+    kind = _format(table, files[0])
     try:
         dialect = _csv_dialect(engine, str(files[0])) if kind == "csv" else ""
         # Escaped, because the engine would take the signs of a glob in a file's name for a glob.
@@ -128,7 +138,7 @@ def load_relation(engine: DuckDBEngine, table: str, relation: str, *, shown: str
         f"SELECT {columns}, row_number() OVER () AS {identifier(ROW_NUMBER)} FROM {relation}"
     )
     if engine.row(f"SELECT count(*) AS n FROM raw_{table}")["n"] == 0:
-        raise SourceError.from_empty_table(table, shown)
+        raise EmptySourceError.from_empty_table(table, shown)
 
 
 def _as_given(name: str, kind: str) -> str:
@@ -156,7 +166,7 @@ def _cause(error: QueryError) -> str:
     return str(error)
 
 
-def _matches(table: str, path: str, *, folder: Path) -> list[Path]:
+def _matches(table: str, path: str, *, folder: Path, may_be_gone: bool) -> list[Path]:
     given = Path(path).expanduser()
     start = Path(given.anchor) if given.is_absolute() else folder
     try:
@@ -167,7 +177,7 @@ def _matches(table: str, path: str, *, folder: Path) -> list[Path]:
         raise SourceError.from_unreadable_file(table, path, error.strerror or str(error)) from None
     except (ValueError, IndexError):  # not a pattern at all
         files = []
-    if not files:
+    if not files and not (may_be_gone and glob.has_magic(path)):
         raise SourceError.from_missing_file(table, path)
     return files
 

@@ -1,17 +1,64 @@
-"""The ingest stage: raw tables in, a warehouse and a quarantine out, or a refusal that leaves the old ones alone."""
+"""The ingest stage: what is new goes through the contracts, then all there is makes a warehouse and a quarantine.
+
+A refusal leaves the old warehouse alone, and so does a kill at any moment: the next run reads again what was not finished.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
+from cvm import __version__
 from cvm.engines import DuckDBEngine
-from cvm.errors import QualityError
-from cvm.ingest.clean import TableOutcome, clean_table
+from cvm.errors import MissingOutputError, QualityError
+from cvm.ingest.assembly import assemble_table, outcome_of
+from cvm.ingest.changes import Changes, changes_of, replaced_note, without_damage
+from cvm.ingest.clean import TableOutcome
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.currencies import convert_currencies
-from cvm.ingest.origins import Source
-from cvm.workspace import Workspace, replaced_directory, replaced_file
+from cvm.ingest.ledger import (
+    NAME,
+    Ledger,
+    Part,
+    TableParts,
+    read_ledger,
+    remove_orphans,
+    sources_of,
+    stamps,
+    write_ledger,
+)
+from cvm.ingest.origins import DatabaseSource, FrameSource, Source
+from cvm.ingest.parts import read_parts
+from cvm.workspace import Workspace, only_writer, replaced_directory, replaced_file
+
+# What the engine may hold in memory before it goes on with files; the whole process then stays below 4 GiB.
+_MEMORY_GIB = 2.5
+
+_OR_RAISE = "Or raise the share, if these rows may be left out."
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What became of all sources.
+
+    Attributes
+    ----------
+    outcomes : list of TableOutcome
+        One per table, in the order of the contracts, over all exports so far.
+    notes : tuple of str
+        What the user should know about the exports.
+    n_read, n_known : int
+        Exports read in this run, and those known from before.
+    """
+
+    outcomes: list[TableOutcome]
+    notes: tuple[str, ...]
+    n_read: int
+    n_known: int
 
 
 def ingest(
@@ -21,26 +68,25 @@ def ingest(
     currency: str,
     max_rejected_share: float,
     now: datetime,
-) -> list[TableOutcome]:
-    """Write the clean tables and the quarantine.
+    full: bool = False,
+) -> Ingested:
+    """Write the clean tables and the quarantine; if nothing is new, leave everything as it is.
 
     Parameters
     ----------
-    sources : mapping of str to FileSource or FrameSource
+    sources : mapping of str to Source
         Canonical table name to its source; ``transactions`` is needed.
     workspace : Workspace
         Where to write.
     currency : str
         Of the business; amounts in another one are converted at ``exchange_rates``.
     max_rejected_share : float
-        Of the rows of a table; a larger share refuses the run. The quarantine is written all the same.
+        Of the rows of a table, and of its new rows alone, so that a faulty export cannot hide behind a long history; a
+        larger share refuses the run. The quarantine is written all the same.
     now : datetime
         UTC, without zone; rows dated later are faulty.
-
-    Returns
-    -------
-    list of TableOutcome
-        One per table, in the order of the contracts.
+    full : bool
+        Forget what was ingested before, and read every export there is.
 
     Raises
     ------
@@ -48,43 +94,161 @@ def ingest(
         If a source cannot be read as its contract demands.
     QualityError
         If too many rows are faulty, or amounts in other currencies cannot be converted.
+    MissingOutputError
+        If the ledger of earlier ingests is damaged and files that it knew are gone.
+    WorkspaceError
+        If another ingest is at work, or the file system refuses.
     """
-    outcomes = []
+    contracts = {table: contract for table, contract in CONTRACTS.items() if table in sources}
+    keys = {table: list(sources[table].reading.key) for table in contracts}
+    settings = _hash([__version__, currency, max_rejected_share, keys])  # all but the parts that decides on the warehouse
+    with only_writer(workspace.outputs):
+        ledger, notes = _ledger(workspace, sources, full=full)
+        known = {} if full else ledger.tables
+        changes = {table: changes_of(contracts[table], sources[table], known.get(table)) for table in contracts}
+        if not full and _is_current(ledger, changes, settings, workspace):
+            _remember_names(ledger, changes, workspace)
+            return _ingested(ledger.outcomes, changes, notes)
+        changes = {table: without_damage(table, change, workspace.ingested) for table, change in changes.items()}
+        try:
+            parts, outcomes = _write_outputs(
+                sources, changes, workspace, currency=currency, max_rejected_share=max_rejected_share, now=now
+            )
+            tables = known | _table_parts(changes, parts)
+            ledger = Ledger(tables=tables, settings=settings, stamps=_stamps(workspace), outcomes=outcomes)
+            write_ledger(workspace.ingested, ledger)
+        finally:
+            remove_orphans(workspace.ingested, ledger)
+    return _ingested(outcomes, changes, [*notes, *_shrunk(changes, parts)])
+
+
+def _write_outputs(
+    sources: Mapping[str, Source],
+    changes: Mapping[str, Changes],
+    workspace: Workspace,
+    *,
+    currency: str,
+    max_rejected_share: float,
+    now: datetime,
+) -> tuple[dict[str, list[Part]], list[TableOutcome]]:
+    """The new parts, and a quarantine and a warehouse of all parts; a refusal leaves the old warehouse in its place."""
+    folder = workspace.ingested
     with replaced_file(workspace.warehouse) as path:
-        with DuckDBEngine(path) as engine, replaced_directory(workspace.quarantine) as quarantine:
-            for table, contract in CONTRACTS.items():
-                if table not in sources:
-                    continue
-                sources[table].load(engine, table)
-                outcome = clean_table(engine, contract, sources[table].reading, now=now)
-                if outcome.n_by_reason:
-                    query = f"SELECT * FROM rejected_{table} ORDER BY source_row"
-                    engine.write_parquet(query, quarantine / f"{table}.parquet")
-                engine.execute(f"DROP TABLE raw_{table}; DROP TABLE rejected_{table}")
-                outcomes.append(outcome)
+        with DuckDBEngine(path, memory_gib=_MEMORY_GIB) as engine, replaced_directory(workspace.quarantine) as quarantine:
+            parts = {
+                table: read_parts(engine, CONTRACTS[table], sources[table], change, folder, now=now)
+                for table, change in changes.items()
+            }
+            outcomes = [
+                assemble_table(engine, CONTRACTS[table], sources[table].reading, parts[table], folder) for table in changes
+            ]
+            # The tables are clean and whole now, and rejected_<table> is beside each: steps on them go here, what these
+            # depend on into ``settings`` above, the files they write into ``_stamps``.
             unconverted = convert_currencies(engine, currency=currency)
-            refusal = _refusal(outcomes, workspace, max_rejected_share=max_rejected_share) or unconverted
+            _write_quarantine(engine, outcomes, quarantine)
+            new = {table: _new_parts(changes[table], parts[table]) for table in changes}
+            refusal = _refusal(outcomes, new, workspace, max_rejected_share=max_rejected_share) or unconverted
         if refusal:
             raise QualityError(refusal)
-    return outcomes
+    return parts, outcomes
 
 
-def _refusal(outcomes: list[TableOutcome], workspace: Workspace, *, max_rejected_share: float) -> str | None:
+def _ledger(workspace: Workspace, sources: Mapping[str, Source], *, full: bool) -> tuple[Ledger, list[str]]:
+    """What was ingested before. A damaged ledger counts as none if every file is still there to be read again."""
+    ledger = read_ledger(workspace.ingested)
+    if ledger is not None:
+        return ledger, []
+    tables = [table for table in CONTRACTS if not isinstance(sources.get(table), (FrameSource, DatabaseSource))]
+    is_lost = any(source is None or not Path(source).is_file() for source in sources_of(workspace.ingested, tables))
+    if is_lost and not full:
+        raise MissingOutputError.from_damage(workspace.ingested / NAME, command="cvm ingest --full")
+    return Ledger(), [f"{workspace.ingested / NAME} was damaged; every export was read again"]
+
+
+def _is_current(ledger: Ledger, changes: Mapping[str, Changes], settings: str, workspace: Workspace) -> bool:
+    """Whether warehouse and quarantine are what they would be made now."""
+    return (
+        ledger.settings == settings
+        and ledger.stamps == _stamps(workspace)
+        and all(
+            change.n_read == 0
+            and [part.number for part in change.parts] == [part.number for part in ledger.tables[table].parts]
+            for table, change in changes.items()
+        )
+    )
+
+
+def _remember_names(ledger: Ledger, changes: Mapping[str, Changes], workspace: Workspace) -> None:
+    """A file that was renamed is known by its new name, so that another may come under the old one."""
+    updated = replace(ledger, tables=ledger.tables | _table_parts(changes, {t: c.parts for t, c in changes.items()}))
+    if updated != ledger:
+        write_ledger(workspace.ingested, updated)
+
+
+def _stamps(workspace: Workspace) -> dict[str, list[int]]:
+    return stamps(workspace.outputs, [workspace.warehouse, *workspace.quarantine.glob("*")])
+
+
+def _table_parts(changes: Mapping[str, Changes], parts: Mapping[str, Sequence[Part]]) -> dict[str, TableParts]:
+    return {table: TableParts(change.reading, tuple(parts[table])) for table, change in changes.items()}
+
+
+def _new_parts(changes: Changes, parts: Sequence[Part]) -> list[Part]:
+    return [part for slot, part in zip(changes.slots, parts, strict=True) if slot.is_new]
+
+
+def _shrunk(changes: Mapping[str, Changes], parts: Mapping[str, Sequence[Part]]) -> list[str]:
+    pairs = [(table, *pair) for table in changes for pair in zip(changes[table].slots, parts[table], strict=True)]
+    return [note for note in (replaced_note(*pair) for pair in pairs) if note]
+
+
+def _ingested(outcomes: list[TableOutcome], changes: Mapping[str, Changes], notes: Sequence[str]) -> Ingested:
+    n_read = sum(change.n_read for change in changes.values())
+    return Ingested(
+        outcomes=outcomes,
+        notes=(*notes, *(note for change in changes.values() for note in change.notes)),
+        n_read=n_read,
+        n_known=sum(len(change.slots) for change in changes.values()) - n_read,
+    )
+
+
+def _hash(values: object) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _write_quarantine(engine: DuckDBEngine, outcomes: Sequence[TableOutcome], folder: Path) -> None:
     for outcome in outcomes:
-        reasons = "; ".join(f"{reason}: {n:,}" for reason, n in outcome.n_by_reason.items())
+        if outcome.n_by_reason:
+            engine.write_parquet(f"SELECT * FROM rejected_{outcome.table}", folder / f"{outcome.table}.parquet")
+
+
+def _refusal(
+    outcomes: Sequence[TableOutcome], new: Mapping[str, Sequence[Part]], workspace: Workspace, *, max_rejected_share: float
+) -> str | None:
+    for outcome in outcomes:
         where = f"The rows and their reasons are in {workspace.quarantine / f'{outcome.table}.parquet'}."
         if outcome.n_kept == 0:
             return (
-                f"Table {outcome.table!r}: all {outcome.n_read:,} rows were rejected ({reasons}). {where} {_advice(outcome)}"
+                f"Table {outcome.table!r}: all {outcome.n_read:,} rows were rejected ({_reasons(outcome)}). "
+                f"{where} {_advice(outcome)}"
             )
-        share = outcome.n_rejected / outcome.n_read
-        if share > max_rejected_share:
-            return (
-                f"Table {outcome.table!r}: {outcome.n_rejected:,} of {outcome.n_read:,} rows ({share:.1%}) were rejected, "
-                f"more than data.max_rejected_share == {max_rejected_share:g} ({reasons}). {where} "
-                f"{_advice(outcome)} Or raise the share, if these rows may be left out."
-            )
+        newly = outcome_of(outcome.table, new[outcome.table])
+        for judged, rows in ((outcome, "rows"), (newly, "new rows")):
+            if judged.n_read and judged.n_rejected / judged.n_read > max_rejected_share:
+                return f"{_share_refusal(judged, rows, max_rejected_share)} {where} {_advice(judged)} {_OR_RAISE}"
     return None
+
+
+def _share_refusal(outcome: TableOutcome, rows: str, max_rejected_share: float) -> str:
+    share = outcome.n_rejected / outcome.n_read
+    return (
+        f"Table {outcome.table!r}: {outcome.n_rejected:,} of {outcome.n_read:,} {rows} ({share:.1%}) were rejected, "
+        f"more than data.max_rejected_share == {max_rejected_share:g} ({_reasons(outcome)})."
+    )
+
+
+def _reasons(outcome: TableOutcome) -> str:
+    return "; ".join(f"{reason}: {n:,}" for reason, n in outcome.n_by_reason.items())
 
 
 def _advice(outcome: TableOutcome) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from cvm.engines import identifier, literal
 from cvm.errors import ColumnTypeError
 from cvm.ingest.column_types import FLOATS, is_number, is_time
@@ -62,9 +64,25 @@ def given(theirs: str, found_type: str) -> str:
 def attribute(theirs: str, found_type: str) -> str:
     """SQL for an attribute no contract knows: numbers, truth values and dates as they are, everything else as text."""
     raw = identifier(theirs)
-    if found_type == "BOOLEAN" or is_number(found_type) or is_time(found_type):
-        return raw
-    return _trimmed(raw)
+    return _trimmed(raw) if attribute_type(found_type) == "VARCHAR" else raw
+
+
+def attribute_type(found_type: str) -> str:
+    """Type of the values of ``attribute``."""
+    return found_type if found_type == "BOOLEAN" or is_number(found_type) or is_time(found_type) else "VARCHAR"
+
+
+def common_type(found_types: Collection[str]) -> str:
+    """Type that holds what several exports say of one attribute: their own, a number, or else text."""
+    if len(set(found_types)) == 1:
+        return next(iter(found_types))
+    return "DOUBLE" if all(is_number(found_type) for found_type in found_types) else "VARCHAR"
+
+
+def written(theirs: str, found_type: str) -> str:
+    """SQL for a value as a person would write it, blanks and all."""
+    raw = identifier(theirs)
+    return f"coalesce({_text(raw, found_type, f'CAST({raw} AS VARCHAR)')}, CAST({raw} AS VARCHAR))"
 
 
 def wanted(kind: Kind) -> str:

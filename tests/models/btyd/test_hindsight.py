@@ -46,11 +46,13 @@ def test_a_wrong_level_of_churn_is_found():
 
 
 @pytest.mark.parametrize(("intercept", "slope"), [(-0.5, 1.0), (0.3, 1.2), (0.0, 0.8)])
-def test_wrong_aliveness_is_put_right(intercept, slope):
+def test_half_of_what_silence_says_is_taken_for_leaving(intercept, slope):
     seen = outlook(intercept=intercept, slope=slope)
     found = learn_hindsight(seen, seen, history_days=LONG)
-    assert (found.alive_intercept, found.alive_slope) == (pytest.approx(intercept, abs=0.08), pytest.approx(slope, abs=0.08))
-    assert found.p_alive(seen.p_alive) == pytest.approx(expit(intercept + slope * logit(seen.p_alive)), abs=0.03)
+    assert found.alive_intercept == pytest.approx(intercept / 2, abs=0.05)
+    assert found.alive_slope == pytest.approx((1 + slope) / 2, abs=0.05)
+    line = expit(found.alive_intercept + found.alive_slope * logit(seen.p_alive))
+    assert found.p_alive(seen.p_alive) == pytest.approx(line)
 
 
 def test_a_short_history_is_trusted_less():
