@@ -123,6 +123,18 @@ class TestBundle:
         assert set(evidence["versions"]) == {"cvm", "lightgbm", "numpy", "pandas", "scipy"}
         assert evidence["judgement"]["churn"]["BTYD"] == result.judged.judgement.churn["BTYD"]
 
+    def test_its_evidence_says_which_btyd_family_was_chosen_and_why(self, result):
+        choice = result.bundle.evidence["btyd_family"]
+        assert choice["family"] == min(choice["losses"], key=choice["losses"].get) == result.bundle.btyd.process.family
+        assert sum(note.startswith(f"BTYD family: {result.bundle.btyd.process.label}") for note in result.notes) == 1
+
+    @pytest.mark.parametrize("family", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
+    def test_a_family_named_in_the_params_is_not_compared(self, folder, family):
+        result = trained(folder, UNPROVEN, family=family)
+        assert result.bundle.btyd.process.family == family
+        assert result.bundle.evidence["btyd_family"]["losses"] == {}
+        assert any(note.endswith("by btyd.family in params.yaml.") for note in result.notes)
+
     def test_training_twice_gives_the_same_bundle(self, result, folder):
         assert trained(folder).bundle.model_version == result.bundle.model_version
 

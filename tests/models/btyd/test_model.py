@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cvm.errors import BundleError, InsufficientDataError
-from cvm.models.btyd import BTYD_COLUMNS, Btyd, GammaGamma
+from cvm.models.btyd import BTYD_COLUMNS, Btyd, GammaGamma, MbgNbd, ParetoNbd
 from cvm.models.btyd.model import ConstantSpend
 from simulated import PROCESS, TRUTH, histories
 
@@ -189,6 +189,12 @@ class TestState:
     def test_it_survives_json_without_losing_a_bit(self, spend):
         model = Btyd(PROCESS, spend)
         assert Btyd.from_state(json.loads(json.dumps(model.state()))) == model
+
+    @pytest.mark.parametrize("process", [MbgNbd(0.9, 30.1, 0.8, 3.0), ParetoNbd(0.9, 30.1, 0.8, 90.0)])
+    def test_each_family_comes_back_as_itself(self, process):
+        model = Btyd(process, TRUTH.spend)
+        assert Btyd.from_state(json.loads(json.dumps(model.state()))) == model
+        assert model.label == f"{process.label} x Gamma-Gamma"
 
     @pytest.mark.parametrize("where", ["process", "spend"])
     def test_a_family_of_another_version_is_refused(self, where):
