@@ -72,6 +72,15 @@ def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: o
         printer.outcome(outcome.stage, outcome.message, outcome.warnings, time.perf_counter() - started)
 
 
+def _print_assessment(params: Params, printer: Printer, *, with_info: bool) -> None:
+    from cvm.pipeline import assessment, workspace_of
+    from cvm.reports.terminal import quality_tables
+
+    if not printer.quiet:
+        where = workspace_of(params).quality
+        printer.console.print(*quality_tables(assessment(params), where=where, with_info=with_info), sep="\n")
+
+
 @app.command()
 def run(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
     """The whole loop: ingest, features, train, score, segment."""
@@ -79,7 +88,10 @@ def run(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOpti
     from cvm.reports.terminal import closing
 
     checked, printer = load_params(params, overrides=set_ or ()), Printer(quiet=quiet)
-    _run(tuple(STAGES), checked, printer)
+    first, *others = STAGES
+    _run((first,), checked, printer)
+    _print_assessment(checked, printer, with_info=False)
+    _run(tuple(others), checked, printer)
     if not quiet:
         summary = summarise(checked)
         printer.console.print()
@@ -89,7 +101,9 @@ def run(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOpti
 @app.command()
 def ingest(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
     """Sources to clean tables; faulty rows to the quarantine."""
-    _run(("ingest",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
+    checked, printer = load_params(params, overrides=set_ or ()), Printer(quiet=quiet)
+    _run(("ingest",), checked, printer)
+    _print_assessment(checked, printer, with_info=True)
 
 
 @app.command()

@@ -21,6 +21,7 @@ from cvm.features.economics import Economics
 from cvm.features.files import read_plan
 from cvm.features.snapshots import SnapshotPlan, plan_snapshots
 from cvm.features.stage import history_days, write_features
+from cvm.ingest.assessment import Assessment, read_assessment
 from cvm.ingest.clean import Reading
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.stage import FileSource, FrameSource, ingest
@@ -69,6 +70,9 @@ def run_ingest(params: Params, *, now: datetime | None = None, progress: Progres
             currency=params.business.currency,
             max_rejected_share=params.data.max_rejected_share,
             now=now or datetime.now(UTC).replace(tzinfo=None),
+            timezone=params.business.timezone,
+            horizon_days=params.windows.horizon_days,
+            lead_days=params.windows.lead_days,
         )
     parts, warnings = [], []
     for outcome in outcomes:
@@ -79,6 +83,11 @@ def run_ingest(params: Params, *, now: datetime | None = None, progress: Progres
             reasons = "; ".join(f"{reason}: {n:,}" for reason, n in outcome.n_by_reason.items())
             warnings.append(f"{outcome.table}: left out {reasons} ({workspace.quarantine / f'{outcome.table}.parquet'})")
     return StageOutcome("ingest", "; ".join(parts), tuple(warnings))
+
+
+def assessment(params: Params) -> Assessment:
+    """What the last ingest found in the data."""
+    return read_assessment(workspace_of(params))
 
 
 def run_features(params: Params, *, progress: Progress = silent) -> StageOutcome:
@@ -218,6 +227,7 @@ def summarise(params: Params) -> Summary:
     files = {
         "scores": workspace.scores_of(as_of),
         "warehouse": workspace.warehouse,
+        "quality": workspace.quality,
         "features": workspace.features,
         "champion": workspace.champion,
     }

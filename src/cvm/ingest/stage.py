@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from cvm.engines import DuckDBEngine
 from cvm.errors import QualityError
+from cvm.ingest.assessment import write_assessment
 from cvm.ingest.clean import Reading, TableOutcome, clean_table
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.currencies import convert_currencies
@@ -43,8 +44,11 @@ def ingest(
     currency: str,
     max_rejected_share: float,
     now: datetime,
+    timezone: str = "UTC",
+    horizon_days: int = 181,
+    lead_days: int = 0,
 ) -> list[TableOutcome]:
-    """Write the clean tables and the quarantine.
+    """Write the clean tables, the quarantine and the assessment of the data; the last two even where the run is refused.
 
     Parameters
     ----------
@@ -58,6 +62,10 @@ def ingest(
         Of the rows of a table; a larger share refuses the run. The quarantine is written all the same.
     now : datetime
         UTC, without zone; rows dated later are faulty.
+    timezone : str
+        Zone that cuts days.
+    horizon_days, lead_days : int
+        Outcome window that the data should be enough for.
 
     Returns
     -------
@@ -82,12 +90,22 @@ def ingest(
                 if outcome.n_by_reason:
                     query = f"SELECT * FROM rejected_{table} ORDER BY source_row"
                     engine.write_parquet(query, quarantine / f"{table}.parquet")
-                engine.execute(f"DROP TABLE raw_{table}; DROP TABLE rejected_{table}")
+                engine.execute(f"DROP TABLE raw_{table}")
                 outcomes.append(outcome)
             unconverted = convert_currencies(engine, currency=currency)
+            write_assessment(
+                engine,
+                outcomes,
+                workspace,
+                currency=currency,
+                timezone=timezone,
+                horizon_days=horizon_days,
+                lead_days=lead_days,
+                now=now,
+            )
             refusal = _refusal(outcomes, workspace, max_rejected_share=max_rejected_share) or unconverted
         if refusal:
-            raise QualityError(refusal)
+            raise QualityError(f"{refusal} All findings are in {workspace.quality}.")
     return outcomes
 
 
