@@ -63,22 +63,18 @@ class Printer:
 
 
 def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: object) -> None:
-    from cvm.pipeline import STAGES
+    from cvm.pipeline import STAGES, workspace_of
+    from cvm.reports.terminal import quality_tables
 
     for name in stages:
         started = time.perf_counter()
         with printer.stage(name) as progress:
             outcome = STAGES[name](params, progress=progress, **options)
         printer.outcome(outcome.stage, outcome.message, outcome.warnings, time.perf_counter() - started)
-
-
-def _print_assessment(params: Params, printer: Printer, *, with_info: bool) -> None:
-    from cvm.pipeline import assessment, workspace_of
-    from cvm.reports.terminal import quality_tables
-
-    if not printer.quiet:
-        where = workspace_of(params).quality
-        printer.console.print(*quality_tables(assessment(params), where=where, with_info=with_info), sep="\n")
+        if outcome.assessment and not printer.quiet:
+            # Within the whole loop only what needs a look.
+            tables = quality_tables(outcome.assessment, where=workspace_of(params).quality, with_info=len(stages) == 1)
+            printer.console.print(*tables, sep="\n")
 
 
 @app.command()
@@ -88,10 +84,7 @@ def run(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOpti
     from cvm.reports.terminal import closing
 
     checked, printer = load_params(params, overrides=set_ or ()), Printer(quiet=quiet)
-    first, *others = STAGES
-    _run((first,), checked, printer)
-    _print_assessment(checked, printer, with_info=False)
-    _run(tuple(others), checked, printer)
+    _run(tuple(STAGES), checked, printer)
     if not quiet:
         summary = summarise(checked)
         printer.console.print()
@@ -101,9 +94,7 @@ def run(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOpti
 @app.command()
 def ingest(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
     """Sources to clean tables; faulty rows to the quarantine."""
-    checked, printer = load_params(params, overrides=set_ or ()), Printer(quiet=quiet)
-    _run(("ingest",), checked, printer)
-    _print_assessment(checked, printer, with_info=True)
+    _run(("ingest",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
 
 
 @app.command()

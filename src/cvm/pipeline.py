@@ -42,11 +42,12 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """One line about what a stage did, and what a reader should be warned of."""
+    """One line about what a stage did, what a reader should be warned of, and what ingest found in the data."""
 
     stage: str
     message: str
     warnings: tuple[str, ...] = ()
+    assessment: Assessment | None = None
 
 
 def silent(_: str) -> None:
@@ -82,12 +83,7 @@ def run_ingest(params: Params, *, now: datetime | None = None, progress: Progres
         if outcome.n_by_reason:
             reasons = "; ".join(f"{reason}: {n:,}" for reason, n in outcome.n_by_reason.items())
             warnings.append(f"{outcome.table}: left out {reasons} ({workspace.quarantine / f'{outcome.table}.parquet'})")
-    return StageOutcome("ingest", "; ".join(parts), tuple(warnings))
-
-
-def assessment(params: Params) -> Assessment:
-    """What the last ingest found in the data."""
-    return read_assessment(workspace_of(params))
+    return StageOutcome("ingest", "; ".join(parts), tuple(warnings), read_assessment(workspace))
 
 
 def run_features(params: Params, *, progress: Progress = silent) -> StageOutcome:

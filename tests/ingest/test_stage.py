@@ -61,7 +61,12 @@ def test_the_warehouse_holds_the_clean_tables_and_nothing_else(workspace: Worksp
     with DuckDBEngine(workspace.warehouse, read_only=True) as engine:
         assert engine.tables() == {"transactions", "events", "customers"}
     assert warehouse_rows(workspace, "customers") == [{"customer_id": "c1", "age": 30.0}]
-    assert sorted(path.name for path in workspace.outputs.rglob("*")) == ["quarantine", "warehouse.duckdb"]
+    assert sorted(path.name for path in workspace.outputs.rglob("*")) == [
+        "quality.parquet",
+        "quarantine",
+        "sufficiency.json",
+        "warehouse.duckdb",
+    ]
 
 
 def test_files_and_frames_give_the_same_rows(workspace: Workspace, tmp_path: Path) -> None:

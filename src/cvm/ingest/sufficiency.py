@@ -129,8 +129,8 @@ def _churn(facts: _Facts) -> Verdict:
         True,
         (
             _size(facts),
-            f"of {facts.n_settled:,} customers before the last {facts.horizon_days:,} days {facts.n_stayed:,} ordered in them "
-            f"and {facts.n_churned:,} did not",
+            f"of {facts.n_settled:,} customers before the last {facts.horizon_days:,} days {facts.n_stayed:,} ordered in "
+            f"them and {facts.n_churned:,} did not",
         ),
     )
 
