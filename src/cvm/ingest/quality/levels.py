@@ -26,6 +26,8 @@ _MIN_FACTOR = 1.4
 _AT_ONCE = 0.5
 # ... and is beyond what a count of that size does by chance (no false alarm on 36 simulated bases of 1,000 to 8,000).
 _NOISE_Z = 2.5
+# Within these days of New Year a change by less than this factor may be the end of a season that history shows once.
+_TURN_DAYS, _SEASON_FACTOR = 15, 3.0
 # Revenue of n orders varies as if they were n / 2: order values vary about as much as their mean.
 _VALUE_VARIANCE = 2.0
 
@@ -37,6 +39,11 @@ class Break:
     day: int
     before: float
     after: float
+
+    @property
+    def factor(self) -> float:
+        """How many times the lower level the higher one is."""
+        return max(self.before, self.after) / max(min(self.before, self.after), 1e-9)
 
 
 def level_findings(engine: DuckDBEngine, *, timezone: str) -> list[Finding]:
@@ -107,7 +114,9 @@ def level_breaks(weekly: Floats, n: Floats) -> list[Break]:
     after, before = logs[later], logs[earlier]
     change = np.median(after, axis=1) - np.median(before, axis=1)
     at_once = np.maximum(after.min(axis=1) - before.max(axis=1), before.min(axis=1) - after.max(axis=1))
-    spread = 1.4826 * float(np.median(np.abs(change - np.median(change))))
+    # Weeks without any sale, before or after, say nothing of how sales vary.
+    alive = change[(np.median(weekly[earlier], axis=1) > 0) & (np.median(weekly[later], axis=1) > 0)]
+    spread = 1.4826 * float(np.median(np.abs(alive - np.median(alive)))) if len(alive) else 0.0
     noise = np.sqrt(sum(1 / np.maximum(np.median(n[weeks], axis=1), 1) for weeks in (later, earlier)))
     is_break = (
         (_surprise(change) > np.log(_MIN_FACTOR))
@@ -139,15 +148,21 @@ def _surprise(change: Floats) -> Floats:
     return surprise
 
 
+def _may_be_season(each: Break, first: date) -> bool:
+    day = first + timedelta(days=each.day)
+    from_new_year = min(abs((day - date(year, 1, 1)).days) for year in (day.year, day.year + 1))
+    return from_new_year <= _TURN_DAYS and each.factor < _SEASON_FACTOR
+
+
 def _finding(name: str, breaks: list[Break], first: date, n_days: int) -> Finding:
-    worst = max(breaks, key=lambda each: max(each.after, each.before) / max(min(each.after, each.before), 1e-9))
+    worst = max(breaks, key=lambda each: each.factor)
     starts = [str(first + timedelta(days=each.day)) for each in breaks]
     verb = "rose" if worst.after > worst.before else "fell"
     at = first + timedelta(days=worst.day)
     return Finding(
         table="transactions",
         check=f"sudden break in {name}",
-        severity="warning",
+        severity="info" if all(_may_be_season(each, first) for each in breaks) else "warning",
         n=len(breaks),
         unit="weeks",
         share=len(breaks) * _WEEK / n_days,
