@@ -43,4 +43,4 @@ def test_information_can_be_left_out() -> None:
 def test_without_anything_grave_there_is_no_table() -> None:
     text = shown([SLIGHT], with_info=False)
     assert "Quality of the data" not in text
-    assert "1 findings, 0 of them to look at" in text
+    assert "1 finding, 0 of them to look at" in text

@@ -143,7 +143,7 @@ def quality_tables(assessment: Assessment, *, where: Path, with_info: bool) -> l
     shown = [finding for finding in assessment.findings if with_info or finding.severity != "info"]
     grave = sum(finding.severity != "info" for finding in assessment.findings)
     file = _short(where)
-    summary = f"{len(assessment.findings)} findings, {grave} of them to look at; all with examples in {file}"
+    summary = f"{_counted(len(assessment.findings), 'findings')}, {grave} of them to look at; all with examples in {file}"
     verdicts = [
         Text(verdict.sentence[0].upper() + verdict.sentence[1:], style="green" if verdict.is_enough else "yellow")
         for verdict in assessment.verdicts
@@ -164,12 +164,16 @@ def _findings_table(findings: Iterable[Finding]) -> Table:
             Text(finding.severity, style=_SEVERITY_STYLES[finding.severity]),
             finding.table,
             finding.check,
-            f"{finding.n:,} {finding.unit}",
+            _counted(finding.n, finding.unit),
             _percentage(finding.share),
             finding.action,
             Text(f"{finding.meaning} {finding.advice}"),
         )
     return table
+
+
+def _counted(n: int, plural: str) -> str:
+    return f"{n:,} {plural.removesuffix('s') if n == 1 else plural}"
 
 
 def _percentage(share: float) -> str:

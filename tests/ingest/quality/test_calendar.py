@@ -129,3 +129,19 @@ def test_events_have_a_calendar_of_their_own() -> None:
     visits = [event(f"c{k}", "visit", on=day) for day in days for k in range(20)]
     found = findings_of(transactions=[order("a", on="2024-01-05", amount=1.0)], events=visits)["gap in the calendar"]
     assert (found.table, found.n, found.severity) == ("events", 10, "warning")
+
+
+def test_a_channel_that_falls_silent_is_named() -> None:
+    days = [NOW.date() - timedelta(days=k) for k in range(120, 0, -1)]
+    web = [order(f"w{k}", on=day, amount=5.0, channel="web") for k, day in enumerate(days)]
+    shop = [order(f"s{k}", on=day, amount=5.0, channel="shop") for k, day in enumerate(days[:60]) if k % 2 == 0]
+    found = findings_of(transactions=web + shop)["channel falls silent"]
+    assert (found.n, found.share, found.examples, found.severity) == (30, 0.2, ("shop",), "warning")
+    assert "shop after 2023-11-09" in found.meaning
+
+
+def test_a_channel_that_sells_now_and_then_is_not_silent() -> None:
+    days = [NOW.date() - timedelta(days=k) for k in range(120, 0, -1)]
+    web = [order(f"w{k}", on=day, amount=5.0, channel="web") for k, day in enumerate(days)]
+    fair = [order(f"f{k}", on=days[k], amount=5.0, channel="fair") for k in range(0, 90, 14)]
+    assert "channel falls silent" not in findings_of(transactions=web + fair)

@@ -54,7 +54,8 @@ def calendar_findings(engine: DuckDBEngine, *, tables: set[str], timezone: str, 
         found += gap_findings(table, first, counts) + _clock_findings(table, n_rows=int(counts.sum()), n_midnight=n_midnight)
     if not days:
         return []
-    return found + stale_findings(days, today=now.date()) + _cohort_findings(engine)
+    silent = _silent_channels(engine) if "channel" in engine.columns("transactions") and "transactions" in days else []
+    return found + stale_findings(days, today=now.date()) + _cohort_findings(engine) + silent
 
 
 def gap_findings(table: str, first: date, counts: Floats) -> list[Finding]:
@@ -131,9 +132,7 @@ def stale_findings(days: dict[str, tuple[date, Floats]], *, today: date) -> list
     found = []
     for table, (_, counts) in days.items():
         lag = (newest - last[table]).days
-        # Chance leaves the last days empty with this probability, were days independent.
-        p_chance = float((np.sum(counts == 0) + 1) / (len(counts) + 2)) ** lag
-        if lag >= _MIN_LAG_DAYS and p_chance < _FALSE_ALARMS:
+        if lag >= _MIN_LAG_DAYS and _p_silence(int(np.sum(counts > 0)), len(counts), lag) < _FALSE_ALARMS:
             ends = f"The last row is of {last[table]}, {lag} days before the latest row of all tables ({newest})."
             advice = f"Export {table} up to the same day, for the days between look like days without any."
             found.append(
@@ -148,6 +147,40 @@ def stale_findings(days: dict[str, tuple[date, Floats]], *, today: date) -> list
         advice = "Fine for an archive; else export newer data before acting on scores."
         found.append(Finding(table, "stale source", severity, age, "days", min(age / length, 1.0), "kept", meaning, advice))
     return found
+
+
+def _p_silence(n_open: int, n_days: int, lag: int) -> float:
+    """Probability that chance leaves the last ``lag`` days empty, were days independent."""
+    return ((n_days - n_open + 1) / (n_days + 2)) ** lag
+
+
+def _silent_channels(engine: DuckDBEngine) -> list[Finding]:
+    """Sales channels whose rows stop before the end of the table: a feed that broke, or a channel that closed."""
+    days = "SELECT channel, epoch_us(occurred_at) // 86400000000 AS day, count(*) AS n FROM transactions GROUP BY ALL"
+    query = (
+        "SELECT channel, CAST(sum(n) AS BIGINT) AS n, CAST(sum(sum(n)) OVER () AS BIGINT) AS n_all, count(*) AS n_open, "
+        "max(day) - min(day) + 1 AS n_days, max(max(day)) OVER () - max(day) AS lag, "
+        "make_date(CAST(max(day) AS INTEGER)) AS last "
+        f"FROM ({days}) GROUP BY channel ORDER BY n DESC, channel"
+    )
+    rows = engine.table(query).to_pylist()
+    silent = [
+        row
+        for row in rows
+        if row["channel"] is not None
+        and row["lag"] >= _QUIET_DAYS
+        and row["n_days"] >= _QUIET_DAYS
+        and _p_silence(row["n_open"], row["n_days"], row["lag"]) < _FALSE_ALARMS / len(rows)
+    ]
+    if not silent:
+        return []
+    names = ", ".join(f"{row['channel']} after {row['last']}" for row in silent[:N_EXAMPLES])
+    n = sum(row["n"] for row in silent)
+    meaning = f"Channels that sold regularly and then fell silent: {names}."
+    advice = "Fine if they closed; else a feed is broken, and their customers look lost."
+    share = n / silent[0]["n_all"]
+    examples = tuple(row["channel"] for row in silent[:N_EXAMPLES])
+    return [Finding("transactions", "channel falls silent", "warning", n, "rows", share, "kept", meaning, advice, examples)]
 
 
 def _cohort_findings(engine: DuckDBEngine) -> list[Finding]:

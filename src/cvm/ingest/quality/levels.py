@@ -167,7 +167,7 @@ def _finding(name: str, breaks: list[Break], first: date, n_days: int) -> Findin
         unit="weeks",
         share=len(breaks) * _WEEK / n_days,
         action="kept",
-        meaning=f"About {at} {name} {verb} from {worst.before:,.0f} to {worst.after:,.0f} at once, for weeks.",
+        meaning=f"About {at} {name} {verb} from {worst.before:,.0f} to {worst.after:,.0f} at once and stayed for weeks.",
         advice="If a source was added or lost, or prices changed their unit, mend the export; models take it for behaviour.",
         examples=tuple(starts[:N_EXAMPLES]),
     )
