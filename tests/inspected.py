@@ -26,11 +26,20 @@ def outcomes_of(engine: DuckDBEngine, tables: Any) -> list[TableOutcome]:
     return found
 
 
-def findings_of(*, timezone: str = "UTC", now: datetime = NOW, **tables: list[dict[str, Any]]) -> dict[str, Finding]:
+def findings_of(
+    *, timezone: str = "UTC", now: datetime = NOW, is_converted: bool = False, **tables: list[dict[str, Any]]
+) -> dict[str, Finding]:
     """What the checks find in these rows, by name of the check."""
     engine = shop.warehouse(**tables)
     with order_tables(engine, timezone=timezone):
-        findings = quality_findings(engine, outcomes_of(engine, tables), currency="USD", timezone=timezone, now=now)
+        findings = quality_findings(
+            engine,
+            outcomes_of(engine, tables),
+            currency="USD",
+            is_converted=is_converted,
+            timezone=timezone,
+            now=now,
+        )
     return {finding.check: finding for finding in findings}
 
 

@@ -29,6 +29,7 @@ def write_assessment(
     workspace: Workspace,
     *,
     currency: str,
+    is_converted: bool,
     timezone: str,
     horizon_days: int,
     lead_days: int,
@@ -46,13 +47,17 @@ def write_assessment(
         Where to write.
     currency, timezone : str
         Of the business.
+    is_converted : bool
+        Whether amounts in other currencies have been converted to it.
     horizon_days, lead_days : int
         Outcome window.
     now : datetime
         UTC, without zone.
     """
     with order_tables(engine, timezone=timezone):
-        findings = quality_findings(engine, outcomes, currency=currency, timezone=timezone, now=now)
+        findings = quality_findings(
+            engine, outcomes, currency=currency, is_converted=is_converted, timezone=timezone, now=now
+        )
         verdicts = sufficiency(engine, horizon_days=horizon_days, lead_days=lead_days, timezone=timezone)
     write_findings(findings, workspace.quality)
     write_verdicts(verdicts, workspace.sufficiency)

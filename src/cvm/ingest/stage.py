@@ -98,6 +98,7 @@ def ingest(
                 outcomes,
                 workspace,
                 currency=currency,
+                is_converted=unconverted is None,
                 timezone=timezone,
                 horizon_days=horizon_days,
                 lead_days=lead_days,

@@ -141,3 +141,10 @@ def test_an_order_a_thousand_times_the_usual_is_out_of_all_proportion() -> None:
 def test_a_price_list_of_a_few_prices_has_no_outlier() -> None:
     rows = [order(f"c{k}", on=DAY, amount=(9.99, 19.99, 9.99, 9.99)[k % 4]) for k in range(200)]
     assert "order value out of all proportion" not in findings_of(transactions=rows)
+
+
+def test_converted_amounts_are_told_as_such() -> None:
+    found = findings_of(transactions=[sale(currency="EUR"), sale(currency="USD")], is_converted=True)
+    assert "another currency" not in found
+    assert (found["converted currency"].n, found["converted currency"].action) == (1, "converted")
+    assert found["converted currency"].severity == "info"

@@ -54,3 +54,9 @@ def test_copies_in_other_tables_are_told_too() -> None:
     found = findings_of(transactions=bought, events=[visit, visit, visit | {"event_type": "login"}])["exact copy"]
     assert (found.table, found.n, found.examples) == ("events", 1, ("a",))
     assert "exact copy" not in findings_of(transactions=bought, events=[visit])
+
+
+def test_copies_of_a_table_without_customers_name_its_first_column() -> None:
+    rate = {"currency": "EUR", "valid_from": datetime(2024, 1, 1), "rate": 1.1}
+    found = findings_of(transactions=[line("a", "1", "p", 5)], exchange_rates=[rate, rate])["exact copy"]
+    assert (found.table, found.examples) == ("exchange_rates", ("EUR",))

@@ -21,7 +21,13 @@ _CHECKS = (*repeats.CHECKS, *implausible.CHECKS, *people.CHECKS)
 
 
 def quality_findings(
-    engine: DuckDBEngine, outcomes: Sequence[TableOutcome], *, currency: str, timezone: str, now: datetime
+    engine: DuckDBEngine,
+    outcomes: Sequence[TableOutcome],
+    *,
+    currency: str,
+    is_converted: bool,
+    timezone: str,
+    now: datetime,
 ) -> list[Finding]:
     """Everything the checks find, the gravest first.
 
@@ -34,13 +40,15 @@ def quality_findings(
         What became of each table.
     currency : str
         Currency of the business.
+    is_converted : bool
+        Whether amounts in other currencies have been converted to it.
     timezone : str
         Zone that cuts days.
     now : datetime
         UTC, without zone.
     """
     filled = [outcome.table for outcome in outcomes if outcome.n_kept]
-    tables = Tables.of(engine, filled, currency=currency)
+    tables = Tables.of(engine, filled, currency=currency, is_converted=is_converted)
     findings = [
         *outcome_findings(engine, outcomes),
         *check_findings(engine, tables, _RELATIONS, _CHECKS),

@@ -11,20 +11,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvm.engines import DuckDBEngine, identifier
-from cvm.ingest.quality.finding import N_EXAMPLES, Finding, severity_of
+from cvm.ingest.quality.finding import N_EXAMPLES, Action, Finding, severity_of
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Columns of each table there is, and what the business says of itself."""
+    """Columns of each table there is, the currency of the business, and whether all amounts are in it by now."""
 
     columns: dict[str, frozenset[str]]
     currency: str
+    is_converted: bool
 
     @classmethod
-    def of(cls, engine: DuckDBEngine, names: Iterable[str], *, currency: str) -> Tables:
+    def of(cls, engine: DuckDBEngine, names: Iterable[str], *, currency: str, is_converted: bool) -> Tables:
         """The tables that an engine holds."""
-        return cls({name: frozenset(engine.columns(identifier(name))) for name in names}, currency)
+        return cls({name: frozenset(engine.columns(identifier(name))) for name in names}, currency, is_converted)
 
     def has(self, needed: str) -> bool:
         """Whether there is ``table`` or ``table.column``."""
@@ -77,6 +78,8 @@ class Check:
         SQL aggregates over the rows counted.
     warning_from, serious_from : float or None
         Share from which on it is that grave; below both it is information.
+    action : str
+        What was done with what is counted.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Check:
     money: str = ""
     warning_from: float | None = 0.001
     serious_from: float | None = 0.05
+    action: Action = "kept"
 
 
 def check_findings(
@@ -128,7 +132,7 @@ def _finding(check: Check, row: dict[str, Any], number: int) -> Finding:
         n=n,
         unit=check.unit,
         share=share,
-        action="kept",
+        action=check.action,
         meaning=check.meaning if money is None else check.meaning.format(money=f"{money:,.2f}"),
         advice=check.advice,
         examples=tuple(dict.fromkeys(row[f"examples_{number}"] or ()))[:N_EXAMPLES],

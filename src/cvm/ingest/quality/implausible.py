@@ -16,7 +16,7 @@ _CENT = "0.01"
 def _lines(tables: Tables) -> str:
     ours = literal(tables.currency)
     is_foreign = f"currency <> {ours} AND upper(currency) <> {ours}" if tables.has("transactions.currency") else "false"
-    return f"SELECT *, {is_foreign} AS is_foreign FROM transactions"
+    return f"SELECT *, {is_foreign} AS is_foreign, {str(tables.is_converted).lower()} AS is_converted FROM transactions"
 
 
 def _returns(tables: Tables) -> str:
@@ -143,12 +143,25 @@ CHECKS = (
         name="another currency",
         table="transactions",
         relation="line",
-        condition="is_foreign",
+        condition="is_foreign AND NOT is_converted",
         unit="rows",
         meaning="Amounts in a currency other than business.currency.",
-        advice="Convert them, or set business.currency.",
+        advice="Convert them, give their rates under data.exchange_rates, or set business.currency.",
         needs=("transactions.currency",),
         serious_from=0.0,
+    ),
+    Check(
+        name="converted currency",
+        table="transactions",
+        relation="line",
+        condition="is_foreign AND is_converted",
+        unit="rows",
+        meaning="Amounts in another currency, converted to business.currency at the rate of their day.",
+        advice="Nothing to do, as long as the rates are kept up to date.",
+        needs=("transactions.currency",),
+        warning_from=None,
+        serious_from=None,
+        action="converted",
     ),
     Check(
         name="currency is blank",

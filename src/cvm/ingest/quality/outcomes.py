@@ -63,9 +63,10 @@ def _left_out(outcome: TableOutcome, reason: str, examples: tuple[str, ...]) -> 
 
 
 def _copies(engine: DuckDBEngine, outcome: TableOutcome) -> Finding:
-    columns = ", ".join(identifier(name) for name in engine.columns(outcome.table))
-    twice = f"SELECT min(rowid) FROM {outcome.table} GROUP BY hash({columns}) HAVING count(*) > 1"
-    ids = f"SELECT DISTINCT customer_id FROM {outcome.table} WHERE rowid IN ({twice}) ORDER BY 1 LIMIT {N_EXAMPLES}"
+    columns = [identifier(name) for name in engine.columns(outcome.table)]
+    twice = f"SELECT min(rowid) FROM {outcome.table} GROUP BY hash({', '.join(columns)}) HAVING count(*) > 1"
+    example = '"customer_id"' if '"customer_id"' in columns else columns[0]
+    ids = f"SELECT DISTINCT {example} FROM {outcome.table} WHERE rowid IN ({twice}) ORDER BY 1 LIMIT {N_EXAMPLES}"
     share = outcome.n_exact_duplicates / outcome.n_kept
     return Finding(
         table=outcome.table,
@@ -77,5 +78,5 @@ def _copies(engine: DuckDBEngine, outcome: TableOutcome) -> Finding:
         action="kept",
         meaning=COPY_MEANING,
         advice=COPY_ADVICE.format(table=outcome.table),
-        examples=tuple(engine.table(ids).column(0).to_pylist()),
+        examples=tuple(map(str, engine.table(ids).column(0).to_pylist())),
     )
