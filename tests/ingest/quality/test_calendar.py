@@ -63,6 +63,8 @@ def test_the_days_between_the_years_are_information() -> None:
     days[355:366] = 0
     (finding,) = gap_findings("transactions", FIRST, days)
     assert (finding.severity, finding.examples) == ("info", ("2023-12-23 to 2024-01-02",))
+    days[350:366] = 0
+    assert gap_findings("transactions", FIRST, days)[0].severity == "warning"
 
 
 def test_what_is_usual_is_of_the_weekday_and_of_the_season() -> None:

@@ -24,6 +24,10 @@ _SHORT_GAP_DAYS = 2
 _STALE_DAYS, _ARCHIVED_DAYS = 31, 365
 _MIN_LAG_DAYS = 2
 _QUIET_DAYS = 28
+# Shops close between the years, though not for longer than this.
+_HOLIDAY_DAYS = 14
+# Newcomers expected in the days without any: chance leaves 30 out with a probability of e**-30.
+_EXPECTED_NEWCOMERS = 30
 
 
 def calendar_findings(engine: DuckDBEngine, *, tables: set[str], timezone: str, now: datetime) -> list[Finding]:
@@ -191,7 +195,7 @@ def _cohort_findings(engine: DuckDBEngine) -> list[Finding]:
     if not row["n"]:
         return []
     arriving, quiet = (row["b"] - row["a"]).days + 1, (row["z"] - row["b"]).days
-    if quiet < _QUIET_DAYS or row["n"] * quiet / arriving < _QUIET_DAYS:
+    if quiet < _QUIET_DAYS or row["n"] * quiet / arriving < _EXPECTED_NEWCOMERS:
         return []
     whole = (row["z"] - row["a"]).days + 1
     meaning = (
@@ -241,8 +245,9 @@ def _runs(empty: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _turns_the_year(start: date, end: date) -> bool:
-    """Whether days between Christmas and New Year lie in it: shops close then."""
-    return any((start + timedelta(days=k)).strftime("%m-%d") in ("12-25", "01-01") for k in range((end - start).days + 1))
+    """Whether it may be the holidays of Christmas or New Year."""
+    days = [start + timedelta(days=k) for k in range((end - start).days + 1)]
+    return len(days) <= _HOLIDAY_DAYS and any((day.month, day.day) in ((12, 25), (1, 1)) for day in days)
 
 
 def _span(start: date, end: date) -> str:

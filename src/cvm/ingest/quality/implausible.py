@@ -61,7 +61,7 @@ RELATIONS = (
     Relation("arm", _arms, ("assignments",)),
 )
 
-_LATE_RECORD = "recorded_at < date_trunc('day', occurred_at)"
+_EARLY_RECORD = "recorded_at < date_trunc('day', occurred_at)"
 _RECORDED_MEANING = "Rows recorded on a day before the one they happened on."
 _RECORDED_ADVICE = "Check the time zones of occurred_at and recorded_at; snapshots trust the later of both."
 
@@ -190,7 +190,7 @@ CHECKS = (
         name="recorded before it happened",
         table="transactions",
         relation="line",
-        condition=_LATE_RECORD,
+        condition=_EARLY_RECORD,
         unit="rows",
         meaning=_RECORDED_MEANING,
         advice=_RECORDED_ADVICE,
@@ -222,7 +222,7 @@ CHECKS = (
         name="recorded before it happened",
         table="events",
         relation="events",
-        condition=_LATE_RECORD,
+        condition=_EARLY_RECORD,
         unit="rows",
         meaning=_RECORDED_MEANING,
         advice=_RECORDED_ADVICE,
