@@ -234,7 +234,7 @@ def test_a_first_run_that_is_refused_leaves_no_warehouse(tmp_path: Path, folder:
     shutil.rmtree(folder / "outputs")
     case.damage(folder)
     assert_refused(shop.cvm(folder, "ingest"), case.cause)
-    assert {path.name for path in (folder / "outputs").iterdir()} <= {"quarantine"}
+    assert {path.name for path in (folder / "outputs").iterdir()} <= {"quarantine", "quality.parquet", "sufficiency.json"}
 
 
 def test_a_few_faulty_rows_are_set_aside_and_said(folder: Path) -> None:

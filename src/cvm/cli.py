@@ -63,13 +63,18 @@ class Printer:
 
 
 def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: object) -> None:
-    from cvm.pipeline import STAGES
+    from cvm.pipeline import STAGES, workspace_of
+    from cvm.reports.terminal import quality_tables
 
     for name in stages:
         started = time.perf_counter()
         with printer.stage(name) as progress:
             outcome = STAGES[name](params, progress=progress, **options)
         printer.outcome(outcome.stage, outcome.message, outcome.warnings, time.perf_counter() - started)
+        if outcome.assessment and not printer.quiet:
+            # Within the whole loop only what needs a look.
+            tables = quality_tables(outcome.assessment, where=workspace_of(params).quality, with_info=len(stages) == 1)
+            printer.console.print(*tables, sep="\n")
 
 
 @app.command()

@@ -21,11 +21,13 @@ from cvm.features.economics import Economics
 from cvm.features.files import read_plan
 from cvm.features.snapshots import SnapshotPlan, plan_snapshots
 from cvm.features.stage import history_days, write_features
+from cvm.ingest.assessment import Assessment, read_assessment
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.declared import declared_source
+from cvm.ingest.identity import IdentitySettings, read_identity_outcome
 from cvm.ingest.origins import FrameSource, Source
 from cvm.ingest.reading import Reading
-from cvm.ingest.stage import ingest
+from cvm.ingest.stage import Rules, ingest
 from cvm.models.bundle import Bundle, read_bundle
 from cvm.models.stage import Trained, TrainSettings, train
 from cvm.params import Params
@@ -43,11 +45,12 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """One line about what a stage did, and what a reader should be warned of."""
+    """One line about what a stage did, what a reader should be warned of, and what ingest found in the data."""
 
     stage: str
     message: str
     warnings: tuple[str, ...] = ()
+    assessment: Assessment | None = None
 
 
 def silent(_: str) -> None:
@@ -75,8 +78,7 @@ def run_ingest(
         ingested = ingest(
             _sources(params, tables or {}),
             workspace,
-            currency=params.business.currency,
-            max_rejected_share=params.data.max_rejected_share,
+            _rules(params),
             now=now or datetime.now(UTC).replace(tzinfo=None),
             full=full,
         )
@@ -88,11 +90,15 @@ def run_ingest(
         if outcome.n_by_reason:
             reasons = "; ".join(f"{reason}: {n:,}" for reason, n in outcome.n_by_reason.items())
             warnings.append(f"{outcome.table}: left out {reasons} ({workspace.quarantine / f'{outcome.table}.parquet'})")
+    identity = read_identity_outcome(workspace.identity)
+    if identity:
+        parts.append(identity.message)
+        warnings += identity.warnings(workspace.identity)
     if not ingested.n_read:
         parts.append(f"nothing new: {ingested.n_known} known")
     elif ingested.n_known:
         parts.append(f"{ingested.n_read} read, {ingested.n_known} known")
-    return StageOutcome("ingest", "; ".join(parts), tuple(warnings))
+    return StageOutcome("ingest", "; ".join(parts), tuple(warnings), read_assessment(workspace))
 
 
 def run_features(params: Params, *, progress: Progress = silent) -> StageOutcome:
@@ -243,6 +249,7 @@ def summarise(params: Params) -> Summary:
     files = {
         "scores": workspace.scores_of(as_of),
         "warehouse": workspace.warehouse,
+        "quality": workspace.quality,
         "features": workspace.features,
         "champion": workspace.champion,
     }
@@ -253,6 +260,17 @@ def summarise(params: Params) -> Summary:
         files["quarantine"] = workspace.quarantine
     scores = read_scores(workspace.scores_of(as_of)).select(columns).to_pandas()
     return Summary(as_of, scores, read_bundle(workspace.champion), files)
+
+
+def _rules(params: Params) -> Rules:
+    return Rules(
+        currency=params.business.currency,
+        max_rejected_share=params.data.max_rejected_share,
+        timezone=params.business.timezone,
+        horizon_days=params.windows.horizon_days,
+        lead_days=params.windows.lead_days,
+        identity=IdentitySettings(**params.identity.model_dump()),
+    )
 
 
 def _sources(params: Params, frames: Mapping[str, object]) -> dict[str, Source]:

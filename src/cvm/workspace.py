@@ -45,6 +45,16 @@ class Workspace:
         return self.outputs / "ingested"
 
     @property
+    def quality(self) -> Path:
+        """What the checks of the data found, one row per finding."""
+        return self.outputs / "quality.parquet"
+
+    @property
+    def sufficiency(self) -> Path:
+        """Whether the data is enough for churn, CLV and uplift."""
+        return self.outputs / "sufficiency.json"
+
+    @property
     def features(self) -> Path:
         """Snapshots and their outcomes, one folder per ``as_of``."""
         return self.outputs / "features"

@@ -47,7 +47,7 @@ class Shop:
     def ingest_all(
         self, *, now: datetime = NOW, share: float = 0.05, full: bool = False, **sources: FileSource | FrameSource
     ) -> Ingested:
-        return ingest(sources, self.workspace, currency="USD", max_rejected_share=share, now=now, full=full)
+        return ingest(sources, self.workspace, Rules("USD", share), now=now, full=full)
 
     def rows(self, table: str = "transactions") -> list[dict[str, Any]]:
         """Rows of the warehouse in their order."""
@@ -506,7 +506,7 @@ def test_a_run_killed_before_any_step_loses_nothing_and_the_next_completes_it(sh
         "setattr(stage, step, lambda *_, **__: os.kill(os.getpid(), 9))\n"
         "source = {'transactions': FileSource(['*.csv'], folder, Reading('UTC'))}\n"
         "workspace = Workspace(folder / 'outputs', folder / 'champion')\n"
-        "stage.ingest(source, workspace, currency='USD', max_rejected_share=0.05, now=datetime(2024, 6, 1))\n"
+        "stage.ingest(source, workspace, stage.Rules('USD', 0.05), now=datetime(2024, 6, 1))\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(shop.folder), step], check=False, timeout=60)
     assert done.returncode == -9

@@ -14,7 +14,7 @@ from cvm.errors import MissingColumnsError, QualityError, SourceError
 from cvm.ingest.clean import TableOutcome
 from cvm.ingest.origins import FileSource, FrameSource
 from cvm.ingest.reading import Reading
-from cvm.ingest.stage import ingest
+from cvm.ingest.stage import Rules, ingest
 from cvm.workspace import Workspace
 
 NOW = datetime(2024, 6, 1)
@@ -39,7 +39,7 @@ def ingested(
         name: table if isinstance(table, FileSource) else FrameSource(table, "given", Reading("UTC"))
         for name, table in tables.items()
     }
-    return ingest(sources, workspace, currency=currency, max_rejected_share=max_rejected_share, now=NOW).outcomes
+    return ingest(sources, workspace, Rules(currency, max_rejected_share), now=NOW).outcomes
 
 
 def warehouse_rows(workspace: Workspace, table: str) -> list[dict[str, Any]]:
@@ -63,7 +63,13 @@ def test_the_warehouse_holds_the_clean_tables_and_nothing_else(workspace: Worksp
     with DuckDBEngine(workspace.warehouse, read_only=True) as engine:
         assert engine.tables() == {"transactions", "events", "customers"}
     assert warehouse_rows(workspace, "customers") == [{"customer_id": "c1", "age": 30.0}]
-    assert sorted(path.name for path in workspace.outputs.iterdir()) == ["ingested", "quarantine", "warehouse.duckdb"]
+    assert sorted(path.name for path in workspace.outputs.iterdir()) == [
+        "ingested",
+        "quality.parquet",
+        "quarantine",
+        "sufficiency.json",
+        "warehouse.duckdb",
+    ]
 
 
 def test_files_and_frames_give_the_same_rows(workspace: Workspace, tmp_path: Path) -> None:
@@ -127,7 +133,7 @@ def test_the_share_is_of_each_table_alone(workspace: Workspace) -> None:
 def test_test_orders_and_replaced_rows_do_not_count_against_the_share(workspace: Workspace) -> None:
     rows = pa.concat_tables([sales(*["1"] * 9, is_test="yes", order_id="1"), sales("1", "2", is_test="no", order_id="2")])
     source = FrameSource(rows, "given", Reading("UTC", key=["order_id"]))
-    (outcome,) = ingest({"transactions": source}, workspace, currency="USD", max_rejected_share=0.0, now=NOW).outcomes
+    (outcome,) = ingest({"transactions": source}, workspace, Rules("USD", 0.0), now=NOW).outcomes
     assert (outcome.n_kept, outcome.n_rejected, sum(outcome.n_by_reason.values())) == (1, 0, 10)
     assert pq.read_table(workspace.quarantine / "transactions.parquet").num_rows == 10
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from cvm import __version__
 from cvm.engines import DuckDBEngine
 from cvm.errors import MissingOutputError, QualityError
 from cvm.ingest.assembly import assemble_table, outcome_of
+from cvm.ingest.assessment import write_assessment
 from cvm.ingest.changes import Changes, changes_of, replaced_note, without_damage
 from cvm.ingest.clean import TableOutcome
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.currencies import convert_currencies
+from cvm.ingest.identity import IdentitySettings, resolve_identities, write_identities
 from cvm.ingest.ledger import (
     NAME,
     Ledger,
@@ -39,6 +41,33 @@ from cvm.workspace import Workspace, only_writer, replaced_directory, replaced_f
 _MEMORY_GIB = 2.5
 
 _OR_RAISE = "Or raise the share, if these rows may be left out."
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides, beside the exports, on what is written.
+
+    Attributes
+    ----------
+    currency : str
+        Of the business; amounts in another one are converted at ``exchange_rates``.
+    max_rejected_share : float
+        Of the rows of a table, and of its new rows alone, so that a faulty export cannot hide behind a long history; a
+        larger share refuses the run. The quarantine is written all the same.
+    timezone : str
+        Zone that cuts days.
+    horizon_days, lead_days : int
+        Outcome window that the data should be enough for.
+    identity : IdentitySettings or None
+        What makes two accounts one person; if not given, every id is a person.
+    """
+
+    currency: str
+    max_rejected_share: float
+    timezone: str = "UTC"
+    horizon_days: int = 181
+    lead_days: int = 0
+    identity: IdentitySettings | None = None
 
 
 @dataclass(frozen=True)
@@ -62,27 +91,17 @@ class Ingested:
 
 
 def ingest(
-    sources: Mapping[str, Source],
-    workspace: Workspace,
-    *,
-    currency: str,
-    max_rejected_share: float,
-    now: datetime,
-    full: bool = False,
+    sources: Mapping[str, Source], workspace: Workspace, rules: Rules, *, now: datetime, full: bool = False
 ) -> Ingested:
-    """Write the clean tables and the quarantine; if nothing is new, leave everything as it is.
+    """Write the clean tables, the quarantine and the assessment; if nothing is new, leave everything as it is.
 
     Parameters
     ----------
     sources : mapping of str to Source
         Canonical table name to its source; ``transactions`` is needed.
     workspace : Workspace
-        Where to write.
-    currency : str
-        Of the business; amounts in another one are converted at ``exchange_rates``.
-    max_rejected_share : float
-        Of the rows of a table, and of its new rows alone, so that a faulty export cannot hide behind a long history; a
-        larger share refuses the run. The quarantine is written all the same.
+        Where to write. Quarantine and assessment are written even where the run is refused.
+    rules : Rules
     now : datetime
         UTC, without zone; rows dated later are faulty.
     full : bool
@@ -101,7 +120,7 @@ def ingest(
     """
     contracts = {table: contract for table, contract in CONTRACTS.items() if table in sources}
     keys = {table: list(sources[table].reading.key) for table in contracts}
-    settings = _hash([__version__, currency, max_rejected_share, keys])  # all but the parts that decides on the warehouse
+    settings = _hash([__version__, asdict(rules), keys])  # all but the parts that decides on the warehouse
     with only_writer(workspace.outputs):
         ledger, notes = _ledger(workspace, sources, full=full)
         known = {} if full else ledger.tables
@@ -111,9 +130,7 @@ def ingest(
             return _ingested(ledger.outcomes, changes, notes)
         changes = {table: without_damage(table, change, workspace.ingested) for table, change in changes.items()}
         try:
-            parts, outcomes = _write_outputs(
-                sources, changes, workspace, currency=currency, max_rejected_share=max_rejected_share, now=now
-            )
+            parts, outcomes = _write_outputs(sources, changes, workspace, rules, now=now)
             tables = known | _table_parts(changes, parts)
             ledger = Ledger(tables=tables, settings=settings, stamps=_stamps(workspace), outcomes=outcomes)
             write_ledger(workspace.ingested, ledger)
@@ -123,13 +140,7 @@ def ingest(
 
 
 def _write_outputs(
-    sources: Mapping[str, Source],
-    changes: Mapping[str, Changes],
-    workspace: Workspace,
-    *,
-    currency: str,
-    max_rejected_share: float,
-    now: datetime,
+    sources: Mapping[str, Source], changes: Mapping[str, Changes], workspace: Workspace, rules: Rules, *, now: datetime
 ) -> tuple[dict[str, list[Part]], list[TableOutcome]]:
     """The new parts, and a quarantine and a warehouse of all parts; a refusal leaves the old warehouse in its place."""
     folder = workspace.ingested
@@ -142,14 +153,29 @@ def _write_outputs(
             outcomes = [
                 assemble_table(engine, CONTRACTS[table], sources[table].reading, parts[table], folder) for table in changes
             ]
-            # The tables are clean and whole now, and rejected_<table> is beside each: steps on them go here, what these
-            # depend on into ``settings`` above, the files they write into ``_stamps``.
-            unconverted = convert_currencies(engine, currency=currency)
+            # The tables are clean and whole now, and rejected_<table> is beside each. What further steps depend on belongs
+            # into ``Rules``, the files they write into ``_stamps``.
+            unconverted = convert_currencies(engine, currency=rules.currency)
+            if rules.identity:
+                resolve_identities(engine, rules.identity)
             _write_quarantine(engine, outcomes, quarantine)
+            write_assessment(
+                engine,
+                outcomes,
+                workspace,
+                currency=rules.currency,
+                is_converted=unconverted is None,
+                timezone=rules.timezone,
+                horizon_days=rules.horizon_days,
+                lead_days=rules.lead_days,
+                now=now,
+            )
             new = {table: _new_parts(changes[table], parts[table]) for table in changes}
-            refusal = _refusal(outcomes, new, workspace, max_rejected_share=max_rejected_share) or unconverted
+            refusal = _refusal(outcomes, new, workspace, max_rejected_share=rules.max_rejected_share) or unconverted
+            if not refusal:
+                write_identities(engine, workspace.identity)
         if refusal:
-            raise QualityError(refusal)
+            raise QualityError(f"{refusal} All findings are in {workspace.quality}.")
     return parts, outcomes
 
 
@@ -186,7 +212,8 @@ def _remember_names(ledger: Ledger, changes: Mapping[str, Changes], workspace: W
 
 
 def _stamps(workspace: Workspace) -> dict[str, list[int]]:
-    return stamps(workspace.outputs, [workspace.warehouse, *workspace.quarantine.glob("*")])
+    beside = (workspace.quality, workspace.sufficiency, workspace.identity)
+    return stamps(workspace.outputs, [workspace.warehouse, *beside, *workspace.quarantine.glob("*")])
 
 
 def _table_parts(changes: Mapping[str, Changes], parts: Mapping[str, Sequence[Part]]) -> dict[str, TableParts]:

@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cvm.datasets.catalogue import Dataset
+from cvm.ingest.assessment import Assessment
+from cvm.ingest.quality import Finding
 from cvm.models.bundle import Bundle
 from cvm.segments import SEGMENTS
 
@@ -122,6 +124,60 @@ def _metric_table(
         cells = ["-" if values[key] is None else f"{values[key]:.3f}" for key in headers]
         table.add_row(marked, *cells, style="bold" if name == winner else "")
     return table
+
+
+_SEVERITY_STYLES = {"serious": "bold red", "warning": "yellow", "info": "dim"}
+
+
+def quality_tables(assessment: Assessment, *, where: Path, with_info: bool) -> list[RenderableType]:
+    """What the checks of the data found, without ids of customers, and what the data is enough for.
+
+    Parameters
+    ----------
+    assessment : Assessment
+    where : Path
+        File that holds all findings with their examples.
+    with_info : bool
+        Show the findings that are no more than information, too.
+    """
+    shown = [finding for finding in assessment.findings if with_info or finding.severity != "info"]
+    grave = sum(finding.severity != "info" for finding in assessment.findings)
+    file = _short(where)
+    summary = f"{_counted(len(assessment.findings), 'findings')}, {grave} of them to look at; all with examples in {file}"
+    verdicts = [
+        Text(verdict.sentence[0].upper() + verdict.sentence[1:], style="green" if verdict.is_enough else "yellow")
+        for verdict in assessment.verdicts
+    ]
+    return [*([_findings_table(shown)] if shown else []), Text(summary, style="dim"), *verdicts]
+
+
+def _findings_table(findings: Iterable[Finding]) -> Table:
+    table = _table("Quality of the data")
+    for header in ("severity", "table", "check"):
+        table.add_column(header)
+    for header in ("n", "share"):
+        table.add_column(header, justify="right")
+    for header in ("done", "what it is, and what to do"):
+        table.add_column(header)
+    for finding in findings:
+        table.add_row(
+            Text(finding.severity, style=_SEVERITY_STYLES[finding.severity]),
+            finding.table,
+            finding.check,
+            _counted(finding.n, finding.unit),
+            _percentage(finding.share),
+            finding.action,
+            Text(f"{finding.meaning} {finding.advice}"),
+        )
+    return table
+
+
+def _counted(n: int, plural: str) -> str:
+    return f"{n:,} {plural.removesuffix('s') if n == 1 else plural}"
+
+
+def _percentage(share: float) -> str:
+    return "< 0.01%" if 0 < share < 0.0001 else f"{share:.2%}"
 
 
 def files_table(files: Mapping[str, Path]) -> Table:

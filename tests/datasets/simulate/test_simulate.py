@@ -18,7 +18,7 @@ from cvm.ingest.clean import TEST_ORDER
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.origins import FileSource
 from cvm.ingest.reading import Reading
-from cvm.ingest.stage import ingest
+from cvm.ingest.stage import Rules, ingest
 from cvm.params import load_params
 from cvm.pipeline import run_features, run_ingest
 from cvm.workspace import Workspace
