@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from cvm.engines import DuckDBEngine
 from cvm.ingest.identity import IdentitySettings, resolve_identities
 
-thorough = settings(derandomize=True, deadline=None, database=None, max_examples=60)
+thorough = settings(derandomize=True, deadline=None, database=None, max_examples=40)
 
 Row = dict[str, Any]
 Base = dict[str, list[Row]]

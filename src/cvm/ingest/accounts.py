@@ -70,10 +70,9 @@ def read_contacts(engine: DuckDBEngine, kinds: Sequence[str], *, country_code: s
     """
     columns = engine.columns("customers") if "customers" in engine.tables() else {}
     keys = {"email": email_key("email"), "phone": phone_key("phone", country_code=country_code)}
-    is_latest = "row_number() OVER (PARTITION BY customer_id ORDER BY recency DESC) = 1"
     parts = [
-        f"SELECT customer_id AS account_id, {literal(kind)} AS via, coalesce({keys[kind]}, '') AS key, recency "
-        f"FROM ranked WHERE {kind} IS NOT NULL QUALIFY {is_latest}"
+        f"SELECT customer_id AS account_id, {literal(kind)} AS via, arg_max(coalesce({keys[kind]}, ''), recency) AS key, "
+        f"max(recency) AS recency FROM ranked WHERE {kind} IS NOT NULL GROUP BY customer_id"
         for kind in kinds
         if columns.get(kind) == "VARCHAR"
     ]

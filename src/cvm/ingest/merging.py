@@ -56,12 +56,18 @@ def merge_contacts(engine: DuckDBEngine, *, max_accounts_per_key: int, max_accou
 
 
 def _hold(engine: DuckDBEngine, *, latest_only: bool) -> None:
-    """Who holds which key."""
-    latest = "QUALIFY row_number() OVER (PARTITION BY person, via ORDER BY recency DESC, key) = 1" if latest_only else ""
+    """Who holds which key: of every account, or only the latest of each kind that a person has."""
+    every = (
+        "SELECT via, key, contact.account_id, coalesce(person, contact.account_id) AS person, recency "
+        "FROM identity_contact AS contact LEFT JOIN identity_person USING (account_id)"
+    )
+    latest = (
+        "SELECT via, arg_max(key, recency) AS key, arg_max(account_id, recency) AS account_id, person "
+        f"FROM ({every}) GROUP BY via, person"
+    )
     engine.execute(
-        "CREATE OR REPLACE TEMP TABLE identity_held AS SELECT via, key, account_id, person FROM ("
-        "SELECT contact.*, coalesce(person, contact.account_id) AS person FROM identity_contact AS contact "
-        f"LEFT JOIN identity_person USING (account_id) {latest}) WHERE key <> ''"
+        "CREATE OR REPLACE TEMP TABLE identity_held AS SELECT via, key, account_id, person "
+        f"FROM ({latest if latest_only else every}) WHERE key <> ''"
     )
 
 
