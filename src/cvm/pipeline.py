@@ -23,6 +23,7 @@ from cvm.features.snapshots import SnapshotPlan, plan_snapshots
 from cvm.features.stage import history_days, write_features
 from cvm.ingest.clean import Reading
 from cvm.ingest.contracts import CONTRACTS
+from cvm.ingest.identity import IdentitySettings, read_identity_outcome
 from cvm.ingest.stage import FileSource, FrameSource, ingest
 from cvm.models.bundle import Bundle, read_bundle
 from cvm.models.stage import Trained, TrainSettings, train
@@ -69,6 +70,7 @@ def run_ingest(params: Params, *, now: datetime | None = None, progress: Progres
             currency=params.business.currency,
             max_rejected_share=params.data.max_rejected_share,
             now=now or datetime.now(UTC).replace(tzinfo=None),
+            identity=IdentitySettings(**params.identity.model_dump()),
         )
     parts, warnings = [], []
     for outcome in outcomes:
@@ -78,6 +80,10 @@ def run_ingest(params: Params, *, now: datetime | None = None, progress: Progres
         if outcome.n_by_reason:
             reasons = "; ".join(f"{reason}: {n:,}" for reason, n in outcome.n_by_reason.items())
             warnings.append(f"{outcome.table}: left out {reasons} ({workspace.quarantine / f'{outcome.table}.parquet'})")
+    identity = read_identity_outcome(workspace.identity)
+    if identity:
+        parts.append(identity.message)
+        warnings += identity.warnings(workspace.identity)
     return StageOutcome("ingest", "; ".join(parts), tuple(warnings))
 
 

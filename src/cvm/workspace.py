@@ -31,6 +31,11 @@ class Workspace:
         return self.outputs / "quarantine"
 
     @property
+    def identity(self) -> Path:
+        """Who was merged with whom, and why."""
+        return self.outputs / "identity.parquet"
+
+    @property
     def features(self) -> Path:
         """Snapshots and their outcomes, one folder per ``as_of``."""
         return self.outputs / "features"

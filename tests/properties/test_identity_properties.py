@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cvm.engines import DuckDBEngine
-from cvm.ingest.identity import IdentitySettings, resolve_identities
+from cvm.ingest.identity import IdentitySettings, resolve_identities, write_identities
 
-thorough = settings(derandomize=True, deadline=None, database=None, max_examples=40)
+thorough = settings(derandomize=True, deadline=None, database=None, max_examples=25)
 
 Row = dict[str, Any]
 Base = dict[str, list[Row]]
@@ -112,7 +112,8 @@ def load(base: Base) -> DuckDBEngine:
 def resolve(engine: DuckDBEngine, chosen: IdentitySettings) -> Base:
     """Resolve what the engine holds; the tables and the listing, rows sorted."""
     _, listing = engine_and_listing()
-    assert resolve_identities(engine, chosen, listing=listing) is not None
+    assert resolve_identities(engine, chosen) is not None
+    write_identities(engine, listing)
     found = {table: engine.table(f"SELECT * FROM {table} ORDER BY ALL").to_pylist() for table in sorted(engine.tables())}
     return {**found, "listing": engine.table(f"SELECT * FROM '{listing}'").to_pylist()}
 

@@ -15,6 +15,7 @@ from cvm.engines.sql import literals
 from cvm.ingest.accounts import customer_tables, name_accounts, read_contacts
 from cvm.ingest.merging import LISTED, TOO_LONG, TOO_MANY, merge_contacts, merge_listed
 from cvm.ingest.profiles import follow
+from cvm.workspace import replaced_file
 
 MERGED = "merged"
 AMBIGUOUS = "ambiguous_id"
@@ -80,51 +81,39 @@ class IdentityOutcome:
             parts.append(f"{_count(n_ignored, 'shared key')} ignored")
         return f"identity: {'; '.join(parts)}"
 
-    def warnings(self, listing: Path) -> tuple[str, ...]:
-        """What a reader should look at, and where (``listing`` is the file)."""
+    def warnings(self, path: Path) -> tuple[str, ...]:
+        """What a reader should look at, and in which file."""
         found = []
         n_many, n_long = self.n_ignored.get(TOO_MANY, 0), self.n_ignored.get(TOO_LONG, 0)
         if n_many:
             found.append(
                 f"identity: {_count(n_many, 'contact')} shared by more accounts than identity.max_accounts_per_key "
-                f"merged nobody ({listing}, status {TOO_MANY})"
+                f"merged nobody ({path}, status {TOO_MANY})"
             )
         if n_long:
             found.append(
                 f"identity: {_count(n_long, 'contact')} in chains of more accounts than identity.max_accounts_per_person "
-                f"merged nobody ({listing}, status {TOO_LONG})"
+                f"merged nobody ({path}, status {TOO_LONG})"
             )
         if self.n_ambiguous_ids:
             found.append(
                 f"identity: {_count(self.n_ambiguous_ids, 'id')} without a source that several systems use stayed apart "
-                f"({listing}, status {AMBIGUOUS}). Map the column that tells the system to source."
+                f"({path}, status {AMBIGUOUS}). Map the column that tells the system to source."
             )
         return tuple(found)
 
 
-def resolve_identities(engine: DuckDBEngine, settings: IdentitySettings, *, listing: Path) -> IdentityOutcome | None:
-    """Merge the accounts of one person in all tables, and write what was merged, and why.
+def resolve_identities(engine: DuckDBEngine, settings: IdentitySettings) -> IdentityOutcome | None:
+    """Merge the accounts of one person in all tables.
 
     Parameters
     ----------
     engine : DuckDBEngine
         Holds the clean tables, of which any may be missing; afterwards ``customer_id`` is the same for all accounts of a
         person: the one that ``identities`` gives, else that of the account that signed up first, else the smallest.
-        ``identities`` afterwards lists every account of the systems it knows, with that id.
+        ``identities`` afterwards lists every account of the systems it knows, with that id. What was merged, and why, is in
+        the temporary table ``identity_listing``, which ``write_identities`` takes away.
     settings : IdentitySettings
-    listing : Path
-        Parquet file to write; left alone when there is nothing to match on. Columns:
-
-        ``status``        ``merged``; why a shared key was ignored (``too_many_accounts``, ``chain_too_long``);
-                          or ``ambiguous_id``
-        ``customer_id``   the person's id from now on; null unless merged
-        ``account_id``    the id before; null where a key was ignored
-        ``via``           ``identities``, ``email``, ``phone`` or ``splink``
-        ``key_hash``      the same for all accounts that share the key. It is made of account ids, never of a contact, which
-                          could be found out of its hash by trying
-        ``n_accounts``    of the person, or how many share the ignored key
-
-        A person is listed once per account and key, so that the listed keys alone connect all accounts of a person.
 
     Returns
     -------
@@ -152,17 +141,40 @@ def resolve_identities(engine: DuckDBEngine, settings: IdentitySettings, *, list
             "SELECT source, source_id, coalesce(customer_id, account_id) AS customer_id "
             "FROM identity_account LEFT JOIN identity_moved USING (account_id) ORDER BY source, source_id",
         )
-    engine.write_parquet("SELECT * FROM identity_listing ORDER BY ALL", listing)
-    outcome = _outcome(engine, "identity_listing")
-    for name in (*_WORKING_TABLES, "listing"):
+    for name in _WORKING_TABLES:
         engine.execute(f"DROP TABLE identity_{name}")
-    return outcome
+    return _outcome(engine, "identity_listing")
 
 
-def read_identity_outcome(listing: Path) -> IdentityOutcome:
-    """The outcome that ``resolve_identities`` wrote to a file."""
+def write_identities(engine: DuckDBEngine, path: Path) -> None:
+    """Write what ``resolve_identities`` merged, and why, to a Parquet file; without anything to match on, remove it.
+
+    ==============  ====================================================================================================
+    ``status``       ``merged``; why a shared key was ignored (``too_many_accounts``, ``chain_too_long``); ``ambiguous_id``
+    ``customer_id``  the person's id from now on; null unless merged
+    ``account_id``   the id before; null where a key was ignored
+    ``via``          ``identities``, ``email`` or ``phone``
+    ``key_hash``     the same for all accounts that share the key. It is made of account ids, never of a contact: the hash
+                     of a telephone number gives the number away to anyone who tries them all
+    ``n_accounts``   of the person, or how many share the ignored key
+    ==============  ====================================================================================================
+
+    A person is listed once per account and key, so that the listed keys alone connect all accounts of a person.
+    """
+    if "identity_listing" not in engine.tables():
+        path.unlink(missing_ok=True)
+        return
+    with replaced_file(path) as temporary:
+        engine.write_parquet("SELECT * FROM identity_listing ORDER BY ALL", temporary)
+    engine.execute("DROP TABLE identity_listing")
+
+
+def read_identity_outcome(path: Path) -> IdentityOutcome | None:
+    """The outcome as ``write_identities`` wrote it, or ``None`` if there was nothing to match on."""
+    if not path.is_file():
+        return None
     with DuckDBEngine() as engine:
-        return _outcome(engine, f"read_parquet({literal(str(listing))})")
+        return _outcome(engine, f"read_parquet({literal(str(path))})")
 
 
 def _choose_ids(engine: DuckDBEngine) -> None:

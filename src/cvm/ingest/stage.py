@@ -14,6 +14,7 @@ from cvm.errors import QualityError
 from cvm.ingest.clean import Reading, TableOutcome, clean_table
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.currencies import convert_currencies
+from cvm.ingest.identity import IdentitySettings, resolve_identities, write_identities
 from cvm.ingest.sources import read_files, read_frame
 from cvm.workspace import Workspace, replaced_directory, replaced_file
 
@@ -43,6 +44,7 @@ def ingest(
     currency: str,
     max_rejected_share: float,
     now: datetime,
+    identity: IdentitySettings | None = None,
 ) -> list[TableOutcome]:
     """Write the clean tables and the quarantine.
 
@@ -58,6 +60,8 @@ def ingest(
         Of the rows of a table; a larger share refuses the run. The quarantine is written all the same.
     now : datetime
         UTC, without zone; rows dated later are faulty.
+    identity : IdentitySettings, optional
+        What makes two accounts one person; if not given, every id is a person.
 
     Returns
     -------
@@ -85,7 +89,11 @@ def ingest(
                 engine.execute(f"DROP TABLE raw_{table}; DROP TABLE rejected_{table}")
                 outcomes.append(outcome)
             unconverted = convert_currencies(engine, currency=currency)
+            if identity:
+                resolve_identities(engine, identity)
             refusal = _refusal(outcomes, workspace, max_rejected_share=max_rejected_share) or unconverted
+            if not refusal:
+                write_identities(engine, workspace.identity)
         if refusal:
             raise QualityError(refusal)
     return outcomes
