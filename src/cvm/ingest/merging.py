@@ -22,7 +22,8 @@ def merge_listed(engine: DuckDBEngine) -> None:
     )
     engine.execute(
         "CREATE OR REPLACE TEMP TABLE identity_evidence AS SELECT DISTINCT "
-        f"{literal(LISTED)} AS via, customer_id AS key, unnest([account_id, customer_id]) AS account_id FROM identity_listed"
+        f"{literal(LISTED)} AS via, customer_id AS key, unnest([account_id, customer_id]) AS account_id "
+        "FROM identity_listed WHERE account_id <> customer_id"
     )
 
 
