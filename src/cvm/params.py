@@ -194,6 +194,8 @@ class IdentityParams(_Section):
     max_accounts_per_key: Annotated[int, Field(ge=1)] = 5
     max_accounts_per_person: Annotated[int, Field(ge=1)] = 20
     country_code: CountryCode | None = None
+    probabilistic: bool = False
+    threshold: Annotated[float, Field(gt=0.5, le=1)] = 0.95
 
 
 class Params(_Section):

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import pyarrow as pa
+
 from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.ingest.contact_keys import email_key, phone_key
+from cvm.ingest.linkage import FIELDS, probable_links
 
 
 def customer_tables(engine: DuckDBEngine) -> list[str]:
@@ -86,6 +89,26 @@ def read_contacts(engine: DuckDBEngine, kinds: Sequence[str], *, country_code: s
         f"WHERE coalesce({contacts}) IS NOT NULL"
     )
     engine.execute(f"{create} AS WITH ranked AS ({ranked}) {' UNION ALL '.join(parts)}")
+
+
+def add_probable_links(engine: DuckDBEngine, *, threshold: float, country_code: str | None) -> None:
+    """Add to ``identity_contact`` a key ``splink`` of each two accounts that are probably one person."""
+    columns = engine.columns("customers") if "customers" in engine.tables() else {}
+    plain = {name: f"lower(CAST({name} AS VARCHAR))" for name in FIELDS if name in columns}
+    keys = {"email": email_key("email"), "phone": phone_key("phone", country_code=country_code)}
+    fields = {name: keys.get(name, sql) for name, sql in plain.items()}
+    order = recency_order(columns)
+    selected = "".join(
+        f", last({sql} ORDER BY {order}) FILTER ({sql} IS NOT NULL) AS {name}" for name, sql in fields.items()
+    )
+    source = f"SELECT customer_id AS account_id{selected} FROM customers GROUP BY customer_id"
+    accounts = engine.table(source) if columns else pa.table({"account_id": []})
+    links = probable_links(accounts, threshold=threshold)
+    engine.register("identity_links", links)
+    engine.execute(
+        "INSERT INTO identity_contact SELECT unnest([a, b]), 'splink', a || ' ' || b, "
+        "row_number() OVER (ORDER BY a, b) FROM identity_links; DROP VIEW identity_links"
+    )
 
 
 def recency_order(columns: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cvm.engines import DuckDBEngine, literal
 from cvm.engines.sql import literals
-from cvm.ingest.accounts import customer_tables, name_accounts, read_contacts
+from cvm.ingest.accounts import add_probable_links, customer_tables, name_accounts, read_contacts
 from cvm.ingest.merging import LISTED, TOO_LONG, TOO_MANY, merge_contacts, merge_listed
 from cvm.ingest.profiles import follow
 from cvm.workspace import replaced_file
@@ -40,12 +40,19 @@ class IdentitySettings:
         A longer chain of shared contacts merges nobody along it.
     country_code : str or None
         Country of telephone numbers that name none, such as 380.
+    probabilistic : bool
+        Also merge accounts that are probably one person by their names, contacts, dates of birth and postcodes. Splink
+        learns from the base it is given, so that it may find more in a base that was merged before.
+    threshold : float, 0 to 1
+        From which probability on.
     """
 
     match: Sequence[str] = ("email", "phone")
     max_accounts_per_key: int = 5
     max_accounts_per_person: int = 20
     country_code: str | None = None
+    probabilistic: bool = False
+    threshold: float = 0.95
 
 
 @dataclass(frozen=True)
@@ -119,13 +126,20 @@ def resolve_identities(engine: DuckDBEngine, settings: IdentitySettings) -> Iden
     -------
     IdentityOutcome or None
         ``None`` when there is neither a table ``identities`` nor a contact to match on; then nothing is touched.
+
+    Raises
+    ------
+    CvmError, InsufficientDataError
+        If ``probabilistic`` and Splink is not installed, or has nothing to learn from.
     """
     tables = engine.tables()
     columns = engine.columns("customers") if "customers" in tables else {}
-    if LISTED not in tables and not any(kind in columns for kind in settings.match):
+    if LISTED not in tables and not any(kind in columns for kind in settings.match) and not settings.probabilistic:
         return None
     name_accounts(engine)
     read_contacts(engine, settings.match, country_code=settings.country_code)
+    if settings.probabilistic:
+        add_probable_links(engine, threshold=settings.threshold, country_code=settings.country_code)
     merge_listed(engine)
     merge_contacts(
         engine,
@@ -153,7 +167,7 @@ def write_identities(engine: DuckDBEngine, path: Path) -> None:
     ``status``       ``merged``; why a shared key was ignored (``too_many_accounts``, ``chain_too_long``); ``ambiguous_id``
     ``customer_id``  the person's id from now on; null unless merged
     ``account_id``   the id before; null where a key was ignored
-    ``via``          ``identities``, ``email`` or ``phone``
+    ``via``          ``identities``, ``email``, ``phone`` or ``splink``
     ``key_hash``     the same for all accounts that share the key. It is made of account ids, never of a contact: the hash
                      of a telephone number gives the number away to anyone who tries them all
     ``n_accounts``   of the person, or how many share the ignored key
