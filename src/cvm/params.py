@@ -202,9 +202,9 @@ class Params(_Section):
     """The whole of ``params.yaml``; ``root`` is the folder that holds it."""
 
     data: DataParams
-    identity: IdentityParams = IdentityParams()
     business: BusinessParams = BusinessParams()
     windows: WindowParams = WindowParams()
+    identity: IdentityParams = IdentityParams()
     train: TrainParams = TrainParams()
     btyd: BtydParams = BtydParams()
     segments: SegmentParams = SegmentParams()
