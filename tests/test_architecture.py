@@ -36,6 +36,7 @@ HOMES = {
     "pyspark": "cvm.engines",
     "mlflow": "cvm.tracking",
     "lifetimes": "cvm.models.btyd.lifetimes_backend",
+    "splink": "cvm.ingest.linkage",
 }
 PICKLERS = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "skops"}
 VAGUE = {"util", "utils", "helper", "helpers", "common", "misc"}

@@ -50,6 +50,11 @@ def _usable_path(path: str) -> str:
     return path
 
 
+def _digits(code: object) -> object:
+    """Codes that YAML takes for numbers."""
+    return str(code) if type(code) is int else code
+
+
 def _date_or_latest(value: object) -> object:
     try:
         day = date.fromisoformat(value) if isinstance(value, str) and value != "latest" else value
@@ -62,6 +67,7 @@ def _date_or_latest(value: object) -> object:
 
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_usable_path)]
+CountryCode = Annotated[str, BeforeValidator(_digits), Field(pattern=r"^[1-9][0-9]{0,2}$")]
 AsOf = Annotated[date | Literal["latest"], BeforeValidator(_date_or_latest)]
 Preset = Literal[
     "amocrm-contacts",
@@ -247,12 +253,24 @@ class TrackingParams(_Section):
     model: Annotated[str, Field(min_length=1)] = "cvm"
 
 
+class IdentityParams(_Section):
+    """What makes two accounts one person."""
+
+    match: list[Literal["email", "phone"]] = ["email", "phone"]
+    max_accounts_per_key: Annotated[int, Field(ge=1)] = 5
+    max_accounts_per_person: Annotated[int, Field(ge=1)] = 20
+    country_code: CountryCode | None = None
+    probabilistic: bool = False
+    threshold: Annotated[float, Field(gt=0.5, le=1)] = 0.95
+
+
 class Params(_Section):
     """The whole of ``params.yaml``; ``root`` is the folder that holds it."""
 
     data: DataParams
     business: BusinessParams = BusinessParams()
     windows: WindowParams = WindowParams()
+    identity: IdentityParams = IdentityParams()
     train: TrainParams = TrainParams()
     btyd: BtydParams = BtydParams()
     segments: SegmentParams = SegmentParams()

@@ -40,6 +40,11 @@ class Workspace:
         return self.outputs / "quarantine"
 
     @property
+    def identity(self) -> Path:
+        """Who was merged with whom, and why."""
+        return self.outputs / "identity.parquet"
+
+    @property
     def ingested(self) -> Path:
         """Checked rows of every export so far, and the ledger that names them."""
         return self.outputs / "ingested"

@@ -8,8 +8,9 @@ import pytest
 
 from cvm.errors import QualityError
 from cvm.ingest.assessment import read_assessment
-from cvm.ingest.clean import Reading
-from cvm.ingest.stage import FrameSource, ingest
+from cvm.ingest.origins import FrameSource
+from cvm.ingest.reading import Reading
+from cvm.ingest.stage import Rules, ingest
 from cvm.workspace import Workspace
 
 NOW = datetime(2024, 1, 10)

@@ -22,7 +22,7 @@ from cvm.errors import MissingColumnsError, MissingOutputError, QualityError, So
 from cvm.ingest.clean import REPLACED
 from cvm.ingest.origins import FileSource, FrameSource
 from cvm.ingest.reading import Reading
-from cvm.ingest.stage import Ingested, ingest
+from cvm.ingest.stage import Ingested, Rules, ingest
 from cvm.workspace import Workspace, only_writer
 
 NOW = datetime(2024, 6, 1)
@@ -501,7 +501,7 @@ def test_a_run_killed_before_any_step_loses_nothing_and_the_next_completes_it(sh
     code = (
         "import os, sys; from datetime import datetime; from pathlib import Path\n"
         "from cvm.ingest import stage; from cvm.ingest.origins import FileSource\n"
-        "from cvm.ingest.clean import Reading; from cvm.workspace import Workspace\n"
+        "from cvm.ingest.reading import Reading; from cvm.workspace import Workspace\n"
         "folder, step = Path(sys.argv[1]), sys.argv[2]\n"
         "setattr(stage, step, lambda *_, **__: os.kill(os.getpid(), 9))\n"
         "source = {'transactions': FileSource(['*.csv'], folder, Reading('UTC'))}\n"

@@ -18,7 +18,7 @@ from cvm.engines import DuckDBEngine
 from cvm.ingest.clean import TableOutcome
 from cvm.ingest.origins import FileSource
 from cvm.ingest.reading import Reading
-from cvm.ingest.stage import Rules, ingest
+from cvm.ingest.stage import ingest
 from cvm.workspace import Workspace
 
 NOW = datetime(2024, 6, 1)
@@ -60,8 +60,7 @@ class Project:
 
     def ingest(self, *, full: bool = False) -> list[TableOutcome]:
         source = FileSource(["*.csv"], self.folder, Reading("UTC", key=self.key))
-        settled = {"currency": "USD", "max_rejected_share": 1.0, "now": NOW}
-        return ingest({"transactions": source}, self.workspace, **settled, full=full).outcomes
+        return ingest({"transactions": source}, self.workspace, Rules("USD", 1.0), now=NOW, full=full).outcomes
 
     @property
     def rows(self) -> list[dict[str, Any]]:

@@ -60,10 +60,9 @@ def test_the_tables_fit_the_contracts(simulated: SimulationOutcome, tmp_path: Pa
     outcomes = ingest(
         {table: source for table, source in sources.items() if table in TABLES},
         Workspace(tmp_path / "outputs", tmp_path / "models" / "champion"),
-        currency="EUR",
-        max_rejected_share=0.01,
+        Rules("EUR", 0.01),
         now=AS_OF,
-    )
+    ).outcomes
     for outcome in outcomes:
         assert set(outcome.n_by_reason) <= {"customer_id is missing", TEST_ORDER}
         assert outcome.n_read == simulated.n_rows[f"tables/{outcome.table}"]
