@@ -18,7 +18,7 @@ from cvm.engines import DuckDBEngine
 from cvm.ingest.clean import TableOutcome
 from cvm.ingest.origins import FileSource
 from cvm.ingest.reading import Reading
-from cvm.ingest.stage import ingest
+from cvm.ingest.stage import Rules, ingest
 from cvm.workspace import Workspace
 
 NOW = datetime(2024, 6, 1)
