@@ -15,8 +15,8 @@ from cvm.errors import WorkspaceError
 
 try:
     import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+except ImportError:
+    fcntl = None  # type: ignore[assignment]  # Windows has no such module, and gets no lock
 
 # What ``_beside`` names, and what the engine puts beside such a file.
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>\d{1,9})\.(?P<ending>tmp|old)(\.(wal|tmp))?")

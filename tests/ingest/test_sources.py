@@ -11,7 +11,7 @@ import pytest
 
 from cvm.engines import DuckDBEngine, identifier
 from cvm.errors import SourceError
-from cvm.ingest.sources import FILE_NAME, ROW_NUMBER, load_files, read_files, read_frame, source_files
+from cvm.ingest.sources import FILE_NAME, ROW_NUMBER, load_files, read_frame, source_files
 
 CSV = "id,amount\n007,1.50\n8,2\n"
 
@@ -24,7 +24,7 @@ def engine() -> Iterator[DuckDBEngine]:
 
 def read(engine: DuckDBEngine, folder: Path, *paths: str) -> list[dict[str, Any]]:
     """The user's columns of all rows, in the order of their row numbers."""
-    read_files(engine, "transactions", paths, folder=folder)
+    load_files(engine, "transactions", source_files("transactions", paths, folder=folder), shown=", ".join(paths))
     query = f"SELECT * EXCLUDE ({identifier(FILE_NAME)}, {identifier(ROW_NUMBER)}) FROM raw_transactions"
     return engine.table(f"{query} ORDER BY {identifier(ROW_NUMBER)}").to_pylist()
 
@@ -104,7 +104,7 @@ def test_a_file_matched_twice_is_read_once(engine: DuckDBEngine, tmp_path: Path)
 
 def test_row_numbers_follow_the_file_over_many_rows_and_threads(engine: DuckDBEngine, tmp_path: Path) -> None:
     pq.write_table(pa.table({"n": range(1, 300_001)}), tmp_path / "t.parquet", row_group_size=10_000)
-    read_files(engine, "transactions", ["t.parquet"], folder=tmp_path)
+    read(engine, tmp_path, "t.parquet")
     query = f"SELECT count(*) AS misplaced FROM raw_transactions WHERE n <> {identifier(ROW_NUMBER)}"
     assert engine.row(query) == {"misplaced": 0}
 

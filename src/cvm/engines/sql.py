@@ -31,6 +31,16 @@ def literals(values: Iterable[str | int | float | date]) -> str:
     return ", ".join(literal(value) for value in values)
 
 
+def local_moment(moment: str, timezone: str) -> str:
+    """SQL for a UTC moment as the clocks of a zone show it."""
+    return moment if timezone == "UTC" else f"timezone({literal(timezone)}, timezone('UTC', {moment}))"
+
+
+def local_day(moment: str, timezone: str) -> str:
+    """SQL for the day of a UTC moment in a zone."""
+    return f"CAST({local_moment(moment, timezone)} AS DATE)"
+
+
 def pretty(query: str) -> str:
     """``query`` laid out for a reader."""
     return sqlglot.transpile(query, read="duckdb", write="duckdb", pretty=True)[0] + "\n"

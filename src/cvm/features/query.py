@@ -12,6 +12,7 @@ from datetime import date
 from itertools import chain
 
 from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines.sql import local_moment
 from cvm.features.attributes import attribute_features, attribute_name
 from cvm.features.behaviour import EVENT_MIXES, event_features, value_features
 from cvm.features.catalogue import Feature
@@ -278,5 +279,4 @@ def _day_number(day: date) -> int:
 
 def _day(column: str, timezone: str) -> str:
     """Day number of a UTC time in the business time zone; an integer division is twice as fast as a cast to date."""
-    local = column if timezone == "UTC" else f"timezone({literal(timezone)}, timezone('UTC', {column}))"
-    return f"CAST(epoch_us({local}) // 86400000000 AS INTEGER)"
+    return f"CAST(epoch_us({local_moment(column, timezone)}) // 86400000000 AS INTEGER)"

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from cvm.engines import DuckDBEngine
-from cvm.engines.sql import literal, pretty
+from cvm.engines.sql import literal, local_day, pretty
 from cvm.features.catalogue import Feature
 from cvm.features.economics import Economics
 from cvm.features.files import (
@@ -39,10 +39,9 @@ class FeaturesOutcome:
 
 def history_days(engine: DuckDBEngine, *, timezone: str) -> tuple[date, date]:
     """Local days of the first and the last transaction."""
-    local = f"timezone({literal(timezone)}, timezone('UTC', {{}}(occurred_at)))"
-    query = f"SELECT CAST({local.format('min')} AS DATE) AS a, CAST({local.format('max')} AS DATE) AS b FROM transactions"
-    row = engine.row(query)
-    return row["a"], row["b"]
+    first, last = (local_day(f"{which}(occurred_at)", timezone) for which in ("min", "max"))
+    row = engine.row(f"SELECT {first} AS first_day, {last} AS last_day FROM transactions")
+    return row["first_day"], row["last_day"]
 
 
 def write_features(

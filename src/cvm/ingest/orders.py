@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cvm.engines import DuckDBEngine, literal
+from cvm.engines import DuckDBEngine
+from cvm.engines.sql import local_day
 
 ORDER, BUYER = "placed_order", "buyer"
 
@@ -60,13 +61,3 @@ def _order_key(engine: DuckDBEngine, *, has_id: bool, timezone: str) -> str:
 def quarter(moment: str) -> str:
     """SQL for the quarter of an hour a UTC moment lies in: zones are offset by such, and few are left to be converted."""
     return f"make_timestamp(epoch_us({moment}) - epoch_us({moment}) % 900000000)"
-
-
-def local_moment(moment: str, timezone: str) -> str:
-    """SQL for a UTC moment as the clocks of a zone show it."""
-    return moment if timezone == "UTC" else f"timezone({literal(timezone)}, timezone('UTC', {moment}))"
-
-
-def local_day(moment: str, timezone: str) -> str:
-    """SQL for the day of a UTC moment in a zone."""
-    return f"CAST({local_moment(moment, timezone)} AS DATE)"

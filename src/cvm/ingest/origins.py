@@ -12,7 +12,7 @@ import pyarrow as pa
 from cvm.engines import DuckDBEngine
 from cvm.errors import SourceError
 from cvm.ingest.reading import Reading
-from cvm.ingest.sources import read_files, read_frame, source_files
+from cvm.ingest.sources import load_files, read_frame, source_files
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,15 @@ class FileSource:
             If nothing matches a path, or a file cannot be read.
         """
         files = source_files(table, self.paths, folder=self.folder, may_be_gone=has_history)
-        names = {file: self._name(file) for file in files}
-        return [Export(name, _fingerprint(table, file), self._loader(table, name)) for file, name in names.items()]
+        return [self._export(table, file) for file in files]
 
     def has(self, name: str) -> bool:
         """Whether the file is still there, named in ``params.yaml`` or not."""
         return (self.folder / name).is_file()
 
-    def _name(self, file: Path) -> str:
-        return str(file.relative_to(self.folder) if file.is_relative_to(self.folder) else file)
-
-    def _loader(self, table: str, name: str) -> Callable[[DuckDBEngine], None]:
-        return lambda engine: read_files(engine, table, [name], folder=self.folder)
+    def _export(self, table: str, file: Path) -> Export:
+        name = str(file.relative_to(self.folder) if file.is_relative_to(self.folder) else file)
+        return Export(name, _fingerprint(table, file), lambda engine: load_files(engine, table, [file], shown=name))
 
 
 @dataclass(frozen=True)

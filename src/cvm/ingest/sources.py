@@ -43,8 +43,12 @@ def source_files(table: str, paths: Sequence[str], *, folder: Path, may_be_gone:
 
     Parameters
     ----------
-    table, paths, folder
-        As for ``read_files``.
+    table : str
+        Canonical table the files belong to.
+    paths : sequence of str
+        Files or globs, relative to ``folder`` unless absolute.
+    folder : Path
+        Folder of ``params.yaml``.
     may_be_gone : bool
         Whether a glob may match nothing, because what it matched before has been read.
 
@@ -61,11 +65,11 @@ def source_files(table: str, paths: Sequence[str], *, folder: Path, may_be_gone:
     return files
 
 
-def read_files(engine: DuckDBEngine, table: str, paths: Sequence[str], *, folder: Path) -> None:
-    """Load all files of one table into the temporary table ``raw_<table>``.
+def load_files(engine: DuckDBEngine, table: str, files: Sequence[Path], *, shown: str) -> None:
+    """Load files of one format, in their order, into the temporary table ``raw_<table>``.
 
-    The user's columns keep their names; text formats are read as text. ``FILE_NAME`` and ``ROW_NUMBER``
-    (1-based, over all files in the order given) are added. A file that several paths match is read once.
+    The user's columns keep their names; text formats are read as text. ``FILE_NAME`` and ``ROW_NUMBER`` (1-based, over
+    all files in the order given) are added.
 
     Parameters
     ----------
@@ -73,23 +77,10 @@ def read_files(engine: DuckDBEngine, table: str, paths: Sequence[str], *, folder
         Holds the temporary table afterwards.
     table : str
         Canonical table the files belong to.
-    paths : sequence of str
-        Files or globs, relative to ``folder`` unless absolute.
-    folder : Path
-        Folder of ``params.yaml``.
-
-    Raises
-    ------
-    SourceError
-        If nothing matches a path, the formats are mixed or unknown, a file does not parse, or no row is found.
-    """
-    load_files(engine, table, source_files(table, paths, folder=folder), shown=", ".join(paths))
-
-
-def load_files(engine: DuckDBEngine, table: str, files: Sequence[Path], *, shown: str) -> None:
-    """Load these files of one format, in their order, into ``raw_<table>``, as ``read_files`` does.
-
-    ``shown`` names them in messages.
+    files : sequence of Path
+        As ``source_files`` lists them.
+    shown : str
+        What messages call them.
 
     Raises
     ------

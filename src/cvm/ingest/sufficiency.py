@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from cvm.engines import DuckDBEngine, literal
+from cvm.engines.sql import local_day
 from cvm.ingest.experiments import uplift_sufficiency
-from cvm.ingest.orders import BUYER, ORDER, local_day
+from cvm.ingest.orders import BUYER, ORDER
 from cvm.ingest.verdict import Verdict
 
 # The purchase-process models refuse smaller bases (models/btyd/model.py): fewer customers are an accident of a few people.

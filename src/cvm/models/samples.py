@@ -16,7 +16,7 @@ from cvm.features.files import read_calendar, read_features, read_outcome
 from cvm.features.snapshots import Replay
 from cvm.models.btyd import Btyd, Family
 from cvm.models.btyd.hindsight import Hindsight, Outlook, learn_hindsight
-from cvm.models.btyd.season import Calendar
+from cvm.models.btyd.season import Calendar, day_number
 
 Floats = NDArray[np.float64]
 
@@ -147,7 +147,8 @@ class SnapshotReader:
         """Days from the first order to the last before ``as_of``, those without one filled in."""
         by_day = read_calendar(self.folder, as_of)
         day = by_day["day"].to_numpy(int)
-        first, n_days = int(day.min()), (as_of - date(1970, 1, 1)).days - int(day.min())
+        first = int(day.min())
+        n_days = day_number(as_of) - first
         n_orders, n_joined = (
             np.bincount(day - first, weights=by_day[name].to_numpy(float), minlength=n_days).astype(float)
             for name in ("n_orders", "n_joined")

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvm.engines import DuckDBEngine
-from cvm.ingest.orders import BUYER, local_day, local_moment, quarter
+from cvm.engines.sql import local_day, local_moment
+from cvm.ingest.orders import BUYER, quarter
 from cvm.ingest.quality.finding import N_EXAMPLES, Finding, severity_of
 
 Floats = NDArray[np.float64]

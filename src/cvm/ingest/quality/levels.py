@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvm.engines import DuckDBEngine
-from cvm.ingest.orders import ORDER, local_day, quarter
+from cvm.engines.sql import local_day
+from cvm.ingest.orders import ORDER, quarter
 from cvm.ingest.quality.finding import N_EXAMPLES, Finding
 
 Floats = NDArray[np.float64]

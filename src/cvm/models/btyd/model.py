@@ -38,7 +38,14 @@ class ConstantSpend:
         """The constant, for everybody."""
         return np.full(len(n), self.amount)
 
-    def draw_total(self, orders: Floats, n: Floats, mean: Floats, *, rng: np.random.Generator) -> Floats:  # noqa: ARG002
+    def draw_total(  # one interface with GammaGamma
+        self,
+        orders: Floats,
+        n: Floats,  # noqa: ARG002
+        mean: Floats,  # noqa: ARG002
+        *,
+        rng: np.random.Generator,  # noqa: ARG002
+    ) -> Floats:
         """The constant times ``orders``."""
         return self.amount * orders
 

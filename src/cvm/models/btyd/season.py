@@ -87,7 +87,7 @@ class SeasonClock:
         if not self.levels or not len(days):
             return days
         reach = int(np.ceil(np.max(days, initial=0.0)))
-        start = _day_number(as_of)
+        start = day_number(as_of)
         passed = np.concatenate([[0.0], np.cumsum(self.level(np.arange(start - 1, start - reach - 1, -1)))])
         return np.interp(days, np.arange(reach + 1), passed)
 
@@ -106,7 +106,7 @@ class SeasonClock:
         return np.where(reached, np.interp(np.where(reached, clock_days, 0.0), passed, np.arange(_FAR + 1)), np.inf)
 
     def _until(self, as_of: date | None, days: int) -> Floats:
-        start = _day_number(as_of)
+        start = day_number(as_of)
         return np.concatenate([[0.0], np.cumsum(self.level(np.arange(start, start + days)))])
 
     def level(self, days: Days) -> Floats:
@@ -169,7 +169,8 @@ def _day_of_year(days: Days) -> Days:
     return np.minimum((days % _DAYS_PER_YEAR).astype(np.int64), _YEAR - 1)
 
 
-def _day_number(day: date | None) -> int:
+def day_number(day: date | None) -> int:
+    """Days since 1970-01-01."""
     if day is None:
         raise ValueError("as_of is None: a clock that knows a season needs the date of the snapshot; pass as_of")
     return (day - _EPOCH).days
