@@ -2,7 +2,14 @@
 
 from cvm.evaluation.calibration import brier_score, calibration_error, reliability
 from cvm.evaluation.ranking import area_under_roc, average_precision, lift_at, normalised_gini, spearman, value_share_at
-from cvm.evaluation.value import decile_error, mean_absolute_error, ratio, root_mean_squared_error, tweedie_deviance
+from cvm.evaluation.value import (
+    decile_error,
+    interval_score,
+    mean_absolute_error,
+    ratio,
+    root_mean_squared_error,
+    tweedie_deviance,
+)
 
 __all__ = [
     "area_under_roc",
@@ -10,6 +17,7 @@ __all__ = [
     "brier_score",
     "calibration_error",
     "decile_error",
+    "interval_score",
     "lift_at",
     "mean_absolute_error",
     "normalised_gini",

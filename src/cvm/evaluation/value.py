@@ -41,5 +41,14 @@ def decile_error(actual: Floats, predicted: Floats) -> float:
     return _relative(calibration_error(actual, predicted), float(actual.mean()))
 
 
+def interval_score(actual: Floats, lower: Floats, upper: Floats, *, level: float) -> float:
+    """Mean width of intervals plus what lies outside of them, times ``2 / (1 - level)``; proper, lower is better.
+
+    Gneiting and Raftery (2007), "Strictly proper scoring rules", JASA 102, eq. 43; in units of ``actual``.
+    """
+    missed = np.maximum(lower - actual, 0.0) + np.maximum(actual - upper, 0.0)
+    return float((upper - lower + 2 / (1 - level) * missed).mean())
+
+
 def _relative(error: float, level: float) -> float:
     return error / level if level > 0 else float("nan")

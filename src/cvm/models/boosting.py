@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import lightgbm as lgb
 import numpy as np
@@ -16,7 +16,7 @@ from cvm.models.samples import Sample
 
 Floats = NDArray[np.float64]
 
-N_FOLDS = 5
+N_FOLDS = 4
 _MAX_CATEGORIES = 50
 _MAX_ROUNDS = 400
 _PATIENCE = 30
@@ -122,6 +122,12 @@ class Boosted:
         return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
+class WithoutTrees:
+    """A model without boosters."""
+
+    boosters: ClassVar[Mapping[str, Boosted]] = {}
+
+
 @dataclass(frozen=True)
 class BoostingFit:
     """Fitted trees, and the out-of-fold margin of every training row, from which calibration learns."""
@@ -150,6 +156,8 @@ class Task:
     objective, settings : mappings
         LightGBM parameters.
     seed : int
+    taught : array of bool of shape (n_rows,), optional
+        Rows that trees may learn from; by default all.
     """
 
     samples: Sequence[Sample]
@@ -159,6 +167,7 @@ class Task:
     objective: Mapping[str, Any]
     settings: Mapping[str, Any]
     seed: int
+    taught: NDArray[np.bool_] | None = None
 
     @cached_property
     def features(self) -> pd.DataFrame:
@@ -211,11 +220,12 @@ def fit_boosted(task: Task) -> BoostingFit:
     """
     data = task.dataset()
     folds = customer_folds(task.features["customer_id"].to_numpy(), seed=task.seed)
+    taught = np.ones(len(task.target), dtype=bool) if task.taught is None else task.taught
     cv = lgb.cv(
         task.parameters,
         data,
         num_boost_round=_MAX_ROUNDS,
-        folds=folds,
+        folds=[(train[taught[train]], test[taught[test]]) for train, test in folds],
         callbacks=[lgb.early_stopping(_PATIENCE, verbose=False)],
         return_cvbooster=True,
     )
@@ -223,13 +233,18 @@ def fit_boosted(task: Task) -> BoostingFit:
     out_of_fold = np.zeros(len(task.target))
     for (_, test), booster in zip(folds, cv["cvbooster"].boosters, strict=True):
         out_of_fold[test] = booster.predict(task.matrix[test], raw_score=True, num_iteration=rounds)
-    booster = lgb.train(task.parameters, data, num_boost_round=rounds)
-    return BoostingFit(Boosted(task.encoder, booster.model_to_string()), out_of_fold)
+    return BoostingFit(_boosted(task, data, rounds=rounds), out_of_fold)
 
 
 def refit_boosted(task: Task, *, rounds: int) -> Boosted:
     """Boost from the anchor for as many rounds as an earlier fit of the same recipe found best."""
-    booster = lgb.train(task.parameters, task.dataset(), num_boost_round=rounds)
+    return _boosted(task, task.dataset(), rounds=rounds)
+
+
+def _boosted(task: Task, data: lgb.Dataset, *, rounds: int) -> Boosted:
+    if task.taught is not None:
+        data = data.subset(np.flatnonzero(task.taught))
+    booster = lgb.train(task.parameters, data, num_boost_round=rounds)
     return Boosted(task.encoder, booster.model_to_string())
 
 

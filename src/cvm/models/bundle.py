@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,20 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from cvm.errors import BundleError
+from cvm.models.boosting import Boosted
 from cvm.models.btyd import Btyd
-from cvm.models.churn import AnchoredChurn, ChurnModel, churn_from_state
-from cvm.models.clv import AnchoredValue, ValueModel, value_from_state
+from cvm.models.churn import ChurnModel
+from cvm.models.churn_blend import churn_from_state
+from cvm.models.clv import ValueModel
+from cvm.models.clv_blend import value_from_state
+from cvm.models.intervals import ValueBands
 from cvm.models.samples import ProspectRate
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.tiers import ValueCuts
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _CONTENT = "bundle.json"
 _HASHES = "hashes.json"
-_CHURN_TREES = "churn.txt"
-_VALUE_TREES = "clv.txt"
-_FILES = (_CONTENT, _CHURN_TREES, _VALUE_TREES)
+# Trees lie in <model>.<part>.txt.
+_TREES = re.compile(r"(churn|clv)\.([a-z]+)\.txt")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Bundle:
     btyd : Btyd
     churn : ChurnModel
     value : ValueModel
+    bands : ValueBands
+        How far revenue may lie from what ``value`` expects.
     prospects : ProspectRate
     value_cuts : ValueCuts
     rfm_cuts : RfmCuts
@@ -79,6 +85,7 @@ class Bundle:
     btyd: Btyd
     churn: ChurnModel
     value: ValueModel
+    bands: ValueBands
     prospects: ProspectRate
     value_cuts: ValueCuts
     rfm_cuts: RfmCuts
@@ -98,12 +105,8 @@ class Bundle:
         (folder / _HASHES).write_bytes(_hashes_text(files).encode())
 
     def _files(self) -> dict[str, str]:
-        files = {_CONTENT: _json(self._content())}
-        if isinstance(self.churn, AnchoredChurn):
-            files[_CHURN_TREES] = self.churn.boosted.text
-        if isinstance(self.value, AnchoredValue):
-            files[_VALUE_TREES] = self.value.boosted.text
-        return files
+        trees = {**_named("churn", self.churn.boosters), **_named("clv", self.value.boosters)}
+        return {_CONTENT: _json(self._content()), **trees}
 
     def _content(self) -> dict[str, Any]:
         return {
@@ -124,6 +127,7 @@ class Bundle:
             "btyd": self.btyd.state(),
             "churn": {"name": self.churn.name, "state": self.churn.state()},
             "value": {"name": self.value.name, "state": self.value.state()},
+            "bands": self.bands.state(),
             "prospects": vars(self.prospects),
             "value_cuts": self.value_cuts.state(),
             "rfm_cuts": self.rfm_cuts.state(),
@@ -153,8 +157,9 @@ def read_bundle(folder: Path) -> Bundle:
             **content["windows"],
             **content["business"],
             btyd=Btyd.from_state(content["btyd"]),
-            churn=churn_from_state(**content["churn"], trees=texts.get(_CHURN_TREES)),
-            value=value_from_state(**content["value"], trees=texts.get(_VALUE_TREES)),
+            churn=churn_from_state(**content["churn"], trees=_parts("churn", texts)),
+            value=value_from_state(**content["value"], trees=_parts("clv", texts)),
+            bands=ValueBands.from_state(content["bands"]),
             prospects=ProspectRate(**content["prospects"]),
             value_cuts=ValueCuts(**{name: tuple(cuts) for name, cuts in content["value_cuts"].items()}),
             rfm_cuts=RfmCuts(**{name: tuple(cuts) for name, cuts in content["rfm_cuts"].items()}),
@@ -172,7 +177,7 @@ def _verified_texts(folder: Path) -> dict[str, str]:
     try:
         hashes = _text(folder / _HASHES)
         expected = dict(json.loads(hashes))
-        texts = {name: _text(folder / name) for name in expected if name in _FILES}
+        texts = {name: _text(folder / name) for name in expected if name == _CONTENT or _TREES.fullmatch(name)}
     except FileNotFoundError as error:
         raise BundleError(
             f"{folder} holds no complete bundle: {Path(error.filename).name} is missing. Run `cvm train` first."
@@ -186,6 +191,16 @@ def _verified_texts(folder: Path) -> dict[str, str]:
             "Restore it from the registry, or train again with `cvm train`."
         )
     return texts
+
+
+def _named(model: str, boosters: Mapping[str, Boosted]) -> dict[str, str]:
+    return {f"{model}.{part}.txt": boosted.text for part, boosted in boosters.items()}
+
+
+def _parts(model: str, texts: Mapping[str, str]) -> dict[str, str]:
+    """Texts of the trees of one model, by part."""
+    found = ((_TREES.fullmatch(name), text) for name, text in texts.items())
+    return {match[2]: text for match, text in found if match and match[1] == model}
 
 
 def _text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Churn: the probability of no order in the outcome window. Baselines and the anchored booster, one interface."""
+"""Churn: the probability of no order in the outcome window. What every model of it can say, and the baselines."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from cvm.models.boosting import Boosted, Encoder, Task, fit_boosted, refit_boosted
+from cvm.models.boosting import Boosted, WithoutTrees
 from cvm.models.samples import Sample
 
 Floats = NDArray[np.float64]
@@ -23,6 +22,11 @@ class ChurnModel(Protocol):
     """A way to turn features into churn probabilities."""
 
     name: ClassVar[str]
+
+    @property
+    def boosters(self) -> Mapping[str, Boosted]:
+        """The trees by their part in the model; none where it has none."""
+        ...
 
     def p_churn(self, features: pd.DataFrame) -> Floats:
         """Probability of no order in the outcome window, for customers with at least one order."""
@@ -34,7 +38,7 @@ class ChurnModel(Protocol):
 
 
 @dataclass(frozen=True)
-class LogisticRule:
+class LogisticRule(WithoutTrees):
     """One number per customer decides: P = expit(intercept + slope log(1 + score)), or a rate where the score is null."""
 
     score: str
@@ -69,7 +73,7 @@ class ChurnFactorRule(LogisticRule):
 
 
 @dataclass(frozen=True)
-class BtydChurn:
+class BtydChurn(WithoutTrees):
     """What BTYD says, unchanged."""
 
     name: ClassVar[str] = "BTYD"
@@ -83,23 +87,6 @@ class BtydChurn:
         return {}
 
 
-@dataclass(frozen=True)
-class AnchoredChurn:
-    """Trees on top of BTYD's logit, then one slope for confidence: logit P = slope (logit BTYD + trees)."""
-
-    name: ClassVar[str] = "anchored LightGBM"
-    boosted: Boosted
-    slope: float
-
-    def p_churn(self, features: pd.DataFrame) -> Floats:
-        """See ``ChurnModel.p_churn``."""
-        return expit(self.slope * (_anchor(features) + self.boosted.margin(features)))
-
-    def state(self) -> dict[str, Any]:
-        """See ``ChurnModel.state``."""
-        return {"slope": self.slope, "encoder": self.boosted.encoder.state()}
-
-
 def fit_recency_rule(samples: Sequence[Sample]) -> RecencyRule:
     """Fit the rule on days since the last order."""
     return RecencyRule("recency_days", *_logistic(samples, "recency_days"))
@@ -108,91 +95,6 @@ def fit_recency_rule(samples: Sequence[Sample]) -> RecencyRule:
 def fit_churn_factor_rule(samples: Sequence[Sample]) -> ChurnFactorRule:
     """Fit the rule on the churn factor; customers with one order have none and get their own rate."""
     return ChurnFactorRule("recency_over_mean_gap", *_logistic(samples, "recency_over_mean_gap"))
-
-
-def fit_anchored_churn(
-    samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
-) -> AnchoredChurn:
-    """Fit trees to what BTYD misses.
-
-    The anchor of every snapshot is first shifted to that snapshot's own churn rate: the level of one window (a season, an
-    ageing cohort) says nothing about the next, so trees must not learn it. At prediction BTYD's level stands.
-
-    Parameters
-    ----------
-    samples : sequence of Sample
-        Training snapshots.
-    columns : sequence of str
-        Columns the trees may use.
-    settings : mapping
-        LightGBM settings that differ from the defaults.
-    seed : int
-    """
-    task = _task(samples, columns=columns, settings=settings, seed=seed)
-    fitted = fit_boosted(task)
-    return AnchoredChurn(fitted.boosted, _slope(task.anchor + fitted.margin_out_of_fold, task.target))
-
-
-def refit_anchored_churn(
-    judged: AnchoredChurn, samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
-) -> AnchoredChurn:
-    """The judged recipe on other samples: its rounds and its slope stay."""
-    task = _task(samples, columns=columns, settings=settings, seed=seed)
-    return AnchoredChurn(refit_boosted(task, rounds=judged.boosted.rounds), judged.slope)
-
-
-def out_of_fold_churn(
-    samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
-) -> tuple[Floats, Floats]:
-    """Outcome and out-of-fold probability of every training row: what tuning compares settings by."""
-    task = _task(samples, columns=columns, settings=settings, seed=seed)
-    return task.target, expit(task.anchor + fit_boosted(task).margin_out_of_fold)
-
-
-def _task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:
-    return Task(
-        samples,
-        target=np.concatenate([sample.churned for sample in samples]),
-        anchor=np.concatenate([_levelled_anchor(sample) for sample in samples]),
-        columns=columns,
-        objective={"objective": "binary"},
-        settings=settings,
-        seed=seed,
-    )
-
-
-def churn_from_state(name: str, state: Mapping[str, Any], trees: str | None) -> ChurnModel:
-    """The churn model ``state`` was taken from; ``trees`` is the booster's text, where there is one.
-
-    Raises
-    ------
-    KeyError
-        If the name is unknown.
-    """
-    if name == AnchoredChurn.name and trees is not None:
-        return AnchoredChurn(Boosted(Encoder.from_state(state["encoder"]), trees), state["slope"])
-    rules: dict[str, ChurnModel] = {BtydChurn.name: BtydChurn()}
-    if name == RecencyRule.name:
-        rules[name] = RecencyRule("recency_days", **state)
-    if name == ChurnFactorRule.name:
-        rules[name] = ChurnFactorRule("recency_over_mean_gap", **state)
-    return rules[name]
-
-
-def _anchor(features: pd.DataFrame) -> Floats:
-    return logit(np.clip(features["btyd_p_no_order"].to_numpy(float), 1e-6, 1 - 1e-6))
-
-
-def _levelled_anchor(sample: Sample) -> Floats:
-    anchor = _anchor(sample.features)
-    rate = float(np.clip(sample.churned.mean(), 1e-6, 1 - 1e-6))
-    return anchor + brentq(lambda shift: expit(anchor + shift).mean() - rate, -50, 50)
-
-
-def _slope(margin: Floats, churned: Floats) -> float:
-    """Confidence of out-of-fold margins, without an intercept: the level stays the anchor's."""
-    model = LogisticRegression(fit_intercept=False, C=np.inf).fit(margin[:, None], churned)
-    return float(np.clip(model.coef_[0, 0], 0.2, 2.0))
 
 
 def _logistic(samples: Sequence[Sample], score: str) -> tuple[float, float, float]:
@@ -206,3 +108,19 @@ def _logistic(samples: Sequence[Sample], score: str) -> tuple[float, float, floa
         return float(logit(rate)), 0.0, rate_missing
     model = LogisticRegression().fit(np.log1p(values[~missing])[:, None], known)
     return float(model.intercept_[0]), float(model.coef_[0, 0]), rate_missing
+
+
+def rule_from_state(name: str, state: Mapping[str, Any]) -> ChurnModel:
+    """The rule ``state`` was taken from.
+
+    Raises
+    ------
+    KeyError
+        If no rule has this name.
+    """
+    rules: dict[str, ChurnModel] = {BtydChurn.name: BtydChurn()}
+    if name == RecencyRule.name:
+        rules[name] = RecencyRule("recency_days", **state)
+    if name == ChurnFactorRule.name:
+        rules[name] = ChurnFactorRule("recency_over_mean_gap", **state)
+    return rules[name]

@@ -16,26 +16,36 @@ from cvm.features.files import read_calendar, read_features, read_outcome
 from cvm.features.snapshots import Replay
 from cvm.models.btyd import Btyd, Family
 from cvm.models.btyd.hindsight import Hindsight, Outlook, learn_hindsight
-from cvm.models.btyd.season import Calendar, day_number
+from cvm.models.btyd.season import Calendar, SeasonClock, day_number
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Sample:
-    """The customers of one snapshot that a model may learn from or be judged on.
+class Snapshot:
+    """Customers that a model may judge.
 
     Attributes
     ----------
     as_of : date
     features : DataFrame of shape (n_customers, ...)
-        Catalogue columns, ``customer_id`` and ``BTYD_COLUMNS``.
-    n_orders, revenue : arrays of shape (n_customers,)
-        Outcome over the window.
+        Catalogue columns, ``customer_id``, ``BTYD_COLUMNS`` and ``WINDOW_COLUMN``.
     """
 
     as_of: date
     features: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Sample(Snapshot):
+    """Customers that a model may learn from or be judged on, with what they did.
+
+    Attributes
+    ----------
+    n_orders, revenue : arrays of shape (n_customers,)
+        Outcome over the window.
+    """
+
     n_orders: Floats
     revenue: Floats
 
@@ -57,7 +67,15 @@ class ProspectRate:
 class FitBtyd(Protocol):
     """Fits BTYD to the features of one snapshot, on the season of its calendar where there is one."""
 
-    def __call__(self, features: pd.DataFrame, *, as_of: date, calendar: Calendar | None, family: Family = "bg_nbd") -> Btyd:
+    def __call__(
+        self,
+        features: pd.DataFrame,
+        *,
+        as_of: date,
+        calendar: Calendar | None,
+        clock: SeasonClock | None = None,
+        family: Family = "bg_nbd",
+    ) -> Btyd:
         """The fitted model."""
         ...
 
@@ -94,31 +112,43 @@ class SnapshotReader:
         """
         return read_features(self.folder, as_of)
 
-    def btyd(self, as_of: date, everyone: pd.DataFrame) -> Btyd:
-        """BTYD fitted to nothing but the past of ``as_of``; ``everyone`` are its features."""
-        calendar = self._calendar(as_of) if self.knows_season(as_of) else None
-        return self.fit_btyd(everyone, as_of=as_of, calendar=calendar)
+    def btyd(self, as_of: date, everyone: pd.DataFrame, *, clock: SeasonClock | None = None) -> Btyd:
+        """BTYD fitted to the past of ``as_of``; ``everyone`` are its features.
 
-    def hindsight(self, replay: Replay | None) -> Hindsight:
-        """What BTYD would have got wrong a year ago; nothing where it cannot be asked."""
+        Where that past is too short to know its season, ``clock`` tells it; by default nothing does.
+        """
+        calendar = self._calendar(as_of) if self.knows_season(as_of) else None
+        return self.fit_btyd(everyone, as_of=as_of, calendar=calendar, clock=clock)
+
+    def hindsight(self, replay: Replay | None, clock: SeasonClock) -> Hindsight:
+        """What BTYD would have got wrong a year ago; nothing where it cannot be asked.
+
+        ``clock`` is today's. A year ago may have been too early to know the season; what today knows of it must not be
+        found once more, as an error.
+        """
         if replay is None:
             return Hindsight()
         everyone = self.features(replay.as_of)
-        btyd = self.btyd(replay.as_of, everyone)
+        btyd = self.btyd(replay.as_of, everyone, clock=clock)
         judged = everyone[is_judged(everyone, self.eligible_days)].reset_index(drop=True)
         window, silence = (
             self._outlook(btyd, judged, replay.as_of, days) for days in (replay.horizon_days, replay.silence_days)
         )
         return learn_hindsight(window, silence, history_days=replay.history_days)
 
-    def sample(self, as_of: date, horizon_days: int, *, hindsight: Hindsight | None = None) -> Sample:
-        """The customers a model may judge, with what BTYD expects of them."""
+    def sample(self, as_of: date, horizon_days: int, *, replay: Replay | None = None) -> Sample:
+        """The customers a model may judge, with what BTYD expects of them, corrected by what ``replay`` teaches."""
         everyone = self.features(as_of)
-        btyd = replace(self.btyd(as_of, everyone), hindsight=hindsight or Hindsight())
+        btyd = self.btyd(as_of, everyone)
+        btyd = replace(btyd, hindsight=self.hindsight(replay, btyd.clock))
+        known = self.snapshot(as_of, horizon_days, everyone, btyd)
+        return Sample(as_of, known.features, *self._outcome(known.features, as_of, horizon_days))
+
+    def snapshot(self, as_of: date, horizon_days: int, everyone: pd.DataFrame, btyd: Btyd) -> Snapshot:
+        """The customers among ``everyone`` that a model may judge, with what ``btyd`` expects of them."""
         judged = everyone[is_judged(everyone, self.eligible_days)].reset_index(drop=True)
         expected = btyd.predict(judged, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
-        n_orders, revenue = self._outcome(judged, as_of, horizon_days)
-        return Sample(as_of, pd.concat([judged, expected], axis=1), n_orders, revenue)
+        return Snapshot(as_of, pd.concat([judged, expected], axis=1))
 
     def prospect_rate(self, as_of: date, horizon_days: int) -> ProspectRate:
         """What those without an order at ``as_of`` went on to do."""

@@ -21,8 +21,9 @@ from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
+from cvm.models.intervals import Forecast, fit_bands, judge_bands, simulated_forecast
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
-from cvm.models.training import Judged, Recipe, fit_winners, judge
+from cvm.models.training import Judged, Recipe, fit_winners, forecast, judge
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.tiers import ValueCuts
 
@@ -106,15 +107,14 @@ def train(
     reader = with_family(reader, choice.family)
     progress("BTYD on today's histories")
     today = reader.features(plan.score)
-    hindsight = reader.hindsight(plan.replay(plan.score, plan.horizon_days))
-    btyd = replace(reader.btyd(plan.score, today), hindsight=hindsight)
+    btyd = reader.btyd(plan.score, today)
+    btyd = replace(btyd, hindsight=reader.hindsight(plan.replay(plan.score, plan.horizon_days), btyd.clock))
     recipe = Recipe(tuple(feature.name for feature in catalogue), settings.seed, plan.judged_days)
     judged, test = None, None
     if plan.test:
         progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
         training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
-        hindsight = reader.hindsight(plan.replay(plan.test, plan.judged_days))
-        test = reader.sample(plan.test, plan.judged_days, hindsight=hindsight)
+        test = reader.sample(plan.test, plan.judged_days, replay=plan.replay(plan.test, plan.judged_days))
         if training and settings.trials:
             from cvm.models.tuning import tune_settings  # Optuna takes a second to import
 
@@ -123,11 +123,14 @@ def train(
     churn_winner, value_winner = judged.winners if judged else (BtydChurn(), BtydValue())
     churn, value = fit_winners(
         [reader.sample(as_of, plan.horizon_days) for as_of in plan.labelled],
+        reader.snapshot(plan.score, plan.horizon_days, today, btyd),
         replace(recipe, horizon_days=plan.horizon_days),
         churn=churn_winner,
         value=value_winner,
         progress=progress,
     )
+    known = _known_forecasts(judged, test) or _simulated(btyd, today, plan, settings)
+    bands = fit_bands(known, knows_season=plan.knows_season(plan.score))
     margin_rate, margin_notes = _margin_rate(today, settings.currency)
     notes = [*_notes(plan, judged), choice.note, *margin_notes]
     bundle = Bundle(
@@ -143,14 +146,51 @@ def train(
         btyd=btyd,
         churn=churn,
         value=value,
+        bands=bands,
         prospects=_prospect_rate(reader, plan),
         value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
         rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
         features=tuple(_bundled(feature) for feature in catalogue),
-        evidence=_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today)),
+        evidence={
+            **_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today)),
+            "intervals": _without_nan(_judged_intervals(judged, test, plan, settings)),
+        },
     )
     clv = cuts_from(bundle, today)
     return Trained(replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers)), judged, test, notes)
+
+
+def _known_forecasts(judged: Judged | None, test: Sample | None) -> Forecast | None:
+    """What the promoted model expected of customers it had not learned from: out of fold in training, and at the test."""
+    if judged is None or test is None:
+        return None
+    winner = judged.winning_candidate
+    known = Forecast.join([winner.out_of_fold, forecast(winner.model, test)])
+    return known if known.actual.sum() > 0 else None
+
+
+def _simulated(btyd: Btyd, today: pd.DataFrame, plan: SnapshotPlan, settings: TrainSettings) -> Forecast:
+    return simulated_forecast(
+        btyd,
+        today[today["n_orders"] > 0],
+        horizon_days=plan.horizon_days,
+        lead_days=plan.lead_days,
+        as_of=plan.score,
+        seed=settings.seed,
+    )
+
+
+def _judged_intervals(
+    judged: Judged | None, test: Sample | None, plan: SnapshotPlan, settings: TrainSettings
+) -> dict[str, Any] | None:
+    """How well intervals that knew nothing of the test snapshot held there."""
+    if judged is None or test is None or test.revenue.sum() <= 0:
+        return None
+    winner = judged.winning_candidate
+    if not winner.out_of_fold.actual.sum() > 0:
+        return None
+    bands = fit_bands(winner.out_of_fold, knows_season=plan.knows_season(test.as_of))
+    return judge_bands(bands, winner.out_of_fold, forecast(winner.model, test), tiers=settings.tiers)
 
 
 def _bundled(feature: Feature) -> BundledFeature:
@@ -210,8 +250,8 @@ def _notes(plan: SnapshotPlan, judged: Judged | None) -> list[str]:
             ("churn", judged.churn_models, judged.judgement.churn_winner),
             ("CLV", judged.value_models, judged.judgement.value_winner),
         ):
-            if plan.training and winner != "anchored LightGBM":
-                tried = any(model.name == "anchored LightGBM" for model in models)
+            if plan.training and winner != "blended LightGBM":
+                tried = any(model.name == "blended LightGBM" for model in models)
                 why = "beat the booster" if tried else "stands, because too few outcomes of one kind could teach a booster"
                 notes.append(f"For {what} the baseline {winner!r} {why}; it is what gets promoted.")
     return notes

@@ -25,25 +25,18 @@ from cvm.evaluation import (
 )
 from cvm.models.btyd import BTYD_COLUMNS
 from cvm.models.churn import (
-    AnchoredChurn,
     BtydChurn,
     ChurnFactorRule,
     ChurnModel,
     RecencyRule,
-    fit_anchored_churn,
     fit_churn_factor_rule,
     fit_recency_rule,
-    refit_anchored_churn,
 )
-from cvm.models.clv import (
-    AnchoredValue,
-    BtydValue,
-    NaiveRate,
-    ValueModel,
-    fit_anchored_value,
-    refit_anchored_value,
-)
-from cvm.models.samples import Floats, Sample
+from cvm.models.churn_blend import BlendedChurn, fit_blended_churn, refit_blended_churn
+from cvm.models.clv import BtydValue, NaiveRate, ValueModel
+from cvm.models.clv_blend import BlendedValue, fit_blended_value, refit_blended_value
+from cvm.models.intervals import Forecast
+from cvm.models.samples import Floats, Sample, Snapshot
 
 # Fewer customers of either kind than this teach a booster noise.
 _MIN_PER_CLASS = 50
@@ -78,7 +71,9 @@ class Recipe:
         return [*self.columns, *BTYD_COLUMNS]
 
 
-def fit_churn_models(samples: Sequence[Sample], recipe: Recipe, *, progress: Callable[[str], None]) -> list[ChurnModel]:
+def fit_churn_models(
+    samples: Sequence[Sample], ahead: Snapshot, recipe: Recipe, *, progress: Callable[[str], None]
+) -> list[ChurnModel]:
     """All churn candidates these samples can teach, baselines first; without samples, BTYD alone."""
     models: list[ChurnModel] = [BtydChurn()]
     samples = [sample for sample in samples if len(sample.churned)]
@@ -86,19 +81,39 @@ def fit_churn_models(samples: Sequence[Sample], recipe: Recipe, *, progress: Cal
         return models
     models = [fit_recency_rule(samples), fit_churn_factor_rule(samples), *models]
     if can_teach_churn(samples):
-        progress("churn: anchored LightGBM")
-        models.append(fit_anchored_churn(samples, columns=recipe.offered, settings=recipe.churn_settings, seed=recipe.seed))
+        progress("churn: blended LightGBM")
+        given: dict[str, Any] = {"columns": recipe.offered, "settings": recipe.churn_settings, "seed": recipe.seed}
+        models.append(fit_blended_churn(samples, ahead, **given))
     return models
 
 
-def fit_value_models(samples: Sequence[Sample], recipe: Recipe, *, progress: Callable[[str], None]) -> list[ValueModel]:
+@dataclass(frozen=True)
+class ValueCandidate:
+    """A value model, and what it expected of the training rows without having learned from them."""
+
+    model: ValueModel
+    out_of_fold: Forecast
+
+
+def fit_value_models(
+    samples: Sequence[Sample], ahead: Snapshot, recipe: Recipe, *, progress: Callable[[str], None]
+) -> list[ValueCandidate]:
     """All value candidates these samples can teach, baselines first; without samples, those that need no outcome."""
-    models: list[ValueModel] = [NaiveRate(recipe.horizon_days), BtydValue()]
     samples = [sample for sample in samples if sample.revenue.sum() > 0]
+    rules: list[ValueModel] = [NaiveRate(recipe.horizon_days), BtydValue()]
+    candidates = [ValueCandidate(rule, Forecast.join([forecast(rule, sample) for sample in samples])) for rule in rules]
     if can_teach_value(samples):
-        progress("CLV: anchored LightGBM")
-        models.append(fit_anchored_value(samples, columns=recipe.offered, settings=recipe.value_settings, seed=recipe.seed))
-    return models
+        progress("CLV: blended LightGBM")
+        given: dict[str, Any] = {"columns": recipe.offered, "settings": recipe.value_settings, "seed": recipe.seed}
+        fit = fit_blended_value(samples, ahead, **given)
+        actual = np.concatenate([sample.revenue for sample in samples])
+        candidates.append(ValueCandidate(fit.model, Forecast(fit.out_of_fold, actual)))
+    return candidates
+
+
+def forecast(model: ValueModel, sample: Sample) -> Forecast:
+    """What the model expects of a snapshot it has not learned from, beside what happened."""
+    return Forecast(model.expected_revenue(sample.features), sample.revenue)
 
 
 def can_teach_churn(samples: Sequence[Sample]) -> bool:
@@ -191,15 +206,25 @@ class Judged:
     judgement: Judgement
     recipe: Recipe
     churn_models: list[ChurnModel]
-    value_models: list[ValueModel]
+    value_candidates: list[ValueCandidate]
     p_churn: dict[str, Floats]
     revenue: dict[str, Floats]
+
+    @property
+    def value_models(self) -> list[ValueModel]:
+        """Models of the candidates."""
+        return [candidate.model for candidate in self.value_candidates]
 
     @property
     def winners(self) -> tuple[ChurnModel, ValueModel]:
         """The winning models, as judged."""
         churn = next(model for model in self.churn_models if model.name == self.judgement.churn_winner)
-        return churn, next(model for model in self.value_models if model.name == self.judgement.value_winner)
+        return churn, self.winning_candidate.model
+
+    @property
+    def winning_candidate(self) -> ValueCandidate:
+        """Of value."""
+        return next(found for found in self.value_candidates if found.model.name == self.judgement.value_winner)
 
 
 def judge(training: Sequence[Sample], test: Sample, recipe: Recipe, *, progress: Callable[[str], None]) -> Judged:
@@ -215,10 +240,11 @@ def judge(training: Sequence[Sample], test: Sample, recipe: Recipe, *, progress:
     progress : callable
         Told in words what is being done.
     """
-    churn_models = fit_churn_models(training, recipe, progress=progress)
-    value_models = fit_value_models(training, recipe, progress=progress)
+    ahead = Snapshot(test.as_of, test.features)
+    churn_models = fit_churn_models(training, ahead, recipe, progress=progress)
+    value_candidates = fit_value_models(training, ahead, recipe, progress=progress)
     p_churn = {model.name: model.p_churn(test.features) for model in churn_models}
-    revenue = {model.name: model.expected_revenue(test.features) for model in value_models}
+    revenue = {found.model.name: found.model.expected_revenue(test.features) for found in value_candidates}
     churn = {name: churn_metrics(test.churned, p) for name, p in p_churn.items()}
     value = {name: value_metrics(test.revenue, predicted) for name, predicted in revenue.items()}
     judgement = Judgement(
@@ -227,11 +253,12 @@ def judge(training: Sequence[Sample], test: Sample, recipe: Recipe, *, progress:
         churn_winner=_lowest(churn, "brier", default=BtydChurn.name),
         value_winner=_lowest(value, "tweedie_deviance", default=BtydValue.name),
     )
-    return Judged(judgement, recipe, churn_models, value_models, p_churn, revenue)
+    return Judged(judgement, recipe, churn_models, value_candidates, p_churn, revenue)
 
 
 def fit_winners(
     samples: Sequence[Sample],
+    ahead: Snapshot,
     recipe: Recipe,
     *,
     churn: ChurnModel,
@@ -244,6 +271,8 @@ def fit_winners(
     ----------
     samples : sequence of Sample
         Labelled snapshots, the test snapshot among them: the judgement is over.
+    ahead : Snapshot
+        The one to be scored.
     recipe : Recipe
         The judged one, over the horizon of ``samples``.
     churn, value : ChurnModel, ValueModel
@@ -251,11 +280,11 @@ def fit_winners(
     progress : callable
         Told in words what is being done.
     """
-    return _refit_churn(samples, recipe, churn, progress), _refit_value(samples, recipe, value, progress)
+    return _refit_churn(samples, ahead, recipe, churn, progress), _refit_value(samples, ahead, recipe, value, progress)
 
 
 def _refit_churn(
-    samples: Sequence[Sample], recipe: Recipe, judged: ChurnModel, progress: Callable[[str], None]
+    samples: Sequence[Sample], ahead: Snapshot, recipe: Recipe, judged: ChurnModel, progress: Callable[[str], None]
 ) -> ChurnModel:
     samples = [sample for sample in samples if len(sample.churned)]
     if isinstance(judged, BtydChurn) or not samples:
@@ -264,23 +293,23 @@ def _refit_churn(
         return fit_recency_rule(samples)
     if isinstance(judged, ChurnFactorRule):
         return fit_churn_factor_rule(samples)
-    if isinstance(judged, AnchoredChurn) and can_teach_churn(samples):
+    if isinstance(judged, BlendedChurn) and can_teach_churn(samples):
         progress("churn: final fit")
         settings = recipe.churn_settings
-        return refit_anchored_churn(judged, samples, columns=recipe.offered, settings=settings, seed=recipe.seed)
+        return refit_blended_churn(judged, samples, ahead, columns=recipe.offered, settings=settings, seed=recipe.seed)
     return BtydChurn()
 
 
 def _refit_value(
-    samples: Sequence[Sample], recipe: Recipe, judged: ValueModel, progress: Callable[[str], None]
+    samples: Sequence[Sample], ahead: Snapshot, recipe: Recipe, judged: ValueModel, progress: Callable[[str], None]
 ) -> ValueModel:
     samples = [sample for sample in samples if sample.revenue.sum() > 0]
     if isinstance(judged, NaiveRate):
         return NaiveRate(recipe.horizon_days)
-    if isinstance(judged, AnchoredValue) and can_teach_value(samples):
+    if isinstance(judged, BlendedValue) and can_teach_value(samples):
         progress("CLV: final fit")
         settings = recipe.value_settings
-        return refit_anchored_value(judged, samples, columns=recipe.offered, settings=settings, seed=recipe.seed)
+        return refit_blended_value(judged, samples, ahead, columns=recipe.offered, settings=settings, seed=recipe.seed)
     return BtydValue()
 
 

@@ -112,8 +112,9 @@ def predict_money(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pd.
 
     Returns
     -------
-    DataFrame of shape (n_customers, 6)
-        ``p_churn``, ``p_alive``, ``expected_orders``, ``expected_order_value``, ``clv``, ``wait_days``.
+    DataFrame of shape (n_customers, 8)
+        ``p_churn``, ``p_alive``, ``expected_orders``, ``expected_order_value``, ``clv``, ``clv_lower``, ``clv_upper``,
+        ``wait_days``.
     """
     rate = bundle.prospects
     result = pd.DataFrame(
@@ -126,6 +127,8 @@ def predict_money(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pd.
             * rate.expected_orders
             * rate.expected_order_value
             * (bundle.clv_days / bundle.horizon_days),
+            "clv_lower": np.nan,
+            "clv_upper": np.nan,
             "wait_days": np.inf,
         },
         index=features.index,
@@ -156,6 +159,7 @@ def _predict_buyers(bundle: Bundle, buyers: pd.DataFrame, as_of: date) -> pd.Dat
         discount_rate_per_year=bundle.discount_rate_per_year,
         as_of=as_of,
     )
+    lower, upper = bundle.bands.interval(revenue)
     return pd.DataFrame(
         {
             "p_churn": np.clip(p_churn, 0.0, 1.0),
@@ -163,6 +167,8 @@ def _predict_buyers(bundle: Bundle, buyers: pd.DataFrame, as_of: date) -> pd.Dat
             "expected_orders": revenue / order_value,
             "expected_order_value": order_value,
             "clv": bundle.margin_rate * revenue * beyond,
+            "clv_lower": bundle.margin_rate * lower * beyond,
+            "clv_upper": bundle.margin_rate * upper * beyond,
             "wait_days": btyd.median_wait_days(buyers, as_of=as_of),
         },
         index=buyers.index,
@@ -187,7 +193,7 @@ def _assemble(bundle: Bundle, features: pd.DataFrame, money: pd.DataFrame, as_of
         "growth_potential": pa.array(per_year.to_numpy(float) - past / years),
         "previous_segment": pa.array(_previous(features), type=pa.string()),
     }
-    for name in ("p_churn", "p_alive", "expected_orders", "expected_order_value", "clv"):
+    for name in ("p_churn", "p_alive", "expected_orders", "expected_order_value", "clv", "clv_lower", "clv_upper"):
         known[name] = pa.array(money[name].to_numpy(float), from_pandas=True)
     columns = [known.get(column.name, pa.nulls(n, column.kind)) for column in SCORE_COLUMNS]
     return pa.table([c.cast(s.kind) for c, s in zip(columns, SCORE_COLUMNS, strict=True)], schema=SCORE_SCHEMA)

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from cvm.features.files import CATALOGUE_FILE, PLAN_FILE, QUERY_FILE
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.boosting import DEFAULTS
-from cvm.models.churn import AnchoredChurn, ChurnModel
-from cvm.models.clv import AnchoredValue, ValueModel
+from cvm.models.churn import ChurnModel
+from cvm.models.clv import ValueModel
 from cvm.models.stage import Trained
 from cvm.models.training import Judged
 from cvm.reports.figures import gains_figure, importance_figure, reliability_figure, value_calibration_figure
@@ -89,15 +89,17 @@ def _value_runs(judged: Judged) -> Iterator[ModelRun]:
 
 
 def _model_params(model: ChurnModel | ValueModel, settings: Mapping[str, Any]) -> dict[str, Any]:
-    own = {name: value for name, value in model.state().items() if name != "encoder"}
-    if isinstance(model, AnchoredChurn | AnchoredValue):
-        own |= {**DEFAULTS, **settings, "rounds": model.boosted.rounds, "columns": len(model.boosted.encoder.columns)}
+    own = {name: value for name, value in model.state().items() if name != "encoders"}
+    if model.boosters:
+        own |= {**DEFAULTS, **settings}
+    for part, boosted in model.boosters.items():
+        own |= {f"{part}.rounds": boosted.rounds, f"{part}.columns": len(boosted.encoder.columns)}
     return own
 
 
 def _importance(model: ChurnModel | ValueModel) -> Iterator[tuple[str, dict[str, float]]]:
-    if isinstance(model, AnchoredChurn | AnchoredValue):
-        yield "importance", model.boosted.importance()
+    for part, boosted in model.boosters.items():
+        yield f"importance_{part}", boosted.importance()
 
 
 def _figures(trained: Trained) -> Iterator[tuple[str, Figure]]:
@@ -111,6 +113,6 @@ def _figures(trained: Trained) -> Iterator[tuple[str, Figure]]:
         yield "value_calibration", value_calibration_figure(test.revenue, judged.revenue, winner=judgement.value_winner)
     for what, models in (("churn", judged.churn_models), ("value", judged.value_models)):
         for model in models:
-            if isinstance(model, AnchoredChurn | AnchoredValue):
-                title = f"What the trees of the {what} model add to BTYD"
-                yield f"{what}_importance", importance_figure(model.boosted.importance(), title=title)
+            for part, boosted in model.boosters.items():
+                title = f"What the {part!r} trees of the {what} model look at"
+                yield f"{what}_importance_{part}", importance_figure(boosted.importance(), title=title)

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 _TYPICAL_ERROR = 0.2
 # A first customer base is whoever happened to buy when the data began: of a correction learned on it, this many days of
 # history leave 1 - 1/e.
-_SETTLING_DAYS = 120.0
+_SETTLING_DAYS = 240.0
 # Orders that fail to come from those long silent may mean that more of them are gone, or that those alive buy more rarely
 # than thought; a window cannot tell, so each gets half. Chosen on simulated bases kept apart from those that judge.
 _GONE_NOT_RARE = 0.5

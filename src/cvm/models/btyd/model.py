@@ -20,6 +20,8 @@ from cvm.models.btyd.season import Calendar, SeasonClock, fit_on_clock
 Backend = Literal["cvm", "lifetimes"]
 
 BTYD_COLUMNS = ("btyd_p_alive", "btyd_p_no_order", "btyd_expected_orders", "btyd_expected_order_value")
+# Not for trees: it is the same for all customers of a snapshot.
+WINDOW_COLUMN = "btyd_window_days"
 
 # Below this the likelihood is all prior: parameters would be an accident of a handful of people.
 _MIN_CUSTOMERS = 30
@@ -83,6 +85,7 @@ class Btyd:
         allow_constant_amount: bool = False,
         as_of: date | None = None,
         calendar: Calendar | None = None,
+        clock: SeasonClock | None = None,
     ) -> Btyd:
         """Fit to the histories of one snapshot; no outcome is needed.
 
@@ -100,6 +103,8 @@ class Btyd:
             Snapshot of the features; needed with ``calendar``.
         calendar : Calendar, optional
             Orders by day before ``as_of``: the process is then fitted on the clock of the season found in them.
+        clock : SeasonClock, optional
+            Without a calendar, the clock to fit on; by default it runs with the calendar.
 
         Raises
         ------
@@ -125,7 +130,8 @@ class Btyd:
             return _fit_process(_distinct_histories(buyers, clock, as_of), family, backend)
 
         if calendar is None:
-            return cls(fit_process(SeasonClock()), spend)
+            clock = clock or SeasonClock()
+            return cls(fit_process(clock), spend, clock)
         process, clock = fit_on_clock(fit_process, calendar)
         return cls(process, spend, clock)
 
@@ -172,10 +178,10 @@ class Btyd:
 
         Returns
         -------
-        DataFrame of shape (n_customers, 4)
+        DataFrame of shape (n_customers, 5)
             ``BTYD_COLUMNS``, with the index of ``features``: P(alive) at the snapshot (without hindsight, see
             ``corrected_p_alive``), P(no order in the window), expected orders in the window, expected value of an order.
-            Null where there was no order yet.
+            Null where there was no order yet. Then ``WINDOW_COLUMN``, the length of the window on the clock.
         """
         result = pd.DataFrame(np.nan, index=features.index, columns=list(BTYD_COLUMNS))
         is_buyer = (features["n_orders"] > 0).to_numpy()
@@ -192,6 +198,7 @@ class Btyd:
             result.loc[is_buyer, name] = values[groups.index]
         order_value = self.spend.expected_order_value(*_orders_and_means(buyers))
         result.loc[is_buyer, BTYD_COLUMNS[3]] = order_value * self.hindsight.revenue_factor
+        result[WINDOW_COLUMN] = float(end - start)
         return result
 
     def corrected_p_alive(self, p_alive: Floats) -> Floats:

@@ -1,0 +1,204 @@
+"""Churn by two boosters: one corrects BTYD, one knows nothing of it; their logits are mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+
+from cvm.models.blend import learn_weight, shift_to, trust_in_windows
+from cvm.models.boosting import Boosted, Encoder, Task, fit_boosted, refit_boosted
+from cvm.models.btyd import WINDOW_COLUMN
+from cvm.models.churn import ChurnModel, rule_from_state
+from cvm.models.samples import Sample, Snapshot
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class BlendedChurn:
+    """A weighted mean of two logits, at a level of its own.
+
+    ``logit P = weight * anchored_slope * (anchor + trees) + (1 - weight) * free_slope * trees + shift``, where the anchor is
+    BTYD's logit.
+
+    Attributes
+    ----------
+    anchored, free : Boosted
+    anchored_slope, free_slope : float
+        By which logits have to be multiplied to be neither over- nor under-confident.
+    weight : float between 0 and 1
+        Of the anchored logit.
+    shift : float
+    """
+
+    name: ClassVar[str] = "blended LightGBM"
+    anchored: Boosted
+    free: Boosted
+    anchored_slope: float
+    free_slope: float
+    weight: float
+    shift: float = 0.0
+
+    @property
+    def boosters(self) -> Mapping[str, Boosted]:
+        """See ``ChurnModel.boosters``."""
+        return {"anchored": self.anchored, "free": self.free}
+
+    def p_churn(self, features: pd.DataFrame) -> Floats:
+        """See ``ChurnModel.p_churn``."""
+        return expit(self.margin(features))
+
+    def margin(self, features: pd.DataFrame) -> Floats:
+        """Logit of the probability."""
+        anchored = self.anchored_slope * (churn_anchor(features) + self.anchored.margin(features))
+        free = self.free_slope * self.free.margin(features)
+        return self.weight * anchored + (1 - self.weight) * free + self.shift
+
+    def state(self) -> dict[str, Any]:
+        """See ``ChurnModel.state``."""
+        return {
+            "anchored_slope": self.anchored_slope,
+            "free_slope": self.free_slope,
+            "weight": self.weight,
+            "shift": self.shift,
+            "encoders": {part: boosted.encoder.state() for part, boosted in self.boosters.items()},
+        }
+
+
+def fit_blended_churn(
+    samples: Sequence[Sample], ahead: Snapshot, *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
+) -> BlendedChurn:
+    """Fit both boosters, learn how to mix them, and set the level.
+
+    In training each snapshot is at its own level, for both: trees learn who churns and not how good the season was. The
+    weight is the one under which out-of-fold predictions fit best. The level of what lies ahead is then mixed from BTYD's
+    and from that of the windows seen.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        Training snapshots.
+    ahead : Snapshot
+        The one the model is for; nothing but its features is known.
+    columns : sequence of str
+        Columns the trees may use.
+    settings : mapping
+        LightGBM settings that differ from the defaults.
+    seed : int
+    """
+    anchored_task = churn_task(samples, columns=columns, settings=settings, seed=seed)
+    free_task = _free_task(samples, columns=columns, settings=settings, seed=seed)
+    anchored, free = fit_boosted(anchored_task), fit_boosted(free_task)
+    churned = anchored_task.target
+    of_anchored, of_free = (
+        task.anchor + fit.margin_out_of_fold for task, fit in ((anchored_task, anchored), (free_task, free))
+    )
+    slopes = _slope(of_anchored, churned), _slope(of_free, churned)
+
+    def log_loss(weight: float) -> float:
+        margin = weight * slopes[0] * of_anchored + (1 - weight) * slopes[1] * of_free
+        return float(np.mean(np.logaddexp(0.0, margin) - churned * margin))
+
+    model = BlendedChurn(anchored.boosted, free.boosted, *slopes, weight=learn_weight(log_loss))
+    return _levelled(model, samples, ahead)
+
+
+def refit_blended_churn(
+    judged: BlendedChurn,
+    samples: Sequence[Sample],
+    ahead: Snapshot,
+    *,
+    columns: Sequence[str],
+    settings: Mapping[str, Any],
+    seed: int,
+) -> BlendedChurn:
+    """The judged recipe on other samples: rounds, slopes and weight stay; the level is that of what lies ahead."""
+    given: dict[str, Any] = {"columns": columns, "settings": settings, "seed": seed}
+    anchored = refit_boosted(churn_task(samples, **given), rounds=judged.anchored.rounds)
+    free = refit_boosted(_free_task(samples, **given), rounds=judged.free.rounds)
+    return _levelled(replace(judged, anchored=anchored, free=free), samples, ahead)
+
+
+def _levelled(model: BlendedChurn, samples: Sequence[Sample], ahead: Snapshot) -> BlendedChurn:
+    """The model at the level that BTYD and the windows seen foretell for the customers ahead."""
+    if ahead.features.empty:
+        return model
+    window = float(_window_days(ahead.features).mean())
+    levels = np.array([_logit_over(window, sample) for sample in samples])
+    missed = np.array([shift_to(churn_anchor(sample.features), _rate(sample)) for sample in samples])
+    days = np.array([(ahead.as_of - sample.as_of).days for sample in samples], dtype=float)
+    trust = trust_in_windows(missed, levels, days)
+    anchored = expit(model.anchored_slope * (churn_anchor(ahead.features) + model.anchored.margin(ahead.features)))
+    free = expit(model.free_slope * (levels.mean() + model.free.margin(ahead.features)))
+    of_both = logit(np.clip([anchored.mean(), free.mean()], 1e-6, 1 - 1e-6))
+    rate = float(expit((1 - trust) * of_both[0] + trust * of_both[1]))
+    return replace(model, shift=shift_to(replace(model, shift=0.0).margin(ahead.features), rate))
+
+
+def churn_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, str]) -> ChurnModel:
+    """The churn model ``state`` was taken from; ``trees`` are the boosters' texts by part.
+
+    Raises
+    ------
+    KeyError
+        If the name is unknown, or trees are missing.
+    """
+    if name != BlendedChurn.name:
+        return rule_from_state(name, state)
+    parts = {part: Boosted(Encoder.from_state(encoder), trees[part]) for part, encoder in state["encoders"].items()}
+    return BlendedChurn(**parts, **{key: value for key, value in state.items() if key != "encoders"})
+
+
+def churn_task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:
+    """What the anchored trees are fitted to: the outcome, from BTYD's logit at each snapshot's own level."""
+    anchor = np.concatenate([_levelled_anchor(sample) for sample in samples])
+    return _task(samples, anchor, columns=columns, settings=settings, seed=seed)
+
+
+def _free_task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:
+    rates = np.concatenate([np.full(len(sample.churned), logit(_rate(sample))) for sample in samples])
+    return _task(samples, rates, columns=columns, settings=settings, seed=seed)
+
+
+def _task(
+    samples: Sequence[Sample], anchor: Floats, *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
+) -> Task:
+    churned = np.concatenate([sample.churned for sample in samples])
+    return Task(samples, churned, anchor, columns=columns, objective={"objective": "binary"}, settings=settings, seed=seed)
+
+
+def churn_anchor(features: pd.DataFrame) -> Floats:
+    """BTYD's logit of each customer, kept finite."""
+    return logit(np.clip(features["btyd_p_no_order"].to_numpy(float), 1e-6, 1 - 1e-6))
+
+
+def _window_days(features: pd.DataFrame) -> Floats:
+    return features[WINDOW_COLUMN].to_numpy(float)
+
+
+def _levelled_anchor(sample: Sample) -> Floats:
+    anchor = churn_anchor(sample.features)
+    return anchor + shift_to(anchor, _rate(sample))
+
+
+def _rate(sample: Sample) -> float:
+    return float(np.clip(sample.churned.mean(), 1e-6, 1 - 1e-6))
+
+
+def _logit_over(window_days: float, sample: Sample) -> float:
+    """Logit of the share without an order, had the window been so long and the hazard of a first order steady."""
+    stretched = np.log(_rate(sample)) * window_days / _window_days(sample.features).mean()
+    return float(logit(np.clip(np.exp(stretched), 1e-6, 1 - 1e-6)))
+
+
+def _slope(margin: Floats, churned: Floats) -> float:
+    """Confidence of out-of-fold margins, without an intercept: the level stays what it is."""
+    model = LogisticRegression(fit_intercept=False, C=np.inf).fit(margin[:, None], churned)
+    return float(np.clip(model.coef_[0, 0], 0.2, 2.0))
