@@ -79,7 +79,7 @@ def folder(tmp_path_factory) -> Path:
     return write_snapshots(tmp_path_factory.mktemp("features"))
 
 
-def trained(folder, plan=PLAN, *, progress=silent, **changes):
+def trained(folder, plan=PLAN, *, progress=silent, studies=None, **changes):
     return train(
         folder,
         plan,
@@ -87,6 +87,7 @@ def trained(folder, plan=PLAN, *, progress=silent, **changes):
         fingerprint="of a test",
         cuts_from=lambda bundle, features: predict_money(bundle, features, as_of=TODAY)["clv"].to_numpy(float),
         progress=progress,
+        studies=studies,
     )
 
 
@@ -222,3 +223,13 @@ class TestProgress:
         trained(folder, progress=said.append, trials=1)
         assert said.index("churn: trial 1 of 1") < said.index("churn: anchored LightGBM")
         assert "CLV: trial 1 of 1" in said
+
+
+def test_tuning_is_noted_kept_as_evidence_and_resumed_without_a_trace(folder, tmp_path):
+    plain, file = trained(folder), tmp_path / "tuning" / "studies.db"
+    first = trained(folder, trials=2, studies=file)
+    again = trained(folder, trials=2, studies=file)
+    assert again.bundle.model_version == first.bundle.model_version
+    assert sum(note.startswith("Tuning of ") for note in first.notes) == 2
+    assert [found["trials"] for found in first.bundle.evidence["tuning"]] == [2, 2]
+    assert (plain.searches, plain.bundle.evidence["tuning"]) == ([], [])

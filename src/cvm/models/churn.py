@@ -128,7 +128,7 @@ def fit_anchored_churn(
         LightGBM settings that differ from the defaults.
     seed : int
     """
-    task = _task(samples, columns=columns, settings=settings, seed=seed)
+    task = churn_task(samples, columns=columns, settings=settings, seed=seed)
     fitted = fit_boosted(task)
     return AnchoredChurn(fitted.boosted, _slope(task.anchor + fitted.margin_out_of_fold, task.target))
 
@@ -137,19 +137,12 @@ def refit_anchored_churn(
     judged: AnchoredChurn, samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
 ) -> AnchoredChurn:
     """The judged recipe on other samples: its rounds and its slope stay."""
-    task = _task(samples, columns=columns, settings=settings, seed=seed)
+    task = churn_task(samples, columns=columns, settings=settings, seed=seed)
     return AnchoredChurn(refit_boosted(task, rounds=judged.boosted.rounds), judged.slope)
 
 
-def out_of_fold_churn(
-    samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
-) -> tuple[Floats, Floats]:
-    """Outcome and out-of-fold probability of every training row: what tuning compares settings by."""
-    task = _task(samples, columns=columns, settings=settings, seed=seed)
-    return task.target, expit(task.anchor + fit_boosted(task).margin_out_of_fold)
-
-
-def _task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:
+def churn_task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:
+    """What trees are fitted to: the outcome, from BTYD's logit at each snapshot's own level."""
     return Task(
         samples,
         target=np.concatenate([sample.churned for sample in samples]),

@@ -120,12 +120,9 @@ def refit_anchored_value(
     return AnchoredValue(refit_boosted(task, rounds=judged.boosted.rounds), floor)
 
 
-def out_of_fold_revenue(
-    samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
-) -> tuple[Floats, Floats]:
-    """Outcome and out-of-fold expectation of every training row: what tuning compares settings by."""
-    task = _task(samples, floor=_floor(samples), columns=columns, settings=settings, seed=seed)
-    return task.target, np.exp(task.anchor + fit_boosted(task).margin_out_of_fold)
+def value_task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:
+    """What trees are fitted to: revenue, from the log of BTYD's expectation at each snapshot's own level."""
+    return _task(samples, floor=_floor(samples), columns=columns, settings=settings, seed=seed)
 
 
 def _task(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,7 @@ from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
+from cvm.models.search import Search
 from cvm.models.training import Judged, Recipe, fit_winners, judge
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.tiers import ValueCuts
@@ -53,12 +54,16 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Trained:
-    """A bundle, and the judgement it rests on; ``None`` where history was too short to judge anything."""
+    """A bundle, and the judgement it rests on; ``None`` where history was too short to judge anything.
+
+    ``searches`` are what tuning tried; empty without tuning.
+    """
 
     bundle: Bundle
     judged: Judged | None
     test: Sample | None
     notes: list[str]
+    searches: list[Search] = field(default_factory=list)
 
 
 def train(
@@ -69,6 +74,7 @@ def train(
     fingerprint: str,
     cuts_from: Callable[[Bundle, pd.DataFrame], np.ndarray[Any, np.dtype[np.float64]]],
     progress: Callable[[str], None],
+    studies: Path | None = None,
 ) -> Trained:
     """Train on the snapshots on file.
 
@@ -85,11 +91,15 @@ def train(
         Gives every customer's CLV under a bundle; cut points are frozen on it.
     progress : callable
         Told in words what is being done.
+    studies : Path or None
+        File in which tuning keeps its trials; ``None`` forgets them.
 
     Raises
     ------
     InsufficientDataError
         If not even BTYD is sound on this history.
+    TuningError
+        If ``studies`` cannot be used.
     """
     catalogue = read_catalogue(folder)
     reader = SnapshotReader(
@@ -109,7 +119,7 @@ def train(
     hindsight = reader.hindsight(plan.replay(plan.score, plan.horizon_days))
     btyd = replace(reader.btyd(plan.score, today), hindsight=hindsight)
     recipe = Recipe(tuple(feature.name for feature in catalogue), settings.seed, plan.judged_days)
-    judged, test = None, None
+    judged, test, searches = None, None, list[Search]()
     if plan.test:
         progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
         training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
@@ -118,7 +128,14 @@ def train(
         if training and settings.trials:
             from cvm.models.tuning import tune_settings  # Optuna takes a second to import
 
-            recipe = tune_settings(training, recipe, trials=settings.trials, timeout_s=settings.timeout_s, progress=progress)
+            recipe, searches = tune_settings(
+                training,
+                recipe,
+                trials=settings.trials,
+                timeout_s=settings.timeout_s,
+                file=studies,
+                progress=progress,
+            )
         judged = judge(training, test, recipe, progress=progress)
     churn_winner, value_winner = judged.winners if judged else (BtydChurn(), BtydValue())
     churn, value = fit_winners(
@@ -129,7 +146,7 @@ def train(
         progress=progress,
     )
     margin_rate, margin_notes = _margin_rate(today, settings.currency)
-    notes = [*_notes(plan, judged), choice.note, *margin_notes]
+    notes = [*_notes(plan, judged), *(search.note for search in searches), choice.note, *margin_notes]
     bundle = Bundle(
         trained_as_of=plan.score,
         horizon_days=plan.horizon_days,
@@ -147,10 +164,11 @@ def train(
         value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
         rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
         features=tuple(_bundled(feature) for feature in catalogue),
-        evidence=_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today)),
+        evidence=_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today))
+        | {"tuning": [search.state() for search in searches]},
     )
     clv = cuts_from(bundle, today)
-    return Trained(replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers)), judged, test, notes)
+    return Trained(replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers)), judged, test, notes, searches)
 
 
 def _bundled(feature: Feature) -> BundledFeature:
