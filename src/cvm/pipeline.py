@@ -361,6 +361,7 @@ def _train_settings(params: Params) -> TrainSettings:
         timeout_s=params.train.timeout_s,
         seed=params.train.seed,
         tiers=params.segments.tiers.model_dump(),
+        decisions=params.train.features,
     )
 
 

@@ -7,8 +7,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from cvm.evaluation import area_under_roc
-
 Floats = NDArray[np.float64]
 
 # No behaviour before the outcome window foretells it as well as this.
@@ -75,7 +73,9 @@ def separation(column: pd.Series, label: Floats, *, seed: int = 7) -> float:
     if values is None:
         return max(0.5, _area_of_categories(column, label, seed))
     missing = np.isnan(values)
-    scores = [missing.astype(float), np.where(missing, -np.inf, values), np.where(missing, np.inf, values)]
+    scores = [values]
+    if missing.any():
+        scores = [missing.astype(float), np.where(missing, -np.inf, values), np.where(missing, np.inf, values)]
     areas = [_area(label, score) for score in scores]
     area = max(0.5, *areas, *(1 - found for found in areas))
     return max(area, _area_of_categories(column, label, seed)) if column.nunique() <= _MAX_CODES else area
@@ -104,7 +104,10 @@ def _area_of_categories(column: pd.Series, label: Floats, seed: int) -> float:
 
 
 def _area(label: Floats, score: Floats) -> float:
-    return area_under_roc(label, rankdata(score))  # ranks, because infinite scores are no figures to the metric
+    """From ranks, because infinite scores are no figures to the metric, and several times as fast."""
+    happened = label == 1
+    n = int(happened.sum())
+    return float((rankdata(score)[happened].sum() - n * (n + 1) / 2) / (n * (len(label) - n)))
 
 
 def _rows_looked_at(label: Floats, *, seed: int) -> NDArray[np.intp]:

@@ -21,6 +21,7 @@ from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
+from cvm.models.leakage import Decision, pass_gate, refuse_overlap, without_excluded
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.search import Search
 from cvm.models.training import Judged, Recipe, fit_winners, judge
@@ -50,6 +51,7 @@ class TrainSettings:
     seed: int
     tiers: Mapping[str, float]
     family: Family | Literal["auto"] = "auto"
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,16 @@ def train(
     ------
     InsufficientDataError
         If not even BTYD is sound on this history.
+    LeakageError
+        If windows overlap, or features leak or have changed, see ``models/leakage.py``.
+    FeatureMismatchError
+        If a decision is about something that is no feature.
     TuningError
         If ``studies`` cannot be used.
     """
+    refuse_overlap(plan)
     catalogue = read_catalogue(folder)
+    columns = without_excluded([feature.name for feature in catalogue], settings.decisions)
     reader = SnapshotReader(
         folder,
         fit_btyd=partial(Btyd.fit, backend=settings.backend, allow_constant_amount=settings.allow_constant_amount),
@@ -118,13 +126,17 @@ def train(
     today = reader.features(plan.score)
     hindsight = reader.hindsight(plan.replay(plan.score, plan.horizon_days))
     btyd = replace(reader.btyd(plan.score, today), hindsight=hindsight)
-    recipe = Recipe(tuple(feature.name for feature in catalogue), settings.seed, plan.judged_days)
-    judged, test, searches = None, None, list[Search]()
+    recipe = Recipe(columns, settings.seed, plan.judged_days)
+    judged, test, searches, gate_notes = None, None, list[Search](), tuple[str, ...]()
     if plan.test:
         progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
         training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
         hindsight = reader.hindsight(plan.replay(plan.test, plan.judged_days))
         test = reader.sample(plan.test, plan.judged_days, hindsight=hindsight)
+        if training:
+            progress("leakage gate")
+            passed = pass_gate(training, test, today, columns=columns, decisions=settings.decisions, scored=plan.score)
+            recipe, gate_notes = replace(recipe, columns=passed.columns), passed.notes
         if training and settings.trials:
             from cvm.models.tuning import tune_settings  # Optuna takes a second to import
 
@@ -146,7 +158,7 @@ def train(
         progress=progress,
     )
     margin_rate, margin_notes = _margin_rate(today, settings.currency)
-    notes = [*_notes(plan, judged), *(search.note for search in searches), choice.note, *margin_notes]
+    notes = [*_notes(plan, judged), *(search.note for search in searches), choice.note, *gate_notes, *margin_notes]
     bundle = Bundle(
         trained_as_of=plan.score,
         horizon_days=plan.horizon_days,
