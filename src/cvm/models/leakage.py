@@ -153,6 +153,8 @@ def pass_gate(
     looked_at = [name for name in columns if name not in kept]
     learned = _pooled(training)
     known = today[(today["n_orders"] > 0).to_numpy()] if "n_orders" in today else today
+    if learned.features.empty:
+        return Passed(tuple(columns), ())
     later = {f"the test snapshot {test.as_of}": _rows(test.features), f"today, {scored}": _rows(known)}
     snapshots = {f"the training snapshot {part.as_of}": part.features for part in training} | later
     findings = list(changed_definitions(columns, snapshots, learned.features, later, kept=kept))
