@@ -67,6 +67,9 @@ def test_help_names_every_stage() -> None:
         (["ingest", "--set"], "Option '--set' requires an argument"),
         (["run", "--bundle", "x"], "No such option: --bundle"),
         (["score", "--bundle", "x", "--alias", "champion"], "give --bundle or --alias, not both"),
+        (["train", "--trials", "x"], "Invalid value for '--trials'"),
+        (["train", "--timeout", "60"], "--timeout ends tuning, and there is none; give --trials too"),
+        (["run", "--trials", "5"], "No such option: --trials"),
         ([], ""),
     ],
 )
@@ -94,6 +97,44 @@ def test_a_stage_is_called_alone_with_what_the_line_says(
     assert shop.cvm(folder, name, "--set", "windows.lead_days=1", "--set", "windows.horizon_days=30").code == 0
     assert [(called, options["horizon_days"]) for called, options in calls] == [(name, 60), (name, 30)]
     assert calls[0][1].get("bundle") == (Path("x") if extra else None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "trials", "timeout_s"),
+    [
+        ([], 3, None),
+        (["--trials", "20", "--timeout", "60"], 20, 60),
+        (["--trials", "0"], 0, None),
+        (["--timeout", "60"], 3, 60),
+        (["--set", "train.trials=9", "--trials", "4"], 4, None),
+    ],
+)
+def test_the_line_says_how_much_is_tuned(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], trials: int, timeout_s: int | None
+) -> None:
+    seen: list[tuple[int, int | None]] = []
+
+    def train(params: Params, *, progress: Callable[[str], None]) -> StageOutcome:
+        seen.append((params.train.trials, params.train.timeout_s))
+        return StageOutcome("train", "done")
+
+    monkeypatch.setitem(pipeline.STAGES, "train", train)
+    (folder / "params.yaml").write_text(CDNOW + "train: {trials: 3}\n", encoding="utf-8")
+    assert shop.cvm(folder, "train", *arguments).code == 0
+    assert seen == [(trials, timeout_s)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [
+        (["--trials", "-1"], "train.trials: -1: input should be greater than or equal to 0"),
+        (["--trials", "5", "--timeout", "0"], "train.timeout_s: 0: input should be greater than 0"),
+    ],
+)
+def test_an_impossible_amount_of_tuning_is_refused_in_words(folder: Path, arguments: list[str], cause: str) -> None:
+    done = shop.cvm(folder, "train", *arguments)
+    assert done.code == 1
+    assert cause in done.err
 
 
 def test_an_alias_reaches_scoring(folder: Path, calls: list[tuple[str, dict[str, object]]]) -> None:

@@ -187,6 +187,7 @@ def test_an_override_that_makes_no_sense_is_refused(tmp_path: Path, override: st
         ("business: {timezone: ../UTC}", "business.timezone: '../UTC' is not an IANA time zone"),
         ("business: {timezone: 3}", "business.timezone: 3: input should be a valid string"),
         ("segments: {tiers: {top: 0.5, high: 0.4}}", "segments.tiers: top + high + medium == 1.2, must be < 1"),
+        ("train: {features: {x: drop}}", "train.features.x: 'drop': input should be 'exclude' or 'keep'"),
         ("train: {seed: 99999999999}", "train.seed: 99999999999: input should be less than 2147483648"),
         ("identity: {country_code: '+380'}", "identity.country_code: '+380': string should match pattern"),
         ("identity: {match: [name]}", "identity.match: 'name': input should be 'email' or 'phone'"),

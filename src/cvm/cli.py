@@ -111,9 +111,20 @@ def features(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: Quie
 
 
 @app.command()
-def train(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
-    """Snapshots to a judged and registered model."""
-    _run(("train",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
+def train(
+    params: ParamsOption = _PARAMS,
+    set_: SetOption = None,
+    quiet: QuietOption = False,
+    trials: Annotated[int | None, typer.Option("--trials", help="Tuning trials per model; 0 = good defaults.")] = None,
+    timeout: Annotated[int | None, typer.Option("--timeout", help="End of tuning per model, in seconds.")] = None,
+) -> None:
+    """Snapshots to a judged and registered model; tuning goes on from the trials on file."""
+    given = {"trials": trials, "timeout_s": timeout}
+    overrides = [*(set_ or ()), *(f"train.{key}={value}" for key, value in given.items() if value is not None)]
+    checked = load_params(params, overrides=overrides)
+    if timeout is not None and not checked.train.trials:
+        raise typer.BadParameter("--timeout ends tuning, and there is none; give --trials too, or set train.trials")
+    _run(("train",), checked, Printer(quiet=quiet))
 
 
 @app.command()

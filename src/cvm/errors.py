@@ -106,6 +106,28 @@ class MissingOutputError(CvmError):
         return cls(f"{path} is damaged. Run `{command}` to write it again.")
 
 
+class LeakageError(CvmError):
+    """Training data holds what could not have been known, or means something else where it is applied."""
+
+    @classmethod
+    def from_findings(cls, findings: Sequence[str], fix: str) -> Self:
+        """Gather all findings, each a name with its evidence, and say once what to do about them."""
+        lines = "\n".join(f"  - {finding}" for finding in findings)
+        return cls(f"The leakage gate refuses to train:\n{lines}\n{fix}")
+
+
+class TuningError(CvmError):
+    """The stored tuning studies cannot be used."""
+
+    @classmethod
+    def from_file(cls, path: Path, reason: str) -> Self:
+        """Their file is locked, damaged or foreign."""
+        return cls(
+            f"The tuning studies in {path} cannot be used: {reason}. Close the program that holds the file, or delete it: "
+            "nothing is lost but trials, which are run again. train.trials: 0 does without."
+        )
+
+
 class BundleError(CvmError):
     """A model bundle is damaged, foreign, or does not fit the request."""
 

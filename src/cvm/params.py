@@ -215,6 +215,7 @@ class TrainParams(_Section):
     trials: Annotated[int, Field(ge=0)] = 0
     timeout_s: Annotated[int, Field(gt=0)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
+    features: dict[str, Literal["exclude", "keep"]] = {}
 
 
 class BtydParams(_Section):

@@ -153,6 +153,7 @@ def run_train(params: Params, *, progress: Progress = silent) -> StageOutcome:
         fingerprint=fingerprint,
         cuts_from=lambda bundle, features: predict_money(bundle, features, as_of=plan.score)["clv"].to_numpy(float),
         progress=progress,
+        studies=workspace.studies,
     )
     with replaced_directory(workspace.champion) as folder:
         trained.bundle.write(folder)
@@ -360,6 +361,7 @@ def _train_settings(params: Params) -> TrainSettings:
         timeout_s=params.train.timeout_s,
         seed=params.train.seed,
         tiers=params.segments.tiers.model_dump(),
+        decisions=params.train.features,
     )
 
 

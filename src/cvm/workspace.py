@@ -65,6 +65,11 @@ class Workspace:
         return self.outputs / "features"
 
     @property
+    def studies(self) -> Path:
+        """Database of tuning trials, in Optuna's own form."""
+        return self.outputs / "tuning" / "studies.db"
+
+    @property
     def scores(self) -> Path:
         """Scores, one folder per ``as_of``."""
         return self.outputs / "scores"

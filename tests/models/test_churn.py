@@ -18,10 +18,10 @@ from cvm.models.churn import (
     _anchor,
     _levelled_anchor,
     churn_from_state,
+    churn_task,
     fit_anchored_churn,
     fit_churn_factor_rule,
     fit_recency_rule,
-    out_of_fold_churn,
 )
 from simulated import sample
 
@@ -152,11 +152,11 @@ class TestAnchoredChurn:
         assert again.slope == anchored.slope
         assert again.boosted.text == anchored.boosted.text
 
-    def test_out_of_fold_probabilities_come_with_their_outcomes_in_order(self, samples):
-        churned, p = out_of_fold_churn(samples, columns=COLUMNS, settings=ONE_THREAD, seed=1)
-        np.testing.assert_array_equal(churned, np.concatenate([part.churned for part in samples]))
-        assert ((p > 0) & (p < 1)).all()
-        assert p.mean() == pytest.approx(churned.mean(), abs=0.02)
+    def test_trees_start_from_each_snapshots_own_level(self, samples):
+        task = churn_task(samples, columns=COLUMNS, settings=ONE_THREAD, seed=1)
+        np.testing.assert_array_equal(task.target, np.concatenate([part.churned for part in samples]))
+        for part, p in zip(samples, np.split(1 / (1 + np.exp(-task.anchor)), 2), strict=True):
+            assert p.mean() == pytest.approx(part.churned.mean())
 
 
 class TestState:

@@ -14,8 +14,8 @@ from cvm.models.clv import (
     _btyd_revenue,
     _levelled_anchor,
     fit_anchored_value,
-    out_of_fold_revenue,
     value_from_state,
+    value_task,
 )
 from simulated import sample
 
@@ -114,11 +114,11 @@ class TestAnchoredValue:
         again = fit_anchored_value(samples, columns=COLUMNS, settings=ONE_THREAD, seed=1)
         assert again.boosted.text == anchored.boosted.text
 
-    def test_out_of_fold_revenue_comes_with_its_outcome_in_order(self, samples):
-        revenue, predicted = out_of_fold_revenue(samples, columns=COLUMNS, settings=ONE_THREAD, seed=1)
-        np.testing.assert_array_equal(revenue, np.concatenate([part.revenue for part in samples]))
-        assert (predicted > 0).all()
-        assert predicted.sum() == pytest.approx(revenue.sum(), rel=0.05)
+    def test_trees_start_from_each_snapshots_own_level(self, samples):
+        task = value_task(samples, columns=COLUMNS, settings=ONE_THREAD, seed=1)
+        np.testing.assert_array_equal(task.target, np.concatenate([part.revenue for part in samples]))
+        for part, expected in zip(samples, np.split(np.exp(task.anchor), 2), strict=True):
+            assert expected.sum() == pytest.approx(part.revenue.sum())
 
 
 class TestState:

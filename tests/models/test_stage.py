@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cvm.errors import FeatureMismatchError, LeakageError
 from cvm.features.catalogue import Feature
 from cvm.features.files import CATALOGUE_FILE, NOTES_FILE, features_file, outcome_file, read_features
 from cvm.features.snapshots import SnapshotPlan
@@ -46,7 +47,7 @@ SETTINGS = TrainSettings(
 )
 
 
-def write_snapshots(folder: Path, *, margin_rate=0.4, n_customers=300, nobody_returns=False) -> Path:
+def write_snapshots(folder: Path, *, margin_rate=0.4, n_customers=300, nobody_returns=False, leak=False) -> Path:
     catalogue = [Feature(name, "", "orders", "units", "As it says.", kind=kind) for name, kind, _ in FEATURES]
     (folder / CATALOGUE_FILE).write_text(json.dumps([asdict(feature) for feature in catalogue]))
     for number, as_of in enumerate(PLAN.as_of):
@@ -61,7 +62,7 @@ def write_snapshots(folder: Path, *, margin_rate=0.4, n_customers=300, nobody_re
             historic_value=margin_rate * spend,
             last_gap_days=gap,
             recency_over_mean_gap=frame["recency_days"] / gap,
-            noise=rng.normal(size=n_customers),
+            noise=frame["revenue_in_window"] if leak else rng.normal(size=n_customers),
             colour=rng.choice(["red", "green"], n_customers),
         )
         outcome = frame[["customer_id", "orders_in_window", "revenue_in_window"]]
@@ -79,7 +80,7 @@ def folder(tmp_path_factory) -> Path:
     return write_snapshots(tmp_path_factory.mktemp("features"))
 
 
-def trained(folder, plan=PLAN, *, progress=silent, **changes):
+def trained(folder, plan=PLAN, *, progress=silent, studies=None, **changes):
     return train(
         folder,
         plan,
@@ -87,6 +88,7 @@ def trained(folder, plan=PLAN, *, progress=silent, **changes):
         fingerprint="of a test",
         cuts_from=lambda bundle, features: predict_money(bundle, features, as_of=TODAY)["clv"].to_numpy(float),
         progress=progress,
+        studies=studies,
     )
 
 
@@ -222,3 +224,36 @@ class TestProgress:
         trained(folder, progress=said.append, trials=1)
         assert said.index("churn: trial 1 of 1") < said.index("churn: anchored LightGBM")
         assert "CLV: trial 1 of 1" in said
+
+
+def test_tuning_is_noted_kept_as_evidence_and_resumed_without_a_trace(folder, tmp_path):
+    plain, file = trained(folder), tmp_path / "tuning" / "studies.db"
+    first = trained(folder, trials=2, studies=file)
+    again = trained(folder, trials=2, studies=file)
+    assert again.bundle.model_version == first.bundle.model_version
+    assert sum(note.startswith("Tuning of ") for note in first.notes) == 2
+    assert [found["trials"] for found in first.bundle.evidence["tuning"]] == [2, 2]
+    assert (plain.searches, plain.bundle.evidence["tuning"]) == ([], [])
+
+
+class TestLeakageGate:
+    def test_a_feature_that_knows_the_outcome_stops_the_training_before_a_booster_is_fitted(self, tmp_path):
+        folder, said = write_snapshots(tmp_path, leak=True), []
+        with pytest.raises(LeakageError, match=r"'noise' alone tells who churns: AUC 1\.000 on the training snapshots"):
+            trained(folder, progress=said.append)
+        assert said[-1] == "leakage gate"
+        result = trained(folder, decisions={"noise": "exclude"})
+        boosters = [*result.judged.churn_models, *result.judged.value_models]
+        used = [name for model in boosters if hasattr(model, "boosted") for name in model.boosted.encoder.columns]
+        assert "recency_days" in used
+        assert "noise" not in used
+
+    def test_a_plan_whose_windows_overlap_is_refused_at_once(self, folder):
+        said = []
+        with pytest.raises(LeakageError, match="training snapshot 2023-12-01 ends 2024-03-31, after the test one"):
+            trained(folder, replace(PLAN, judged_days=121), progress=said.append)
+        assert said == []
+
+    def test_a_decision_about_no_feature_is_refused_at_once(self, folder):
+        with pytest.raises(FeatureMismatchError, match=r"train\.features names \['nois'\].*did you mean 'noise'"):
+            trained(folder, decisions={"nois": "exclude"})

@@ -53,6 +53,26 @@ def test_every_training_registers_a_version_and_moves_the_alias(featured: Path) 
     assert "churn.auc" in parent.data.metrics
 
 
+def test_trials_of_tuning_are_nested_runs_with_their_loss_and_state(featured: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    params = load_params(featured / "params.yaml", overrides=["train.trials=2"])
+    run_train(params)
+    assert (featured / "outputs" / "tuning" / "studies.db").is_file()
+    client = MlflowClient(f"sqlite:///{featured / 'mlruns' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("cvm")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    parent = next(run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    trials = {run.data.tags["mlflow.runName"]: run for run in runs if run.data.tags["mlflow.runName"].startswith("tune ")}
+    assert set(trials) == {f"tune {model}: trial {number}" for model in ("churn", "CLV") for number in (0, 1)}
+    for run in trials.values():
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.tags["state"] == "complete"
+        assert {"loss", "seconds", "folds"} <= set(run.data.metrics)
+        assert "num_leaves" in run.data.params
+
+
 def test_an_unknown_alias_is_refused_in_words(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts", "cvm", "cvm")
     with pytest.raises(TrackingError, match="store for experiment 'cvm' failed"):

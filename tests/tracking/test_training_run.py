@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import fit_anchored_value
-from cvm.tracking.training_run import _flat, _model_params
+from cvm.models.search import Search, Trial
+from cvm.tracking.training_run import _flat, _model_params, _trial_runs
 from simulated import sample
 
 
@@ -17,6 +18,16 @@ def test_a_booster_is_recorded_with_the_settings_it_was_fitted_with() -> None:
 
 def test_a_baseline_is_recorded_with_nothing_of_the_boosters() -> None:
     assert _model_params(BtydChurn(), {"num_leaves": 4}) == {}
+
+
+def test_every_trial_of_tuning_is_a_run_of_its_own() -> None:
+    trials = (Trial({"num_leaves": 15}, (0.2, 0.3), False, 2.5), Trial({"num_leaves": 63}, (0.5,), True, 1.0))
+    first, second = _trial_runs([Search("churn", "Brier score", trials, wanted=2)])
+    assert (first.name, second.name) == ("tune churn: trial 0", "tune churn: trial 1")
+    assert first.params == {"num_leaves": 15}
+    assert first.metrics == {"loss": 0.25, "seconds": 2.5, "folds": 2}
+    assert first.tags == {"metric": "Brier score", "state": "complete"}
+    assert second.tags["state"] == "pruned"
 
 
 def test_words_of_the_user_are_recorded_as_one_text_where_the_store_could_not_take_them_for_names() -> None:

@@ -18,8 +18,8 @@ Floats = NDArray[np.float64]
 
 N_FOLDS = 4
 _MAX_CATEGORIES = 50
-_MAX_ROUNDS = 400
-_PATIENCE = 30
+MAX_ROUNDS = 400
+PATIENCE = 30
 # Below this many rows threads cost more than they gain; where the cores are busy, waiting for each other takes them a
 # hundred times as long.
 _MIN_ROWS_FOR_THREADS = 100_000
@@ -224,9 +224,9 @@ def fit_boosted(task: Task) -> BoostingFit:
     cv = lgb.cv(
         task.parameters,
         data,
-        num_boost_round=_MAX_ROUNDS,
+        num_boost_round=MAX_ROUNDS,
         folds=[(train[taught[train]], test[taught[test]]) for train, test in folds],
-        callbacks=[lgb.early_stopping(_PATIENCE, verbose=False)],
+        callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
         return_cvbooster=True,
     )
     rounds = cv["cvbooster"].best_iteration

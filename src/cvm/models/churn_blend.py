@@ -153,7 +153,8 @@ def churn_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, st
     if name != BlendedChurn.name:
         return rule_from_state(name, state)
     parts = {part: Boosted(Encoder.from_state(encoder), trees[part]) for part, encoder in state["encoders"].items()}
-    return BlendedChurn(**parts, **{key: value for key, value in state.items() if key != "encoders"})
+    numbers: dict[str, float] = {key: value for key, value in state.items() if key != "encoders"}
+    return BlendedChurn(parts["anchored"], parts["free"], **numbers)
 
 
 def churn_task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:

@@ -141,9 +141,9 @@ def refit_blended_value(
     """The judged recipe on other samples: rounds and weight stay; the level is that of what lies ahead."""
     floor = _floor(samples)
     tasks = _tasks(samples, floor=floor, columns=columns, settings=settings, seed=seed)
-    parts = zip(judged.boosters.items(), tasks, strict=True)
-    fitted = {part: refit_boosted(task, rounds=boosted.rounds) for (part, boosted), task in parts}
-    return _levelled(BlendedValue(**fitted, floor=floor, weight=judged.weight), samples, ahead)
+    parts = zip(judged.boosters.values(), tasks, strict=True)
+    spends, spend, free = (refit_boosted(task, rounds=boosted.rounds) for boosted, task in parts)
+    return _levelled(BlendedValue(spends, spend, free, floor, judged.weight), samples, ahead)
 
 
 def _levelled(model: BlendedValue, samples: Sequence[Sample], ahead: Snapshot) -> BlendedValue:
@@ -171,7 +171,8 @@ def value_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, st
     if name != BlendedValue.name:
         return value_rule_from_state(name, state)
     parts = {part: Boosted(Encoder.from_state(encoder), trees[part]) for part, encoder in state["encoders"].items()}
-    return BlendedValue(**parts, **{key: value for key, value in state.items() if key != "encoders"})
+    numbers: dict[str, float] = {key: value for key, value in state.items() if key != "encoders"}
+    return BlendedValue(parts["spends"], parts["spend"], parts["free"], **numbers)
 
 
 def value_task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:

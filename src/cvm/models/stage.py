@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,9 @@ from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
 from cvm.models.intervals import Forecast, fit_bands, judge_bands, simulated_forecast
+from cvm.models.leakage import Decision, pass_gate, refuse_overlap, without_excluded
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
+from cvm.models.search import Search
 from cvm.models.training import Judged, Recipe, fit_winners, forecast, judge
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.tiers import ValueCuts
@@ -50,16 +52,21 @@ class TrainSettings:
     seed: int
     tiers: Mapping[str, float]
     family: Family | Literal["auto"] = "auto"
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A bundle, and the judgement it rests on; ``None`` where history was too short to judge anything."""
+    """A bundle, and the judgement it rests on; ``None`` where history was too short to judge anything.
+
+    ``searches`` are what tuning tried; empty without tuning.
+    """
 
     bundle: Bundle
     judged: Judged | None
     test: Sample | None
     notes: list[str]
+    searches: list[Search] = field(default_factory=list)
 
 
 def train(
@@ -70,6 +77,7 @@ def train(
     fingerprint: str,
     cuts_from: Callable[[Bundle, pd.DataFrame], np.ndarray[Any, np.dtype[np.float64]]],
     progress: Callable[[str], None],
+    studies: Path | None = None,
 ) -> Trained:
     """Train on the snapshots on file.
 
@@ -86,13 +94,23 @@ def train(
         Gives every customer's CLV under a bundle; cut points are frozen on it.
     progress : callable
         Told in words what is being done.
+    studies : Path or None
+        File in which tuning keeps its trials; ``None`` forgets them.
 
     Raises
     ------
     InsufficientDataError
         If not even BTYD is sound on this history.
+    LeakageError
+        If windows overlap, or features leak or have changed, see ``models/leakage.py``.
+    FeatureMismatchError
+        If a decision is about something that is no feature.
+    TuningError
+        If ``studies`` cannot be used.
     """
+    refuse_overlap(plan)
     catalogue = read_catalogue(folder)
+    columns = without_excluded([feature.name for feature in catalogue], settings.decisions)
     reader = SnapshotReader(
         folder,
         fit_btyd=partial(Btyd.fit, backend=settings.backend, allow_constant_amount=settings.allow_constant_amount),
@@ -109,16 +127,27 @@ def train(
     today = reader.features(plan.score)
     btyd = reader.btyd(plan.score, today)
     btyd = replace(btyd, hindsight=reader.hindsight(plan.replay(plan.score, plan.horizon_days), btyd.clock))
-    recipe = Recipe(tuple(feature.name for feature in catalogue), settings.seed, plan.judged_days)
-    judged, test = None, None
+    recipe = Recipe(columns, settings.seed, plan.judged_days)
+    judged, test, searches, gate_notes = None, None, list[Search](), tuple[str, ...]()
     if plan.test:
         progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
         training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
         test = reader.sample(plan.test, plan.judged_days, replay=plan.replay(plan.test, plan.judged_days))
+        if training:
+            progress("leakage gate")
+            passed = pass_gate(training, test, today, columns=columns, decisions=settings.decisions, scored=plan.score)
+            recipe, gate_notes = replace(recipe, columns=passed.columns), passed.notes
         if training and settings.trials:
             from cvm.models.tuning import tune_settings  # Optuna takes a second to import
 
-            recipe = tune_settings(training, recipe, trials=settings.trials, timeout_s=settings.timeout_s, progress=progress)
+            recipe, searches = tune_settings(
+                training,
+                recipe,
+                trials=settings.trials,
+                timeout_s=settings.timeout_s,
+                file=studies,
+                progress=progress,
+            )
         judged = judge(training, test, recipe, progress=progress)
     churn_winner, value_winner = judged.winners if judged else (BtydChurn(), BtydValue())
     churn, value = fit_winners(
@@ -132,7 +161,7 @@ def train(
     known = _known_forecasts(judged, test) or _simulated(btyd, today, plan, settings)
     bands = fit_bands(known, knows_season=plan.knows_season(plan.score))
     margin_rate, margin_notes = _margin_rate(today, settings.currency)
-    notes = [*_notes(plan, judged), choice.note, *margin_notes]
+    notes = [*_notes(plan, judged), *(search.note for search in searches), choice.note, *gate_notes, *margin_notes]
     bundle = Bundle(
         trained_as_of=plan.score,
         horizon_days=plan.horizon_days,
@@ -154,10 +183,11 @@ def train(
         evidence={
             **_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today)),
             "intervals": _without_nan(_judged_intervals(judged, test, plan, settings)),
+            "tuning": [search.state() for search in searches],
         },
     )
     clv = cuts_from(bundle, today)
-    return Trained(replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers)), judged, test, notes)
+    return Trained(replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers)), judged, test, notes, searches)
 
 
 def _known_forecasts(judged: Judged | None, test: Sample | None) -> Forecast | None:

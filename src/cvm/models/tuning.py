@@ -1,25 +1,46 @@
-"""Optuna over the boosters' settings, on folds by customer of the training snapshots only."""
+"""Which settings of which boosters are tuned, on folds by customer of the training snapshots only."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
-
-import optuna
+from dataclasses import asdict, replace
+from pathlib import Path
 
 from cvm.evaluation import brier_score, tweedie_deviance
 from cvm.models.boosting import DEFAULTS
-from cvm.models.churn import out_of_fold_churn
-from cvm.models.clv import out_of_fold_revenue
+from cvm.models.churn_blend import churn_task
+from cvm.models.clv_blend import value_task
+from cvm.models.fold_losses import FoldLosses
 from cvm.models.samples import Sample
+from cvm.models.search import Search
+from cvm.models.studies import Objective, Range, run_trials
 from cvm.models.training import Recipe, can_teach_churn, can_teach_value
+
+# Few settings, within bounds where none of them can do much harm: how fine trees are, and how much they are held back.
+SPACE = {
+    "learning_rate": Range(0.02, 0.1, log=True),
+    "num_leaves": Range(4, 63, whole=True, log=True),
+    "min_data_in_leaf": Range(20, 500, whole=True, log=True),
+    "feature_fraction": Range(0.3, 1.0),
+    "lambda_l2": Range(0.1, 100.0, log=True),
+}
 
 
 def tune_settings(
-    training: Sequence[Sample], recipe: Recipe, *, trials: int, timeout_s: int | None, progress: Callable[[str], None]
-) -> Recipe:
-    """The recipe with the settings that did best out of fold; unchanged for a booster these samples cannot teach.
+    training: Sequence[Sample],
+    recipe: Recipe,
+    *,
+    trials: int,
+    timeout_s: float | None,
+    file: Path | None = None,
+    progress: Callable[[str], None],
+) -> tuple[Recipe, list[Search]]:
+    """The recipe with the settings that did best out of fold, and the searches that found them.
+
+    A booster that these samples cannot teach is not searched for. The churn model is tuned for the Brier score and the value
+    model for the Tweedie deviance, by which they are judged.
 
     Parameters
     ----------
@@ -29,53 +50,52 @@ def tune_settings(
         What it does not say of the boosters is kept. The defaults are the first trial, so tuning never ends below them.
     trials : int, > 0
         Per model.
-    timeout_s : int or None
+    timeout_s : float or None
         Per model.
+    file : Path or None
+        Where studies are stored, and resumed by whoever asks for more trials on the very same rows.
     progress : callable
         Told in words what is being done.
+
+    Raises
+    ------
+    TuningError
+        If the file cannot be used.
     """
     judged = [sample for sample in training if len(sample.churned)]
     with_revenue = [sample for sample in training if sample.revenue.sum() > 0]
 
-    def churn_loss(settings: dict[str, Any]) -> float:
-        churned, p = out_of_fold_churn(judged, columns=recipe.offered, settings=settings, seed=recipe.seed)
-        return brier_score(churned, p)
+    def search(model: str, metric: str, losses: FoldLosses) -> Search:
+        objective = Objective(
+            study=f"{model} {_study_key(losses)}",
+            space=SPACE,
+            defaults={name: DEFAULTS[name] for name in SPACE},
+            loss_of_fold=losses.loss_of_fold,
+            n_folds=losses.n_folds,
+        )
+        done = run_trials(
+            objective,
+            trials=trials,
+            timeout_s=timeout_s,
+            seed=recipe.seed,
+            file=file,
+            progress=lambda text: progress(f"{model}: {text}"),
+        )
+        return Search(model, metric, tuple(done), wanted=trials)
 
-    def value_loss(settings: dict[str, Any]) -> float:
-        revenue, predicted = out_of_fold_revenue(with_revenue, columns=recipe.offered, settings=settings, seed=recipe.seed)
-        return tweedie_deviance(revenue, predicted)
-
-    def best(loss: Callable[[dict[str, Any]], float], what: str) -> dict[str, Any]:
-        verbosity = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=recipe.seed))
-        study.enqueue_trial({name: DEFAULTS[name] for name in _TUNED})
-
-        def objective(trial: optuna.Trial) -> float:
-            progress(f"{what}: trial {trial.number + 1} of {trials}")
-            return loss(_suggest(trial))
-
-        try:
-            study.optimize(objective, n_trials=trials, timeout=timeout_s)
-        finally:
-            optuna.logging.set_verbosity(verbosity)
-        return dict(study.best_params)
-
+    searches = []
     if can_teach_churn(judged):
-        recipe = replace(recipe, churn_settings=best(churn_loss, "churn"))
+        task = churn_task(judged, columns=recipe.offered, settings={}, seed=recipe.seed)
+        searches.append(search("churn", "Brier score", FoldLosses(task, brier_score)))
+        recipe = replace(recipe, churn_settings={**recipe.churn_settings, **searches[-1].chosen})
     if can_teach_value(with_revenue):
-        recipe = replace(recipe, value_settings=best(value_loss, "CLV"))
-    return recipe
+        task = value_task(with_revenue, columns=recipe.offered, settings={}, seed=recipe.seed)
+        searches.append(search("CLV", "Tweedie deviance", FoldLosses(task, tweedie_deviance)))
+        recipe = replace(recipe, value_settings={**recipe.value_settings, **searches[-1].chosen})
+    return recipe, searches
 
 
-_TUNED = ("learning_rate", "num_leaves", "min_data_in_leaf", "feature_fraction", "lambda_l2")
-
-
-def _suggest(trial: optuna.Trial) -> dict[str, Any]:
-    return {
-        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.15, log=True),
-        "num_leaves": trial.suggest_int("num_leaves", 4, 63, log=True),
-        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 20, 500, log=True),
-        "feature_fraction": trial.suggest_float("feature_fraction", 0.3, 1.0),
-        "lambda_l2": trial.suggest_float("lambda_l2", 0.1, 100.0, log=True),
-    }
+def _study_key(losses: FoldLosses) -> str:
+    """What keeps a study from being resumed on other data, other code or another space."""
+    space = json.dumps({name: asdict(span) for name, span in SPACE.items()}, sort_keys=True)
+    return hashlib.sha256(f"{losses.digest} {space}".encode()).hexdigest()[:16]

@@ -38,12 +38,13 @@ _QUIETED = ("mlflow", "alembic")
 
 @dataclass(frozen=True)
 class ModelRun:
-    """One candidate, as a nested run."""
+    """One candidate or one trial of tuning, as a nested run."""
 
     name: str
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
     artifacts: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def _log_training(run: TrainingRun, experiment_id: str) -> None:
     for path in run.files:
         mlflow.log_artifact(str(path), "features")
     for model in run.models:
-        with mlflow.start_run(experiment_id=experiment_id, run_name=model.name, nested=True):
+        with mlflow.start_run(experiment_id=experiment_id, run_name=model.name, nested=True, tags=dict(model.tags)):
             mlflow.log_params(dict(model.params))
             mlflow.log_metrics(_finite(model.metrics))
             for name, value in model.artifacts.items():

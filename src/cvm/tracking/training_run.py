@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from cvm.features.snapshots import SnapshotPlan
 from cvm.models.boosting import DEFAULTS
 from cvm.models.churn import ChurnModel
 from cvm.models.clv import ValueModel
+from cvm.models.search import Search
 from cvm.models.stage import Trained
 from cvm.models.training import Judged
 from cvm.reports.figures import gains_figure, importance_figure, reliability_figure, value_calibration_figure
@@ -45,7 +46,7 @@ def training_run(params: Mapping[str, Any], plan: SnapshotPlan, trained: Trained
             "value_winner": bundle.value.name,
             "notes": " ".join(trained.notes),
         },
-        models=[*_churn_runs(judged), *_value_runs(judged)] if judged else [],
+        models=[*_churn_runs(judged), *_value_runs(judged), *_trial_runs(trained.searches)] if judged else [],
         figures=dict(_figures(trained)),
         files=[features / name for name in (CATALOGUE_FILE, QUERY_FILE, PLAN_FILE)],
     )
@@ -86,6 +87,17 @@ def _value_runs(judged: Judged) -> Iterator[ModelRun]:
             judged.judgement.value[model.name],
             dict(_importance(model)),
         )
+
+
+def _trial_runs(searches: Sequence[Search]) -> Iterator[ModelRun]:
+    for search in searches:
+        for number, trial in enumerate(search.trials):
+            yield ModelRun(
+                f"tune {search.model}: trial {number}",
+                trial.settings,
+                {"loss": trial.loss, "seconds": trial.seconds, "folds": len(trial.losses)},
+                tags={"metric": search.metric, "state": "pruned" if trial.pruned else "complete"},
+            )
 
 
 def _model_params(model: ChurnModel | ValueModel, settings: Mapping[str, Any]) -> dict[str, Any]:
