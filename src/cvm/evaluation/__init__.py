@@ -1,10 +1,15 @@
 """Metrics on plain arrays; nothing here knows the rest of cvm."""
 
-from cvm.evaluation.calibration import brier_score, calibration_error, reliability
+from cvm.evaluation.area_interval import Estimate, area_difference, area_estimate
+from cvm.evaluation.calibration import Reliability, brier_score, calibration_error, reliability
 from cvm.evaluation.ranking import area_under_roc, average_precision, lift_at, normalised_gini, spearman, value_share_at
 from cvm.evaluation.value import decile_error, mean_absolute_error, ratio, root_mean_squared_error, tweedie_deviance
 
 __all__ = [
+    "Estimate",
+    "Reliability",
+    "area_difference",
+    "area_estimate",
     "area_under_roc",
     "average_precision",
     "brier_score",

@@ -18,8 +18,8 @@ from cvm.features.supplied import Role, Supplied, column_value, supplied_columns
 
 _TABLE = "features"
 _DAY = 86_400_000_000  # microseconds
-# Times that make a row later than another, and their names beside ``as_of`` of the snapshot.
-_ORDER = {"as_of": "valid_at", "recorded_at": "noted_at"}
+# What makes a row later than another.
+_TIMES = ("as_of", "recorded_at")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def read_own_table(engine: DuckDBEngine) -> OwnTable | None:
             f"Table {_TABLE!r} holds no column that a model can use: {found}. "
             "Add columns of numbers, dates or categories that differ between customers, or take data.features out."
         )
-    times = [name for name in _ORDER if name in types]
+    times = [name for name in _TIMES if name in types]
     n_undated: dict[str, int] = {
         name: engine.row(f"SELECT count(*) AS n FROM {_TABLE} WHERE {name} IS NULL")["n"] for name in times
     }
@@ -105,21 +105,27 @@ def own_rows(own: OwnTable, timezone: str) -> str:
         "as_of": f"(epoch_us({local_moment('as_of', timezone)}) + {_DAY - 1}) // {_DAY}",
         "recorded_at": f"epoch_us({local_moment('recorded_at', timezone)}) // {_DAY} + 1",
     }
-    known_day = ", ".join(["NULL", *(sql for name, sql in known_days.items() if name in own.types)])
-    inner = ["customer_id", f"CAST(greatest({known_day}) AS INTEGER) AS known_day"]
-    inner += [f"{name if name in own.types else 'NULL'} AS {ours}" for name, ours in _ORDER.items()]
-    inner += [f"{column_value(name, own.types[name], role)} AS {identifier(own_name(name))}" for name, role in roles.items()]
-    outer = [
-        f"as_of_day - {own_column} AS {own_column}" if role is Role.DATE else own_column
-        for own_column, role in ((identifier(own_name(name)), role) for name, role in roles.items())
-    ]
-    latest = [f"{ours} DESC NULLS LAST" for ours in _ORDER.values()]
+    times = [name for name in _TIMES if name in own.types]
+    known_day = ", ".join(["NULL", *(known_days[name] for name in times)])
+    values = [f"{column_value(name, own.types[name], role)} AS {identifier(own_name(name))}" for name, role in roles.items()]
     # Rows that are not dated may be several of one time; which of them counts must not depend on their order.
-    latest += [f"{identifier(own_name(name))} DESC NULLS LAST" for name in roles]
+    order = ", ".join(f"{name} NULLS FIRST" for name in (*times, *(identifier(own_name(name)) for name in roles)))
+    columns = ["customer_id", *times, f"CAST(greatest({known_day}) AS INTEGER) AS known_day", *values]
+    given = (
+        f"SELECT *, row_number() OVER (PARTITION BY customer_id ORDER BY {order}) AS place "
+        f"FROM (SELECT {', '.join(columns)} FROM {_TABLE})"
+    )
+    latest = (
+        "SELECT snapshot.as_of, as_of_day, customer_id, max(place) AS place FROM given "
+        "JOIN snapshot ON coalesce(known_day, as_of_day) <= as_of_day GROUP BY ALL"
+    )
+    selected = [
+        f"as_of_day - {named} AS {named}" if role is Role.DATE else named
+        for named, role in ((identifier(own_name(name)), role) for name, role in roles.items())
+    ]
     return (
-        f"SELECT snapshot.as_of, customer_id, {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {_TABLE}) AS given "
-        "JOIN snapshot ON coalesce(known_day, as_of_day) <= as_of_day "
-        f"QUALIFY row_number() OVER (PARTITION BY snapshot.as_of, customer_id ORDER BY {', '.join(latest)}) = 1"
+        f"WITH given AS ({given}), latest AS ({latest}) SELECT latest.as_of, customer_id, {', '.join(selected)} "
+        "FROM latest JOIN given USING (customer_id, place)"
     )
 
 

@@ -6,7 +6,7 @@ numbers. What no model can use is left out with its reason, and nobody has to pr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -131,30 +131,34 @@ def _is_number(text: str) -> str:
 
 def _useless(
     engine: DuckDBEngine, relation: str, types: Mapping[str, str], roles: Mapping[str, Role], customer: str
-) -> Iterable[tuple[str, str]]:
+) -> Iterator[tuple[str, str]]:
     """Columns that tell customers apart not at all, or each from all others, and which of both."""
-    if not roles:
+    values = {name: column_value(name, types[name], role) for name, role in roles.items()}
+    if not values:
         return
-    counts = ["count(*) AS n"]
+    counts = [
+        f"count({value}) AS filled_{place}, min({value}) = max({value}) AS is_one_{place}, "
+        f"approx_count_distinct({value}) AS values_{place}"
+        for place, value in enumerate(values.values())
+    ]
+    row = engine.row(f"SELECT count(*) AS n, {', '.join(counts)} FROM {relation}")
     for place, (name, role) in enumerate(roles.items()):
-        value = column_value(name, types[name], role)
-        counts.append(f"count({value}) AS filled_{place}, count(DISTINCT {value}) AS values_{place}")
-        counts.append(f"count(DISTINCT {customer}) FILTER ({value} IS NOT NULL) AS customers_{place}")
-    row = engine.row(f"SELECT {', '.join(counts)} FROM {relation}")
-    for place, (name, role) in enumerate(roles.items()):
-        reason = _uselessness(role, row["n"], *(row[f"{what}_{place}"] for what in ("filled", "values", "customers")))
-        if reason:
-            yield name, reason
+        if row[f"filled_{place}"] == 0:
+            yield name, "empty"
+        elif row[f"is_one_{place}"] and row[f"filled_{place}"] == row["n"]:  # where rows lack it, one value tells them apart
+            yield name, "the same in every row"
+        elif role is Role.CATEGORY and row[f"values_{place}"] > _MAX_VALUES / 2:  # of an estimate
+            yield from _as_id(engine, relation, name, values[name], customer)
 
 
-def _uselessness(role: Role, n: int, n_filled: int, n_values: int, n_customers: int) -> str | None:
-    if n_values == 0:
-        return "empty"
-    if n_values == 1 and n_filled == n:  # where some rows lack it, even one value tells two kinds apart
-        return "the same in every row"
-    if role is Role.CATEGORY and n_values > max(_MAX_VALUES, _ID_SHARE * n_customers):
-        return f"text of {n_values:,} values among {n_customers:,} customers, which is an id or free text"
-    return None
+def _as_id(engine: DuckDBEngine, relation: str, name: str, value: str, customer: str) -> Iterator[tuple[str, str]]:
+    row = engine.row(
+        f"SELECT count(DISTINCT {value}) AS n_values, count(DISTINCT {customer}) AS n_customers "
+        f"FROM {relation} WHERE {value} IS NOT NULL"
+    )
+    if row["n_values"] > max(_MAX_VALUES, _ID_SHARE * row["n_customers"]):
+        found = f"text of {row['n_values']:,} values among {row['n_customers']:,} customers"
+        yield name, f"{found}, which is an id or free text"
 
 
 def roles_state(roles: Mapping[str, Role]) -> list[list[str]]:
