@@ -69,7 +69,7 @@ def test_columns_no_model_can_use_are_left_out_with_their_reason() -> None:
         "empty": "empty",
         "blank": "empty",
         "one": "the same in every row",
-        "id_": "text of 200 values among 200 customers, which is an id or free text",
+        "id_": "text of 200 values among 200 customers: an id, free text, or numbers with a decimal comma",
     }
     assert found.left_out_note.startswith("email (an id, contact data or consent), empty (empty), ")
 

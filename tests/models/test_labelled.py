@@ -119,12 +119,13 @@ def test_columns_that_are_not_there_are_named(columns, options, message):
 @pytest.mark.parametrize(
     ("left", "options", "message"),
     [
-        (["No"] * N, {}, "Column 'left' says 'No' 400 times and nothing else"),
-        ([None] * N, {}, "Column 'left' says nothing and nothing else"),
-        (["a", "b", "c", "d"] * 100, {}, "has the values 'a' 100 times, .* --positive VALUE"),
-        (["a", "b"] * 200, {}, "has the values 'a' 200 times, 'b' 200 times. Say which"),
+        (["No"] * N, {}, "Column 'left' says the same in all 400 rows, so"),
+        ([None] * N, {}, "Column 'left' says nothing, so"),
+        (["a", "b", "c", "d"] * 100, {}, "says 'a' 100 times, .* 'd' 100 times. Say which .* --positive VALUE"),
+        (["a", "b"] * 200, {}, "says 'a' 200 times, 'b' 200 times. Say which"),
         (["yes", "left"] * 200, {}, "Say which"),
-        ([f"v{number}" for number in range(N)], {}, "and 392 more"),
+        ([f"v{number}" for number in range(N)], {}, "'left' says 400 different values. Say"),
+        ([*["a", "b"] * 199, "anna@shop.com", "c2"], {}, "says 'a' 199 times, 'b' 199 times, 2 other values. Say"),
         (["a", "b"] * 200, {"positive": "c"}, "never says 'c'; it says 'a' 200 times"),
         (["Yes"] * 49 + ["No"] * 351, {}, "49 customers left .left = Yes. and 351 did not; .* 50 of either kind"),
     ],

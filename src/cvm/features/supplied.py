@@ -158,7 +158,7 @@ def _as_id(engine: DuckDBEngine, relation: str, name: str, value: str, customer:
     )
     if row["n_values"] > max(_MAX_VALUES, _ID_SHARE * row["n_customers"]):
         found = f"text of {row['n_values']:,} values among {row['n_customers']:,} customers"
-        yield name, f"{found}, which is an id or free text"
+        yield name, f"{found}: an id, free text, or numbers with a decimal comma"
 
 
 def roles_state(roles: Mapping[str, Role]) -> list[list[str]]:

@@ -187,21 +187,27 @@ def _label_counts(engine: DuckDBEngine) -> dict[str | None, int]:
 def _positive(label: str, counts: Mapping[str | None, int], positive: str | None) -> str:
     """The value of those who left."""
     known = {value: n for value, n in counts.items() if value is not None}
-    shown = ", ".join(f"{value!r} {n:,} times" for value, n in list(known.items())[:_MAX_SHOWN])
-    shown += f" and {len(known) - _MAX_SHOWN:,} more" if len(known) > _MAX_SHOWN else ""
     if len(known) < 2:
-        held = f"says {shown}" if known else "says nothing"
-        raise InsufficientDataError(f"Column {label!r} {held} and nothing else, so there is nothing to tell apart.")
+        held = f"the same in all {sum(known.values()):,} rows" if known else "nothing"
+        raise InsufficientDataError(f"Column {label!r} says {held}, so there is nothing to tell apart.")
+    shown = _shown(known)
     if positive is None:
         saying = [value for value in known if value.lower() in _LEFT]
         if len(known) > 2 or len(saying) != 1:
             raise InsufficientDataError(
-                f"Column {label!r} has the values {shown}. Say which of them means that a customer left: --positive VALUE."
+                f"Column {label!r} says {shown}. Say which value means that a customer left: --positive VALUE."
             )
         positive = saying[0]
     if positive not in known:
         raise InsufficientDataError(f"Column {label!r} never says {positive!r}; it says {shown}. Correct --positive.")
     return positive
+
+
+def _shown(known: Mapping[str, int]) -> str:
+    """The values that so many rows bear that they could be learned; others may be ids, which no message shows."""
+    often = [f"{value!r} {n:,} times" for value, n in known.items() if n >= MIN_PER_CLASS][:_MAX_SHOWN]
+    others = f"{len(known) - len(often):,} {'other' if often else 'different'} values"
+    return ", ".join([*often, others] if len(often) < len(known) else often)
 
 
 def _check_enough(customer_id: pd.Series, churned: Floats, told: str) -> None:
