@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cvm.errors import CvmError
     from cvm.models.btyd import BgNbd, Btyd, GammaGamma
     from cvm.models.bundle import Bundle, read_bundle
+    from cvm.models.crossvalidation import cross_validate_churn
     from cvm.params import Params, load_params
     from cvm.pipeline import run, summarise
     from cvm.scoring.score import score
@@ -25,6 +26,7 @@ _HOMES = {
     "CvmError": "cvm.errors",
     "GammaGamma": "cvm.models.btyd",
     "Params": "cvm.params",
+    "cross_validate_churn": "cvm.models.crossvalidation",
     "load_params": "cvm.params",
     "read_bundle": "cvm.models.bundle",
     "run": "cvm.pipeline",
@@ -39,6 +41,7 @@ __all__ = [
     "CvmError",
     "GammaGamma",
     "Params",
+    "cross_validate_churn",
     "load_params",
     "read_bundle",
     "run",

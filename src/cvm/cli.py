@@ -128,6 +128,47 @@ def train(
 
 
 @app.command()
+def crossvalidate(
+    file: Annotated[Path, typer.Argument(help="Labelled flat table, a row per customer: CSV, Parquet or JSON lines.")],
+    label: Annotated[str, typer.Option("--label", help="Column that tells who left.")],
+    positive: Annotated[str | None, typer.Option("--positive", help="Its value of those who left, if not plain.")] = None,
+    id_: Annotated[str | None, typer.Option("--id", help="Column of the customer's id.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option("--ignore", help="Column that is no feature. Repeatable.")] = None,
+    folds: Annotated[int, typer.Option("--folds", help="Parts of the table, each judged by models of the others.")] = 5,
+    repeats: Annotated[int, typer.Option("--repeats", help="Draws of the folds.")] = 2,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same figures.")] = 7,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for figures, predictions and model.")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Train churn on a labelled flat table, judged by cross-validation."""
+    from cvm.models.crossvalidation import cross_validate_churn
+    from cvm.models.labelled import read_flat_file
+    from cvm.reports.crossvalidation import crossvalidation_tables
+
+    printer, started = Printer(quiet=quiet), time.perf_counter()
+    with printer.stage("churn") as progress:
+        found = cross_validate_churn(
+            read_flat_file(file),
+            label=label,
+            positive=positive,
+            customer_id=id_,
+            ignore=ignore or (),
+            folds=folds,
+            repeats=repeats,
+            seed=seed,
+            progress=progress,
+        )
+        if out:
+            found.write(out)
+    message = f"{len(found.table.churned):,} rows, {found.table.churned.mean():.1%} left ({label} = {found.table.positive})"
+    printer.outcome(
+        "churn", f"{message}; written to {out}" if out else message, found.table.notes, time.perf_counter() - started
+    )
+    if not quiet:
+        printer.console.print(*crossvalidation_tables(found), sep="\n")
+
+
+@app.command()
 def score(
     params: ParamsOption = _PARAMS,
     set_: SetOption = None,

@@ -150,6 +150,7 @@ class DataParams(_Section):
     subscriptions: SourceParams | None = None
     assignments: SourceParams | None = None
     identities: SourceParams | None = None
+    features: SourceParams | None = None
     exchange_rates: SourceParams | None = None
     max_rejected_share: Share = 0.05
     allow_constant_amount: bool = False

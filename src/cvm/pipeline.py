@@ -31,7 +31,7 @@ from cvm.ingest.stage import Rules, ingest
 from cvm.models.bundle import Bundle, read_bundle
 from cvm.models.stage import Trained, TrainSettings, train
 from cvm.params import Params
-from cvm.scoring.batch import read_scores, score_batch, segment_batch
+from cvm.scoring.batch import features_gone, read_scores, score_batch, segment_batch
 from cvm.scoring.score import predict_money
 from cvm.workspace import Workspace, replaced_directory
 
@@ -180,9 +180,11 @@ def run_score(
     _check_windows(model, params)
     scores = score_batch(model, workspace, as_of=as_of)
     total = scores["clv"].to_pandas().sum()
+    gone = features_gone(model, workspace, as_of=as_of)
     return StageOutcome(
         "score",
         f"{scores.num_rows:,} customers at {as_of} by {model.model_version}, CLV {total:,.0f} {model.currency} in all",
+        (f"The model was trained with {', '.join(gone)}, which the features lack now: counted as missing.",) if gone else (),
     )
 
 

@@ -62,16 +62,13 @@ def test_what_the_user_says_stands_before_the_preset() -> None:
     assert (own_habit.datetime_format, own_habit.day_first) == (None, True)
 
 
-def test_without_a_key_profiles_and_identities_are_one_row_each() -> None:
-    assert {table: list(declared(table, path="x").reading.key) for table in CONTRACTS} == {
-        "transactions": [],
-        "events": [],
-        "customers": ["customer_id"],
-        "subscriptions": [],
-        "assignments": [],
-        "identities": ["source", "source_id"],
-        "exchange_rates": [],
+def test_without_a_key_profiles_identities_and_features_are_one_row_each() -> None:
+    assert {table: contract.key for table, contract in CONTRACTS.items() if contract.key} == {
+        "customers": ("customer_id",),
+        "identities": ("source", "source_id"),
+        "features": ("customer_id", "as_of", "recorded_at"),
     }
+    assert not any(declared(table, path="x").reading.key for table in CONTRACTS)
 
 
 def test_params_have_a_section_for_every_contract() -> None:

@@ -383,3 +383,17 @@ def test_second_accounts_of_a_simulated_base_are_found_and_strangers_stay_apart(
     assert before == pytest.approx(after)
     assert arms["mixed"] > 0
     assert pairs["n"] == pairs["ids"]
+
+
+def test_own_features_follow_and_become_one_row_per_person_and_time(resolved) -> None:
+    def own(customer_id: str, day: int, **columns: Any) -> Row:
+        return {"customer_id": customer_id, "as_of": datetime(2024, 1, day), **columns}
+
+    rows = [own("c1", 1, x=1, y=None), own("c2", 1, x=None, y=5), own("c2", 2, x=3, y=4), own("c3", 1, x=7, y=7)]
+    people = [account("c1", day=1, email=ANNA), account("c2", day=2, email=ANNA), account("c3", email=BORIS)]
+    found = resolved(customers=people, features=rows)
+    assert sorted(found.tables["features"], key=str) == [
+        own("c1", 1, x=1, y=5),
+        own("c1", 2, x=3, y=4),
+        own("c3", 1, x=7, y=7),
+    ]

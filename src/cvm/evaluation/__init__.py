@@ -1,6 +1,7 @@
 """Metrics on plain arrays; nothing here knows the rest of cvm."""
 
-from cvm.evaluation.calibration import brier_score, calibration_error, reliability
+from cvm.evaluation.area_interval import Estimate, area_difference, area_estimate
+from cvm.evaluation.calibration import Reliability, brier_score, calibration_error, reliability
 from cvm.evaluation.ranking import area_under_roc, average_precision, lift_at, normalised_gini, spearman, value_share_at
 from cvm.evaluation.value import (
     decile_error,
@@ -12,6 +13,10 @@ from cvm.evaluation.value import (
 )
 
 __all__ = [
+    "Estimate",
+    "Reliability",
+    "area_difference",
+    "area_estimate",
     "area_under_roc",
     "average_precision",
     "brier_score",

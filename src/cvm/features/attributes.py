@@ -23,7 +23,7 @@ def attribute_features(columns: Mapping[str, str]) -> Iterator[Feature]:
     if "signed_up_at" in columns:
         yield Feature("days_since_signup", "max(age_days)", "profile", "days", "Days since signing up.")
     for column, found_type in columns.items():
-        if _NEVER.fullmatch(_plain(column)):
+        if is_never_a_feature(column):
             continue
         name = attribute_name(column)
         is_number = _NUMBER.fullmatch(found_type) is not None
@@ -36,6 +36,11 @@ def attribute_features(columns: Mapping[str, str]) -> Iterator[Feature]:
                 f"Attribute {column} of the customers table, as known today.",
                 kind="number" if is_number else "category",
             )
+
+
+def is_never_a_feature(column: str) -> bool:
+    """Whether a column is named like an id, contact data, a consent or a system, however it is spelled."""
+    return _NEVER.fullmatch(_plain(column)) is not None
 
 
 def _plain(column: str) -> str:

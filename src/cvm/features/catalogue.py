@@ -10,6 +10,7 @@ An entry's ``sql`` is an aggregate over one of the relations of ``features/query
 ``ledger``     ``margin`` of each line, ``cost`` of each return and event that has a unit cost, with ``age_days``
 ``mix_*``      uses of each value of one column, returns left out: ``value``, ``n``
 ``profile``    the customer's row of ``customers`` as ``attribute_<column>``, with ``age_days`` since signing up
+``own``        the customer's latest known row of ``features`` as ``own_<column>``
 =============  ==============================================================================================
 
 ``age_days`` counts from the row's day to ``as_of``; yesterday is 1.

@@ -18,6 +18,7 @@ from cvm.features.behaviour import EVENT_MIXES, event_features, value_features
 from cvm.features.catalogue import Feature
 from cvm.features.economics import Economics, ledger, line_margin, money_features
 from cvm.features.netting import netted_orders, placed_orders, unmatched_returns
+from cvm.features.own import OwnTable, own_features, own_rows, read_own_table
 from cvm.features.transactions import LINE_FEATURES, MIXED_COLUMNS, ORDER_FEATURES, mix_features
 
 MAX_EVENT_TYPES = 40
@@ -36,22 +37,31 @@ class Schema:
         Types of event, most frequent first, at most ``MAX_EVENT_TYPES``.
     has_returns : bool
         Whether any amount is negative.
+    own : OwnTable or None
+        The user's own features.
     """
 
     columns: dict[str, dict[str, str]]
     event_types: tuple[str, ...] = ()
     has_returns: bool = True
+    own: OwnTable | None = None
 
     @classmethod
     def of(cls, engine: DuckDBEngine) -> Schema:
-        """Read the schema of a warehouse."""
+        """Read the schema of a warehouse.
+
+        Raises
+        ------
+        InsufficientDataError
+            If it has own features, but no column of them can be used.
+        """
         columns = {table: engine.columns(identifier(table)) for table in sorted(engine.tables())}
         event_types: tuple[str, ...] = ()
         if "events" in columns:
             query = f"SELECT event_type FROM events GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {MAX_EVENT_TYPES}"
             event_types = tuple(engine.table(query).column(0).to_pylist())
         returns = engine.row("SELECT count(*) > 0 AS found FROM (SELECT 1 FROM transactions WHERE amount < 0 LIMIT 1)")
-        return cls(columns, event_types, returns["found"])
+        return cls(columns, event_types, returns["found"], read_own_table(engine))
 
     def has(self, table: str, *names: str) -> bool:
         """Whether the table is there with all of these columns."""
@@ -73,6 +83,8 @@ def catalogue(schema: Schema, economics: Economics | None = None) -> list[Featur
         ]
     if schema.has("customers"):
         entries.append(attribute_features(schema.columns["customers"]))
+    if schema.own:
+        entries.append(own_features(schema.own))
     features = [feature for entry in chain.from_iterable(entries) for feature in entry.expanded()]
     return [feature for feature in features if _is_available(feature, schema)]
 
@@ -115,6 +127,8 @@ def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, econ
         parts.append(f"ledger AS ({ledger(economics, event_columns=schema.columns.get('events', {}))})")
     if "profile" in relations:
         parts.append(f"profile AS ({_profile(schema, timezone)})")
+    if schema.own:
+        parts.append(f"own AS ({own_rows(schema.own, timezone)})")
     for relation in relations:
         if relation.startswith("mix_"):
             parts.append(f"{relation} AS ({_mix(relation)})")

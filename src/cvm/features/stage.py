@@ -22,6 +22,7 @@ from cvm.features.files import (
     outcome_file,
 )
 from cvm.features.notes import money_notes
+from cvm.features.own import own_notes
 from cvm.features.query import Schema, calendar_query, catalogue, features_query, outcome_query
 from cvm.features.snapshots import SnapshotPlan
 from cvm.workspace import replaced_directory
@@ -74,6 +75,8 @@ def write_features(
     ------
     ParamsError
         If rates or costs need a table or a column that the warehouse does not have.
+    InsufficientDataError
+        If there are own features, but no column of them can be used.
     """
     schema = Schema.of(engine)
     notes = money_notes(engine, schema, economics, as_of=plan.score, timezone=timezone)
@@ -89,6 +92,8 @@ def write_features(
             rows = f"FROM snapshot_features WHERE as_of = {literal(as_of)}"
             engine.write_parquet(f"SELECT * REPLACE (CAST(as_of AS VARCHAR) AS as_of) {rows} ORDER BY customer_id", path)
             counts[as_of] = engine.row(f"SELECT count(*) AS n {rows}")["n"]
+        taught = sorted({*plan.training, *plan.labelled})
+        notes += tuple(own_notes(engine, schema.own, snapshots="snapshot_features", labelled=taught, score=plan.score))
         engine.execute("DROP TABLE snapshot_features")
         seasonal = [as_of for as_of in plan.as_of if plan.knows_season(as_of)]
         if seasonal:

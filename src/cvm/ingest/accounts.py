@@ -20,7 +20,8 @@ from cvm.ingest.linkage import FIELDS, probable_links
 def customer_tables(engine: DuckDBEngine) -> list[str]:
     """The tables there are whose rows are somebody's."""
     present = engine.tables()
-    return [table for table in ("transactions", "events", "customers", "subscriptions", "assignments") if table in present]
+    known = ("transactions", "events", "customers", "subscriptions", "assignments", "features")
+    return [table for table in known if table in present]
 
 
 def name_accounts(engine: DuckDBEngine) -> None:

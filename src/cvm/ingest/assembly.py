@@ -53,8 +53,9 @@ def assemble_table(
 ) -> TableOutcome:
     """Write ``<table>`` and the temporary table ``rejected_<table>`` from the parts, in their order.
 
-    Of the rows that agree on ``reading.key`` the latest recorded counts, then the one of the later part, then the later
-    row; a row that lacks part of the key stands alone. Rows follow the order of the parts, whichever ingest wrote them.
+    Of the rows that agree on ``reading.key``, else on that of the contract, the latest recorded counts, then the one of the
+    later part, then the later row; a row that lacks part of the key stands alone. Rows follow the order of the parts,
+    whichever ingest wrote them.
 
     Parameters
     ----------
@@ -78,7 +79,8 @@ def assemble_table(
     check_mapping(table, reading, found={name: None for part in parts for name in part.columns})
     names = _canonical_names(engine, contract, given.rows)
     check_named(table, "key", reading.key, found=names)
-    n_replaced = _find_replaced(engine, given, reading.key, names) if reading.key else 0
+    key = reading.key or [name for name in contract.key if name in names]
+    n_replaced = _find_replaced(engine, given, key, names) if key else 0
     kept, in_order = given.accepted, ""  # in order as they lie in the files
     if n_replaced:
         kept = f"{given.accepted} ANTI JOIN replaced USING ({PART}, {ROW}) JOIN {given.places} USING ({PART})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -31,12 +31,14 @@ class Column:
 class Contract:
     """What a table must look like.
 
-    ``open_ended`` tables keep the user's further columns as attributes: numbers, truth values, dates and text.
+    ``open_ended`` tables keep the user's further columns as attributes: numbers, truth values, dates and text. Of the rows
+    that agree on ``key``, as far as the table has its columns, only the latest counts, unless params.yaml names another key.
     """
 
     table: str
     columns: tuple[Column, ...]
     open_ended: bool = False
+    key: tuple[str, ...] = field(default=(), repr=False)  # decides between rows, not how one is read
 
     @property
     def required(self) -> list[str]:
@@ -101,6 +103,7 @@ CONTRACTS = {
                 _SOURCE,
             ),
             open_ended=True,
+            key=("customer_id",),
         ),
         Contract(
             "subscriptions",
@@ -135,6 +138,18 @@ CONTRACTS = {
                 Column("source_id", Kind.TEXT, "The id there.", required=True),
                 Column("customer_id", Kind.TEXT, "Who that is.", required=True),
             ),
+            key=("source", "source_id"),
+        ),
+        Contract(
+            "features",
+            (
+                Column("customer_id", Kind.TEXT, "Whose values these are.", required=True),
+                Column("as_of", Kind.TIME, "From when on the values are known: what held before it.", may_lie_ahead=True),
+                Column("recorded_at", Kind.TIME, "When the row became known, in UTC."),
+                _SOURCE,
+            ),
+            open_ended=True,
+            key=("customer_id", "as_of", "recorded_at"),
         ),
         Contract(
             "exchange_rates",

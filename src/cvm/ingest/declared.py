@@ -13,9 +13,6 @@ from cvm.ingest.origins import DatabaseSource, FileSource, FrameSource, Source
 from cvm.ingest.presets import read_preset
 from cvm.ingest.reading import Reading
 
-# What makes two rows one where the user names no key: a later row is a newer state.
-_KEYS = {"customers": ["customer_id"], "identities": ["source", "source_id"]}
-
 
 def declared_source(
     table: str, section: Mapping[str, Any], *, folder: Path, zone: str | None, frame: object | None = None
@@ -70,7 +67,6 @@ def _reading(table: str, section: Mapping[str, Any], zone: str | None) -> Readin
         **{
             **told,
             "timezone": told.get("timezone") or zone,
-            "key": told.get("key") or _KEYS.get(table, ()),
             "preset": {ours: theirs for ours, theirs in columns.items() if ours not in section.get("columns", {})},
         }
     )

@@ -23,7 +23,7 @@ def follow(engine: DuckDBEngine) -> None:
     stay as many as they are. Rows of ``customers`` become one profile per person: the earliest ``signed_up_at``, where the
     person came from (``acquisition_*``) at the earliest account, a consent only if nowhere refused, of everything else the
     latest known value. Rows of ``assignments`` become one per campaign and person: who was put into several arms is in
-    ``mixed``, since the earliest of the times, at the sum of the costs.
+    ``mixed``, since the earliest of the times, at the sum of the costs. Rows of ``features`` become one per person and time.
     """
     tables = customer_tables(engine)
     if "customers" in tables:
@@ -43,6 +43,12 @@ def follow(engine: DuckDBEngine) -> None:
         )
         values = {name: _assignment_value(name) for name in columns}
         _collapse(engine, "assignments", keys=("campaign_id",), values=values, first=since, last=since)
+    if "features" in tables:
+        columns = engine.columns("features")
+        times = [name for name in ("as_of", "recorded_at") if name in columns]
+        values = {name: _PERSON if name == "customer_id" else _latest(name) for name in columns}
+        order = ", ".join(f"{identifier(name)} NULLS FIRST" for name in columns)
+        _collapse(engine, "features", keys=times, values=values, first=order, last=order)
     for table in tables:
         engine.execute(
             f"UPDATE {table} SET customer_id = moved.customer_id FROM identity_moved AS moved "

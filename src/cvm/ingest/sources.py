@@ -87,15 +87,28 @@ def load_files(engine: DuckDBEngine, table: str, files: Sequence[Path], *, shown
     SourceError
         If a file does not parse, or no row is found.
     """
-    kind = _format(table, files[0])
     try:
-        dialect = _csv_dialect(engine, str(files[0])) if kind == "csv" else ""
-        # Escaped, because the engine would take the signs of a glob in a file's name for a glob.
-        given = literals(glob.escape(str(file)) for file in files)
-        reader = _READERS[kind].format(files=given, dialect=dialect, file_name=literal(FILE_NAME))
-        load_relation(engine, table, reader, shown=shown)
+        load_relation(engine, table, _files_relation(engine, table, files), shown=shown)
     except QueryError as error:
         raise SourceError.from_unreadable_file(table, shown, _cause(error)) from None
+
+
+def load_flat_file(engine: DuckDBEngine, table: str, file: Path) -> None:
+    """Load one file that no ``params.yaml`` names into the temporary table ``raw_<table>``, as ``load_files`` does.
+
+    Raises
+    ------
+    SourceError
+        If there is no such file, it does not parse or is of no known format, or has no row.
+    """
+    if not file.is_file():
+        raise SourceError(f"There is no file {str(file)!r}. Correct the path.")
+    try:
+        load_relation(engine, table, _files_relation(engine, table, [file]), shown=file.name)
+    except QueryError as error:
+        raise SourceError(f"{str(file)!r} cannot be read: {_cause(error)}. Export it again.") from None
+    except EmptySourceError:
+        raise EmptySourceError(f"{str(file)!r} has no rows. Check the export.") from None
 
 
 def read_frame(engine: DuckDBEngine, table: str, frame: pa.Table, *, name: str) -> None:
@@ -130,6 +143,14 @@ def load_relation(engine: DuckDBEngine, table: str, relation: str, *, shown: str
     )
     if engine.row(f"SELECT count(*) AS n FROM raw_{table}")["n"] == 0:
         raise EmptySourceError.from_empty_table(table, shown)
+
+
+def _files_relation(engine: DuckDBEngine, table: str, files: Sequence[Path]) -> str:
+    kind = _format(table, files[0])
+    dialect = _csv_dialect(engine, str(files[0])) if kind == "csv" else ""
+    # Escaped, because the engine would take the signs of a glob in a file's name for a glob.
+    given = literals(glob.escape(str(file)) for file in files)
+    return _READERS[kind].format(files=given, dialect=dialect, file_name=literal(FILE_NAME))
 
 
 def _as_given(name: str, kind: str) -> str:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-
-from cvm.models.samples import Sample
 
 Floats = NDArray[np.float64]
 
@@ -141,13 +139,22 @@ class BoostingFit:
         return self.boosted.rounds
 
 
+class Rows(Protocol):
+    """Customers to learn from, such as those of one snapshot."""
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """``customer_id`` and the columns that trees may use, a row per customer."""
+        ...
+
+
 @dataclass(frozen=True)
 class Task:
     """What trees are fitted to.
 
     Attributes
     ----------
-    samples : sequence of Sample
+    samples : sequence of Rows
         Training snapshots, n_rows customers in all.
     target, anchor : arrays of shape (n_rows,)
         The anchor is on the scale of the link (logit, log).
@@ -160,7 +167,7 @@ class Task:
         Rows that trees may learn from; by default all.
     """
 
-    samples: Sequence[Sample]
+    samples: Sequence[Rows]
     target: Floats
     anchor: Floats
     columns: Sequence[str]

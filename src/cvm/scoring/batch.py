@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cvm.errors import MissingOutputError
-from cvm.features.files import read_features
+from cvm.features.files import features_file, read_features
 from cvm.models.bundle import Bundle
 from cvm.scoring.schema import SCORE_SCHEMA
 from cvm.scoring.score import apply_segments, score
@@ -36,6 +36,12 @@ def score_batch(bundle: Bundle, workspace: Workspace, *, as_of: date) -> pa.Tabl
     scores = score(bundle, features, as_of=as_of)
     write_scores(scores, workspace.scores_of(as_of))
     return scores
+
+
+def features_gone(bundle: Bundle, workspace: Workspace, *, as_of: date) -> list[str]:
+    """Features that the bundle was trained with and that the snapshot on file no longer has; they count as missing."""
+    found = set(pq.read_schema(features_file(workspace.features, as_of)).names)
+    return [feature.name for feature in bundle.features if feature.name not in found]
 
 
 def segment_batch(bundle: Bundle, workspace: Workspace, *, as_of: date) -> tuple[pa.Table, int]:

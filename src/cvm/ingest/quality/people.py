@@ -57,7 +57,7 @@ RELATIONS = (
     Relation("buyer", _buyers, ("transactions",)),
     Relation("order of buyer", _buyers, ("transactions",), total="sum(n_orders)"),
     Relation("profile", _profiles, ("customers",)),
-    *map(_strangers, ("events", "subscriptions", "assignments")),
+    *map(_strangers, ("events", "subscriptions", "assignments", "features")),
 )
 
 CHECKS = (
@@ -119,7 +119,7 @@ CHECKS = (
             warning_from=0.01,
             serious_from=0.9,
         )
-        for table in ("events", "subscriptions", "assignments")
+        for table in ("events", "subscriptions", "assignments", "features")
     ),
 )
 
