@@ -7,38 +7,22 @@ from math import exp, log
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import expit
 
 from cvm.evaluation import area_under_roc, brier_score
 from cvm.models.churn import (
-    AnchoredChurn,
     BtydChurn,
     ChurnFactorRule,
     RecencyRule,
-    _anchor,
-    _levelled_anchor,
-    churn_from_state,
-    churn_task,
-    fit_anchored_churn,
     fit_churn_factor_rule,
     fit_recency_rule,
+    rule_from_state,
 )
 from simulated import sample
-
-ONE_THREAD = {"num_threads": 1}
-# More than there are customers: no tree may split.
-NO_SPLIT = {**ONE_THREAD, "min_data_in_leaf": 100_000}
-COLUMNS = ["noise", "colour", "recency_days", "btyd_p_no_order"]
 
 
 @pytest.fixture(scope="module")
 def samples():
     return [sample(n_customers=800, seed=seed) for seed in (1, 2)]
-
-
-@pytest.fixture(scope="module")
-def anchored(samples):
-    return fit_anchored_churn(samples, columns=COLUMNS, settings=ONE_THREAD, seed=1)
 
 
 def with_outcome(samples, n_orders):
@@ -89,90 +73,16 @@ class TestBaselines:
         np.testing.assert_array_equal(BtydChurn().p_churn(features), features["btyd_p_no_order"])
 
 
-class TestAnchoredChurn:
-    @pytest.mark.parametrize("n_active", [1, 200, 799])
-    def test_the_anchor_of_a_snapshot_has_its_churn_rate_and_btyds_order(self, samples, n_active):
-        n_orders = np.zeros(800)
-        n_orders[:n_active] = 1
-        part = replace(samples[0], n_orders=n_orders)
-        levelled = _levelled_anchor(part)
-        assert expit(levelled).mean() == pytest.approx(1 - n_active / 800, abs=1e-9)
-        shift = levelled - _anchor(part.features)
-        np.testing.assert_allclose(shift, shift[0])
-
-    @pytest.mark.parametrize("n_orders", [0, 1])
-    def test_a_snapshot_in_which_all_do_the_same_has_a_finite_anchor(self, samples, n_orders):
-        (part,) = with_outcome(samples[:1], n_orders)
-        assert np.isfinite(_levelled_anchor(part)).all()
-
-    def test_btyds_certainties_have_a_finite_anchor(self):
-        anchor = _anchor(pd.DataFrame({"btyd_p_no_order": [0.0, 0.5, 1.0]}))
-        assert np.isfinite(anchor).all()
-        assert anchor[1] == 0.0
-
-    def test_with_nothing_to_learn_it_keeps_btyds_level_on_average(self, samples):
-        model = fit_anchored_churn(samples, columns=["noise"], settings=NO_SPLIT, seed=1)
-        features = samples[0].features
-        np.testing.assert_allclose(model.boosted.margin(features), 0.0)
-        assert model.slope == pytest.approx(1.0, abs=0.1)
-        assert model.p_churn(features).mean() == pytest.approx(features["btyd_p_no_order"].mean(), abs=0.01)
-
-    def test_it_does_not_take_the_season_of_its_training_for_the_level(self, samples):
-        # In the training windows almost everybody bought; BTYD expects two thirds to stay away.
-        rng = np.random.default_rng(1)
-        season = [replace(part, n_orders=np.where(rng.random(800) < 0.7, 1.0, part.n_orders)) for part in samples]
-        assert np.mean([part.churned.mean() for part in season]) < 0.3
-        model = fit_anchored_churn(season, columns=["noise"], settings=NO_SPLIT, seed=1)
-        features = samples[0].features
-        # The slope shrinks confidence towards one half, where a season is all there was to see; it adds no shift.
-        levelled = expit(model.slope * _anchor(features))
-        np.testing.assert_allclose(model.p_churn(features), levelled)
-        assert model.p_churn(features).mean() > 0.5
-
-    def test_it_learns_what_btyd_cannot_see(self, samples):
-        # Red customers never come back.
-        red = [
-            replace(part, n_orders=np.where(part.features["colour"] == "red", 0.0, np.maximum(part.n_orders, 1)))
-            for part in samples
-        ]
-        model = fit_anchored_churn(red, columns=COLUMNS, settings={**ONE_THREAD, "learning_rate": 0.3}, seed=1)
-        unseen = sample(n_customers=500, seed=3).features
-        is_red = (unseen["colour"] == "red").to_numpy()
-        p = model.p_churn(unseen)
-        assert p[is_red].mean() > p[~is_red].mean() + 0.3
-
-    def test_probabilities_lie_between_0_and_1_and_follow_the_margin(self, anchored, samples):
-        features = samples[0].features
-        p = anchored.p_churn(features)
-        assert ((p > 0) & (p < 1)).all()
-        np.testing.assert_allclose(p, expit(anchored.slope * (_anchor(features) + anchored.boosted.margin(features))))
-
-    def test_it_is_deterministic(self, anchored, samples):
-        again = fit_anchored_churn(samples, columns=COLUMNS, settings=ONE_THREAD, seed=1)
-        assert again.slope == anchored.slope
-        assert again.boosted.text == anchored.boosted.text
-
-    def test_trees_start_from_each_snapshots_own_level(self, samples):
-        task = churn_task(samples, columns=COLUMNS, settings=ONE_THREAD, seed=1)
-        np.testing.assert_array_equal(task.target, np.concatenate([part.churned for part in samples]))
-        for part, p in zip(samples, np.split(1 / (1 + np.exp(-task.anchor)), 2), strict=True):
-            assert p.mean() == pytest.approx(part.churned.mean())
-
-
 class TestState:
-    def test_every_model_survives_json(self, samples, anchored):
+    def test_every_rule_survives_json(self, samples):
         features = samples[0].features
-        for model in (BtydChurn(), fit_recency_rule(samples), fit_churn_factor_rule(samples), anchored):
+        for model in (BtydChurn(), fit_recency_rule(samples), fit_churn_factor_rule(samples)):
             state = json.loads(json.dumps(model.state(), allow_nan=False))
-            trees = model.boosted.text if isinstance(model, AnchoredChurn) else None
-            rebuilt = churn_from_state(model.name, state, trees)
+            rebuilt = rule_from_state(model.name, state)
             assert type(rebuilt) is type(model)
+            assert not rebuilt.boosters
             np.testing.assert_array_equal(rebuilt.p_churn(features), model.p_churn(features))
 
     def test_an_unknown_name_is_refused(self):
         with pytest.raises(KeyError, match="crystal ball"):
-            churn_from_state("crystal ball", {}, None)
-
-    def test_a_booster_without_its_trees_is_refused(self, anchored):
-        with pytest.raises(KeyError, match="anchored LightGBM"):
-            churn_from_state(anchored.name, anchored.state(), None)
+            rule_from_state("crystal ball", {})
