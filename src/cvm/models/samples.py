@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cvm.features.files import read_calendar, read_features, read_outcome
+from cvm.features.files import read_calendar, read_features, read_outcome, read_treatments
 from cvm.features.snapshots import Replay
 from cvm.models.btyd import Btyd, Family
 from cvm.models.btyd.hindsight import Hindsight, Outlook, learn_hindsight
 from cvm.models.btyd.season import Calendar, day_number
+from cvm.models.treated import Treated, WindowUse, is_usable
 
 Floats = NDArray[np.float64]
 
@@ -32,12 +33,20 @@ class Sample:
         Catalogue columns, ``customer_id`` and ``BTYD_COLUMNS``.
     n_orders, revenue : arrays of shape (n_customers,)
         Outcome over the window.
+    n_left_out : int
+        Customers a model may judge whom ``train.treated`` left out, because of a campaign in the window.
     """
 
     as_of: date
     features: pd.DataFrame
     n_orders: Floats
     revenue: Floats
+    n_left_out: int = 0
+
+    @property
+    def window_use(self) -> WindowUse:
+        """How many customers count, and how many do not."""
+        return WindowUse(self.as_of, len(self.features), self.n_left_out)
 
     @property
     def churned(self) -> Floats:
@@ -76,6 +85,8 @@ class SnapshotReader:
         Customers whose last order is older are left to BTYD.
     knows_season : callable
         Whether the history before a date is long enough to know its season.
+    treated : {"include", "exclude", "control_only"}
+        Whose outcomes count where campaigns ran in the window.
     """
 
     folder: Path
@@ -83,6 +94,7 @@ class SnapshotReader:
     lead_days: int
     eligible_days: int | None
     knows_season: Callable[[date], bool] = lambda _: False
+    treated: Treated = "include"
 
     def features(self, as_of: date) -> pd.DataFrame:
         """All customers known at ``as_of``, ordered by ``customer_id``.
@@ -116,9 +128,10 @@ class SnapshotReader:
         everyone = self.features(as_of)
         btyd = replace(self.btyd(as_of, everyone), hindsight=hindsight or Hindsight())
         judged = everyone[is_judged(everyone, self.eligible_days)].reset_index(drop=True)
+        n_judged, judged = len(judged), self._usable(judged, as_of, horizon_days)
         expected = btyd.predict(judged, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
         n_orders, revenue = self._outcome(judged, as_of, horizon_days)
-        return Sample(as_of, pd.concat([judged, expected], axis=1), n_orders, revenue)
+        return Sample(as_of, pd.concat([judged, expected], axis=1), n_orders, revenue, n_left_out=n_judged - len(judged))
 
     def prospect_rate(self, as_of: date, horizon_days: int) -> ProspectRate:
         """What those without an order at ``as_of`` went on to do."""
@@ -133,6 +146,7 @@ class SnapshotReader:
         )
 
     def _outlook(self, btyd: Btyd, customers: pd.DataFrame, as_of: date, horizon_days: int) -> Outlook:
+        customers = self._usable(customers, as_of, horizon_days)
         expected = btyd.predict(customers, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
         n_orders, revenue = self._outcome(customers, as_of, horizon_days)
         return Outlook(
@@ -142,6 +156,13 @@ class SnapshotReader:
             ordered=(n_orders > 0).astype(float),
             revenue=revenue,
         )
+
+    def _usable(self, customers: pd.DataFrame, as_of: date, horizon_days: int) -> pd.DataFrame:
+        """Those whose outcome counts under ``treated``."""
+        if self.treated == "include":
+            return customers
+        treatments = read_treatments(self.folder, as_of, horizon_days)
+        return customers[is_usable(customers["customer_id"], treatments, self.treated)].reset_index(drop=True)
 
     def _calendar(self, as_of: date) -> Calendar:
         """Days from the first order to the last before ``as_of``, those without one filled in."""
