@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 import cvm
+from cvm.evaluation import ContactDecision, ContactTerms
 from cvm.features.catalogue import Feature
 from cvm.features.files import read_catalogue, read_notes
 from cvm.features.snapshots import SnapshotPlan
@@ -21,8 +22,10 @@ from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
+from cvm.models.retention import decision_state, judged_decision
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.training import Judged, Recipe, fit_winners, judge
+from cvm.models.treated import Treated, check_enough, treated_note
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.tiers import ValueCuts
 
@@ -49,6 +52,8 @@ class TrainSettings:
     seed: int
     tiers: Mapping[str, float]
     family: Family | Literal["auto"] = "auto"
+    treated: Treated = "include"
+    contact: ContactTerms | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Trained:
     judged: Judged | None
     test: Sample | None
     notes: list[str]
+    decision: ContactDecision | None = None
 
 
 def train(
@@ -98,6 +104,7 @@ def train(
         lead_days=plan.lead_days,
         eligible_days=settings.eligible_days,
         knows_season=plan.knows_season,
+        treated=settings.treated,
     )
     if settings.family == "auto":
         choice = choose_family(reader, plan, progress=progress)
@@ -109,12 +116,15 @@ def train(
     hindsight = reader.hindsight(plan.replay(plan.score, plan.horizon_days))
     btyd = replace(reader.btyd(plan.score, today), hindsight=hindsight)
     recipe = Recipe(tuple(feature.name for feature in catalogue), settings.seed, plan.judged_days)
-    judged, test = None, None
+    judged, test, campaign_notes = None, None, list[str]()
     if plan.test:
         progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
         training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
         hindsight = reader.hindsight(plan.replay(plan.test, plan.judged_days))
         test = reader.sample(plan.test, plan.judged_days, hindsight=hindsight)
+        uses = [sample.window_use for sample in (test, *training)]
+        check_enough(uses[0], uses[1:], treated=settings.treated)
+        campaign_notes = treated_note(uses, treated=settings.treated)
         if training and settings.trials:
             from cvm.models.tuning import tune_settings  # Optuna takes a second to import
 
@@ -129,7 +139,11 @@ def train(
         progress=progress,
     )
     margin_rate, margin_notes = _margin_rate(today, settings.currency)
-    notes = [*_notes(plan, judged), choice.note, *margin_notes]
+    notes = [*_notes(plan, judged), choice.note, *margin_notes, *campaign_notes]
+    decision = None
+    if judged and test:
+        p_churn = judged.p_churn[judged.judgement.churn_winner]
+        decision = judged_decision(test, p_churn, margin_rate=margin_rate, terms=settings.contact)
     bundle = Bundle(
         trained_as_of=plan.score,
         horizon_days=plan.horizon_days,
@@ -147,10 +161,13 @@ def train(
         value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
         rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
         features=tuple(_bundled(feature) for feature in catalogue),
-        evidence=_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today)),
+        evidence={
+            **_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today)),
+            "retention": decision_state(decision) if decision else None,
+        },
     )
     clv = cuts_from(bundle, today)
-    return Trained(replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers)), judged, test, notes)
+    return Trained(replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers)), judged, test, notes, decision)
 
 
 def _bundled(feature: Feature) -> BundledFeature:

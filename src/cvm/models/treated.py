@@ -88,7 +88,7 @@ def treated_note(windows: Sequence[WindowUse], *, treated: Treated) -> list[str]
     if not n_left_out:
         return [
             f"train.treated == {treated} left nobody out: by the assignments table no campaign treated anyone in the "
-            "outcome windows. Contacts that are only events (email_sent ...) are no treatment: nobody knows who was held out."
+            "outcome windows. Contacts that are only events (email_sent ...) are no treatment: nobody knows who got none."
         ]
     share = n_left_out / (n_used + n_left_out)
     note = (
