@@ -106,7 +106,8 @@ def profit_figure(decision: ContactDecision, *, currency: str) -> Figure:
     axes.axhline(0, color=FAINT, linewidth=1)
     axes.plot(decision.share, decision.profit_by_risk, color=OTHERS[0], linewidth=1.6)
     axes.plot(decision.share, decision.profit_by_gain, color=WINNER, linewidth=2.4)
-    axes.margins(y=0.15)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.15 * (high - low))
     risk, gain = decision.by_threshold, decision.by_customer
     if decision.threshold is not None:
         _mark(
@@ -137,4 +138,5 @@ def _mark(axes: Axes, x: float, y: float, text: str, colour: str, offset: float)
         ha="right" if right else "left",
         color=colour,
         fontsize=9,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
     )
