@@ -11,6 +11,7 @@ import pytest
 from cvm.errors import MissingOutputError
 from cvm.features.files import calendar_file, features_file, outcome_file, treatments_file
 from cvm.features.snapshots import Replay
+from cvm.models import samples
 from cvm.models.btyd import BTYD_COLUMNS
 from cvm.models.btyd.hindsight import Hindsight
 from cvm.models.samples import ProspectRate, SnapshotReader, is_judged
@@ -198,6 +199,24 @@ class TestTreatedWindows:
 
         replace(reader(folder, fit_btyd=fit), treated="control_only").sample(AS_OF, 90)
         assert seen == [len(EVERYONE)]
+
+    @pytest.mark.parametrize(
+        ("treated", "seen"),
+        [
+            ("include", ["buyer", "lapsed", "silent"]),
+            ("exclude", ["lapsed", "silent"]),
+            ("control_only", ["lapsed", "silent"]),
+        ],
+    )
+    def test_hindsight_looks_at_all_untreated_because_a_holdout_is_small(self, folder, monkeypatch, treated, seen):
+        looked = []
+        monkeypatch.setattr(samples, "learn_hindsight", lambda window, silence, **_: looked.append((window, silence)))
+        OUTCOME.to_parquet(outcome_file(folder, AS_OF, 365), index=False)
+        self.DRAWN.to_parquet(treatments_file(folder, AS_OF, 365), index=False)
+        replace(reader(folder), treated=treated).hindsight(TestSeason.REPLAY)
+        ((window, silence),) = looked
+        assert len(window.ordered) == len(silence.ordered) == len(seen)
+        assert window.ordered.tolist() == [float(customer == "buyer") for customer in seen]
 
     def test_a_window_without_campaigns_keeps_everyone(self, folder):
         self.DRAWN[:0].to_parquet(treatments_file(folder, AS_OF, 90), index=False)

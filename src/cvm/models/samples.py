@@ -128,7 +128,7 @@ class SnapshotReader:
         everyone = self.features(as_of)
         btyd = replace(self.btyd(as_of, everyone), hindsight=hindsight or Hindsight())
         judged = everyone[is_judged(everyone, self.eligible_days)].reset_index(drop=True)
-        n_judged, judged = len(judged), self._usable(judged, as_of, horizon_days)
+        n_judged, judged = len(judged), self._usable(judged, as_of, horizon_days, self.treated)
         expected = btyd.predict(judged, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
         n_orders, revenue = self._outcome(judged, as_of, horizon_days)
         return Sample(as_of, pd.concat([judged, expected], axis=1), n_orders, revenue, n_left_out=n_judged - len(judged))
@@ -146,7 +146,8 @@ class SnapshotReader:
         )
 
     def _outlook(self, btyd: Btyd, customers: pd.DataFrame, as_of: date, horizon_days: int) -> Outlook:
-        customers = self._usable(customers, as_of, horizon_days)
+        # Over a year of campaigns hardly anyone is held out of all, and a level needs many: all untreated tell it.
+        customers = self._usable(customers, as_of, horizon_days, "include" if self.treated == "include" else "exclude")
         expected = btyd.predict(customers, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
         n_orders, revenue = self._outcome(customers, as_of, horizon_days)
         return Outlook(
@@ -157,12 +158,12 @@ class SnapshotReader:
             revenue=revenue,
         )
 
-    def _usable(self, customers: pd.DataFrame, as_of: date, horizon_days: int) -> pd.DataFrame:
+    def _usable(self, customers: pd.DataFrame, as_of: date, horizon_days: int, treated: Treated) -> pd.DataFrame:
         """Those whose outcome counts under ``treated``."""
-        if self.treated == "include":
+        if treated == "include":
             return customers
         treatments = read_treatments(self.folder, as_of, horizon_days)
-        return customers[is_usable(customers["customer_id"], treatments, self.treated)].reset_index(drop=True)
+        return customers[is_usable(customers["customer_id"], treatments, treated)].reset_index(drop=True)
 
     def _calendar(self, as_of: date) -> Calendar:
         """Days from the first order to the last before ``as_of``, those without one filled in."""
