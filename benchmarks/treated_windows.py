@@ -3,7 +3,7 @@
     python benchmarks/treated_windows.py [--customers 20000] [--seed 101]
 
 The future of a simulated base holds no campaign, so what happens in it is the untreated truth. Two worlds: the default one
-(three campaigns, 40 % held out), and one in which a letter every 90 days doubles to quadruples the orders of the 75 % who
+(three campaigns, 40 % held out), and one in which a letter every 90 days quadruples the orders of most of the 75 % who
 get it. Prints a table; its figures stand in ``docs/models.md``.
 """
 
