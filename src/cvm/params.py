@@ -217,6 +217,14 @@ class TrainParams(_Section):
     timeout_s: Annotated[int, Field(gt=0)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
     features: dict[str, Literal["exclude", "keep"]] = {}
+    treated: Literal["include", "exclude", "control_only"] = "include"
+
+
+class RetentionParams(_Section):
+    """What a retention contact costs and achieves; without a cost no threshold is computed."""
+
+    contact_cost: Cost | None = None
+    save_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
 
 
 class BtydParams(_Section):
@@ -274,6 +282,7 @@ class Params(_Section):
     windows: WindowParams = WindowParams()
     identity: IdentityParams = IdentityParams()
     train: TrainParams = TrainParams()
+    retention: RetentionParams = RetentionParams()
     btyd: BtydParams = BtydParams()
     segments: SegmentParams = SegmentParams()
     engine: Literal["duckdb"] = "duckdb"

@@ -17,6 +17,7 @@ import pandas as pd
 from cvm.datasets import cdnow_transactions
 from cvm.engines import DuckDBEngine, QueryError
 from cvm.errors import CvmError, FeatureMismatchError, MissingOutputError, ParamsError
+from cvm.evaluation import ContactTerms
 from cvm.features.economics import Economics
 from cvm.features.files import read_plan
 from cvm.features.snapshots import SnapshotPlan, plan_snapshots
@@ -350,6 +351,7 @@ def _check_windows(bundle: Bundle, params: Params) -> None:
 
 
 def _train_settings(params: Params) -> TrainSettings:
+    retention = params.retention
     return TrainSettings(
         clv_days=params.windows.clv_days,
         eligible_days=params.windows.eligible_days,
@@ -364,6 +366,8 @@ def _train_settings(params: Params) -> TrainSettings:
         seed=params.train.seed,
         tiers=params.segments.tiers.model_dump(),
         decisions=params.train.features,
+        treated=params.train.treated,
+        contact=None if retention.contact_cost is None else ContactTerms(retention.contact_cost, retention.save_rate),
     )
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,16 @@ import shop
 from cvm.engines import DuckDBEngine, QueryError
 from cvm.errors import MissingOutputError
 from cvm.features.economics import Economics
-from cvm.features.files import features_file, outcome_file, read_catalogue, read_features, read_outcome, read_plan
+from cvm.features.files import (
+    features_file,
+    outcome_file,
+    read_catalogue,
+    read_features,
+    read_outcome,
+    read_plan,
+    read_treatments,
+    treatments_file,
+)
 from cvm.features.query import Schema, catalogue
 from cvm.features.snapshots import SnapshotPlan
 from cvm.features.stage import history_days, write_features
@@ -70,7 +79,8 @@ def test_every_snapshot_and_outcome_of_the_plan_is_on_file_and_nothing_else(engi
     write(engine, folder)
     expected = {features_file(folder, as_of) for as_of in PLAN.as_of}
     expected |= {outcome_file(folder, as_of, horizon_days) for as_of, horizon_days in PLAN.outcomes}
-    assert len(expected) == 5 + 4
+    expected |= {treatments_file(folder, as_of, horizon_days) for as_of, horizon_days in PLAN.outcomes}
+    assert len(expected) == 5 + 4 + 4
     assert set(folder.glob("*/*")) == expected
     assert {path.name for path in folder.iterdir() if path.is_file()} == FILES
 
@@ -101,6 +111,22 @@ def test_the_outcome_on_file_is_that_of_the_window_after_the_lead(engine, tmp_pa
     assert list(frame.columns) == ["customer_id", "n_orders", "revenue"]
     assert {row.customer_id: (row.n_orders, row.revenue) for row in frame.itertuples()} == expected
     assert frame["n_orders"].sum() == 15
+
+
+def test_the_ledger_on_file_is_that_of_each_window(engine, tmp_path):
+    drawn = [
+        {"campaign_id": "a", "customer_id": "c1", "assigned_at": datetime(2024, 2, 14), "arm": "mail"},
+        {"campaign_id": "a", "customer_id": "c2", "assigned_at": datetime(2024, 2, 14), "arm": "control"},
+    ]
+    ledger = shop.typed_warehouse(assignments=drawn).table("SELECT * FROM assignments")
+    write(engine, tmp_path / "without")
+    engine.register("drawn", ledger)
+    engine.replace_table("assignments", "SELECT * FROM drawn")
+    write(engine, tmp_path / "with")
+    found = read_treatments(tmp_path / "with", PLAN.test, 15)
+    assert found.to_dict("list") == {"customer_id": ["c1", "c2"], "is_treated": [True, False]}
+    assert read_treatments(tmp_path / "with", PLAN.training[1], 15).empty
+    assert read_treatments(tmp_path / "without", PLAN.test, 15).empty
 
 
 def test_the_query_on_file_gives_the_features_on_file(engine, tmp_path):

@@ -72,7 +72,9 @@ class TestBands:
 
     @pytest.mark.parametrize("n", [1, 2])
     def test_one_or_two_are_enough_for_a_band(self, n):
-        lower, upper = fit_bands(Forecast(np.full(n, 5.0), np.full(n, 4.0)), knows_season=True).interval(np.array([0.0, 5.0]))
+        lower, upper = fit_bands(Forecast(np.full(n, 5.0), np.full(n, 4.0)), knows_season=True).interval(
+            np.array([0.0, 5.0])
+        )
         assert np.isfinite([lower, upper]).all()
 
     def test_expectations_all_alike_are_one_knot(self):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pandas as pd
 import pytest
 
 from cvm.errors import MissingOutputError
-from cvm.features.files import calendar_file, features_file, outcome_file
+from cvm.features.files import calendar_file, features_file, outcome_file, treatments_file
 from cvm.features.snapshots import Replay
+from cvm.models import samples
 from cvm.models.btyd import BTYD_COLUMNS
 from cvm.models.btyd.hindsight import Hindsight
 from cvm.models.samples import ProspectRate, SnapshotReader, is_judged
@@ -166,3 +168,62 @@ class TestSeason:
         assert found.features[value].to_numpy() == pytest.approx(1.5 * plain.features[value].to_numpy())
         assert (found.features[p] > plain.features[p]).all()
         assert found.features["btyd_p_alive"].equals(plain.features["btyd_p_alive"])
+
+
+class TestTreatedWindows:
+    """Campaigns in the outcome window: whose outcomes count."""
+
+    DRAWN = pd.DataFrame({"customer_id": ["buyer", "silent", "newcomer"], "is_treated": [True, False, True]})
+
+    @pytest.fixture
+    def folder(self, folder):
+        self.DRAWN.to_parquet(treatments_file(folder, AS_OF, 90), index=False)
+        return folder
+
+    @pytest.mark.parametrize(
+        ("treated", "left"),
+        [("include", ["buyer", "lapsed", "silent"]), ("exclude", ["lapsed", "silent"]), ("control_only", ["silent"])],
+    )
+    def test_customers_are_left_out_of_a_sample_and_counted(self, folder, treated, left):
+        sample = replace(reader(folder), treated=treated).sample(AS_OF, 90)
+        assert sample.features["customer_id"].tolist() == left
+        assert sample.n_orders.tolist() == [{"buyer": 2.0}.get(customer, 0.0) for customer in left]
+        assert (sample.window_use.n_used, sample.window_use.n_left_out) == (len(left), 3 - len(left))
+
+    def test_btyd_is_fitted_to_everyone_all_the_same(self, folder):
+        seen = []
+
+        def fit(features, **_):
+            seen.append(len(features))
+            return TRUTH
+
+        replace(reader(folder, fit_btyd=fit), treated="control_only").sample(AS_OF, 90)
+        assert seen == [len(EVERYONE)]
+
+    @pytest.mark.parametrize(
+        ("treated", "seen"),
+        [
+            ("include", ["buyer", "lapsed", "silent"]),
+            ("exclude", ["lapsed", "silent"]),
+            ("control_only", ["lapsed", "silent"]),
+        ],
+    )
+    def test_hindsight_looks_at_all_untreated_because_a_holdout_is_small(self, folder, monkeypatch, treated, seen):
+        looked = []
+        monkeypatch.setattr(samples, "learn_hindsight", lambda window, silence, **_: looked.append((window, silence)))
+        OUTCOME.to_parquet(outcome_file(folder, AS_OF, 365), index=False)
+        self.DRAWN.to_parquet(treatments_file(folder, AS_OF, 365), index=False)
+        replace(reader(folder), treated=treated).hindsight(TestSeason.REPLAY)
+        ((window, silence),) = looked
+        assert len(window.ordered) == len(silence.ordered) == len(seen)
+        assert window.ordered.tolist() == [float(customer == "buyer") for customer in seen]
+
+    def test_a_window_without_campaigns_keeps_everyone(self, folder):
+        self.DRAWN[:0].to_parquet(treatments_file(folder, AS_OF, 90), index=False)
+        assert replace(reader(folder), treated="control_only").sample(AS_OF, 90).n_left_out == 0
+
+    def test_features_of_an_older_run_are_refused_with_the_command_that_makes_them_anew(self, folder):
+        treatments_file(folder, AS_OF, 90).unlink()
+        with pytest.raises(MissingOutputError, match=r"treatments_90d\.parquet.*cvm features"):
+            replace(reader(folder), treated="exclude").sample(AS_OF, 90)
+        assert len(reader(folder).sample(AS_OF, 90).features) == 3

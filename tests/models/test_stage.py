@@ -7,11 +7,13 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from cvm.errors import FeatureMismatchError, LeakageError
+from cvm.errors import FeatureMismatchError, InsufficientDataError, LeakageError
+from cvm.evaluation import ContactTerms
 from cvm.features.catalogue import Feature
-from cvm.features.files import CATALOGUE_FILE, NOTES_FILE, features_file, outcome_file, read_features
+from cvm.features.files import CATALOGUE_FILE, NOTES_FILE, features_file, outcome_file, read_features, treatments_file
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.stage import TrainSettings, train
 from cvm.scoring.score import predict_money
@@ -208,6 +210,53 @@ class TestOddHistory:
         result = trained(folder, eligible_days=eligible_days)
         assert (result.test.features["recency_days"] <= eligible_days).all()
         assert result.bundle.eligible_days == eligible_days
+
+
+class TestTreatedWindows:
+    """Campaigns treated every second customer in each outcome window, and held every fifth out."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        write_snapshots(tmp_path)
+        for as_of, days in PLAN.outcomes:
+            ids = read_features(tmp_path, as_of)["customer_id"]
+            number = np.arange(len(ids))
+            drawn = pd.DataFrame({"customer_id": ids, "is_treated": number % 2 == 0})[(number % 2 == 0) | (number % 5 == 0)]
+            drawn.to_parquet(treatments_file(tmp_path, as_of, days), index=False)
+        return tmp_path
+
+    def test_the_treated_neither_teach_nor_judge_and_the_run_says_so(self, folder):
+        found = trained(folder, treated="exclude")
+        assert len(found.test.churned) == 150
+        assert any("450 of 900 customers (50%) of 3 snapshots neither teach nor judge" in note for note in found.notes)
+        assert found.bundle.evidence["notes"] == found.notes
+        assert found.bundle.evidence["n_customers"] == 300
+
+    def test_a_holdout_that_is_too_small_is_refused(self, folder):
+        with pytest.raises(InsufficientDataError, match=r"control_only leaves 30 customers.*2024-03-01: 30 of 300"):
+            trained(folder, treated="control_only")
+
+    def test_including_all_reads_no_ledger(self, folder):
+        for as_of, days in PLAN.outcomes:
+            treatments_file(folder, as_of, days).unlink()
+        assert len(trained(folder).test.churned) == 300
+
+
+class TestContactDecision:
+    def test_without_a_cost_there_is_none(self, result):
+        assert result.decision is None
+        assert result.bundle.evidence["retention"] is None
+
+    def test_with_a_cost_it_is_judged_on_the_test_snapshot_and_kept_in_the_bundle(self, folder, result):
+        found = trained(folder, contact=ContactTerms(cost=0.5, save_rate=0.1))
+        kept = found.bundle.evidence["retention"]
+        assert kept["n_customers"] == len(found.test.churned)
+        assert kept["threshold"] == found.decision.threshold
+        assert kept["by_customer"]["profit"] >= 0
+        assert found.bundle.churn.state() == result.bundle.churn.state()
+
+    def test_where_nothing_can_be_judged_there_is_none(self, folder):
+        assert trained(folder, UNPROVEN, contact=ContactTerms(cost=0.5, save_rate=0.1)).decision is None
 
 
 class TestProgress:

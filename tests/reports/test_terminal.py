@@ -4,15 +4,25 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from cvm.ingest.assessment import Assessment
 from cvm.ingest.quality import Finding
 from cvm.ingest.verdict import Verdict
-from cvm.reports.terminal import quality_tables
+from cvm.models.training import CHURN_METRICS, VALUE_METRICS
+from cvm.reports.terminal import contact_line, judgement_tables, quality_tables
+from simulated import bundle
 
 GRAVE = Finding("transactions", "exact copy", "warning", 1234, "rows", 0.1, "kept", "Rows [twice].", "Look.", ("id-1",))
 SLIGHT = replace(GRAVE, check="no clock", severity="info", share=0.00001)
+DECISION = {
+    "terms": {"cost": 1.5, "save_rate": 0.1},
+    "n_customers": 200,
+    "threshold": 0.625,
+    "by_threshold": {"n_contacted": 50, "profit": 1234.4},
+    "by_customer": {"n_contacted": 60, "profit": 1300.2},
+    "everybody": {"n_contacted": 200, "profit": -80.0},
+}
 VERDICTS = [Verdict("churn", True, ("500 orders",)), Verdict("uplift", False, ("no [assignments]",))]
 
 
@@ -44,3 +54,37 @@ def test_without_anything_grave_there_is_no_table() -> None:
     text = shown([SLIGHT], with_info=False)
     assert "Quality of the data" not in text
     assert "1 finding, 0 of them to look at" in text
+
+
+def test_the_contact_line_names_the_threshold_and_what_it_is_compared_with() -> None:
+    text = contact_line(DECISION, currency="EUR").plain
+    for expected in ("1.50 EUR", "keeps 10%", "62.5%", "1,234 EUR for 25%", "1,300 for 30%", "everybody: -80", "nobody: 0"):
+        assert expected in text
+    assert "Risk is not uplift" in text
+
+
+def test_the_contact_line_says_how_to_be_told_and_where_no_contact_pays() -> None:
+    assert "set retention.contact_cost in params.yaml" in contact_line(None, currency="EUR").plain
+    assert "it pays for nobody" in contact_line({**DECISION, "threshold": None}, currency="EUR").plain
+
+
+def test_candidates_for_churn_are_named_for_what_they_say() -> None:
+    churn = {
+        name: dict.fromkeys(CHURN_METRICS, 0.5) for name in ("BTYD", "churn factor", "recency rule", "anchored LightGBM")
+    }
+    judgement = {
+        "churn": churn,
+        "value": {"BTYD": dict.fromkeys(VALUE_METRICS, 0.5)},
+        "churn_winner": "BTYD",
+        "value_winner": "BTYD",
+    }
+    evidence = {"judgement": judgement, "test": "2024-03-01", "judged_days": 90, "retention": DECISION}
+    text = printed(*judgement_tables(bundle(evidence=evidence)))
+    for expected in ("BTYD: P(no order) (champion)", "churn factor: recency / own mean gap", "Retention: at 1.50 EUR"):
+        assert expected in text
+
+
+def printed(*tables: RenderableType) -> str:
+    out = StringIO()
+    Console(file=out, width=200, highlight=False).print(*tables, sep="\n")
+    return out.getvalue()

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+from cvm.evaluation import ContactTerms
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import fit_anchored_value
+from cvm.models.contact import judged_decision
 from cvm.models.search import Search, Trial
-from cvm.tracking.training_run import _flat, _model_params, _trial_runs
-from simulated import sample
+from cvm.models.stage import Trained
+from cvm.models.training import Recipe, judge
+from cvm.tracking.training_run import _curves, _decision_metrics, _flat, _model_params, _trial_runs
+from simulated import bundle, sample
 
 
 def test_a_booster_is_recorded_with_the_settings_it_was_fitted_with() -> None:
@@ -41,3 +47,31 @@ def test_words_of_the_user_are_recorded_as_one_text_where_the_store_could_not_ta
         "business.margin_rate_by_category": "{'tea & coffee': 0.2}",
         "business.unit_costs.per_event.call": "4.0",
     }
+
+
+def judged_once() -> Trained:
+    test = sample(n_customers=300, seed=2)
+    judged = judge([], test, Recipe(("noise",), seed=1, horizon_days=90), progress=lambda _: None)
+    decision = judged_decision(test, judged.p_churn["BTYD"], margin_rate=0.4, terms=ContactTerms(0.5, 0.1))
+    return Trained(bundle(), judged, test, [], decision)
+
+
+def test_every_candidate_keeps_its_curves_and_the_winner_what_a_contact_brings() -> None:
+    trained = judged_once()
+    assert trained.judged is not None
+    (model,) = trained.judged.churn_models
+    curves = dict(_curves(model, trained.judged, trained))
+    assert set(curves) == {"reliability", "lift", "contact_profit"}
+    assert sum(curves["reliability"]["n_customers"]) == 300
+    assert set(dict(_curves(model, trained.judged, replace(trained, decision=None)))) == {"reliability", "lift"}
+
+
+def test_ways_to_choose_whom_to_contact_are_metrics() -> None:
+    trained = judged_once()
+    assert trained.decision is not None
+    metrics = dict(_decision_metrics(trained.decision))
+    assert metrics["contact.everybody.share"] == 1
+    assert metrics["contact.threshold"] == trained.decision.threshold
+    assert metrics["contact.by_customer.profit"] == trained.decision.by_customer.profit
+    assert "contact.threshold" not in dict(_decision_metrics(replace(trained.decision, threshold=None)))
+    assert dict(_decision_metrics(None)) == {}

@@ -36,14 +36,14 @@ def lift_at(happened: Floats, score: Floats, *, share: float) -> float:
     if base == 0:
         return float("nan")
     n_top = max(1, round(share * len(happened)))
-    return float(_by_rank(happened, score)[:n_top].mean() / base)
+    return float(by_rank(happened, score)[:n_top].mean() / base)
 
 
 def value_share_at(actual: Floats, predicted: Floats, *, share: float) -> float:
     """Share of all actual value that the top ``share`` by prediction holds; NaN without value."""
     total = actual.sum()
     n_top = max(1, round(share * len(actual)))
-    return float(_by_rank(actual, predicted)[:n_top].sum() / total) if total > 0 else float("nan")
+    return float(by_rank(actual, predicted)[:n_top].sum() / total) if total > 0 else float("nan")
 
 
 def normalised_gini(actual: Floats, predicted: Floats) -> float:
@@ -67,11 +67,11 @@ def spearman(actual: Floats, predicted: Floats) -> float:
 
 def _gini(actual: Floats, score: Floats) -> float:
     """Trapezoids from (0, 0): zero for a constant score."""
-    captured = np.cumsum(_by_rank(actual, score)) / actual.sum()
+    captured = np.cumsum(by_rank(actual, score)) / actual.sum()
     return float((captured.sum() - captured[-1] / 2) / len(actual) - 0.5)
 
 
-def _by_rank(actual: Floats, score: Floats) -> Floats:
+def by_rank(actual: Floats, score: Floats) -> Floats:
     """``actual`` by falling score; members of a tie each hold the tie's mean."""
     _, group, size = np.unique(-score, return_inverse=True, return_counts=True)
     mean = np.bincount(group, weights=actual) / size

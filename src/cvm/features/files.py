@@ -31,6 +31,11 @@ def outcome_file(folder: Path, as_of: date, horizon_days: int) -> Path:
     return folder / f"as_of={as_of.isoformat()}" / f"outcome_{horizon_days}d.parquet"
 
 
+def treatments_file(folder: Path, as_of: date, horizon_days: int) -> Path:
+    """Whom campaigns drew in the outcome window of one snapshot: ``customer_id``, ``is_treated``."""
+    return folder / f"as_of={as_of.isoformat()}" / f"treatments_{horizon_days}d.parquet"
+
+
 def calendar_file(folder: Path, as_of: date) -> Path:
     """Orders by day as known at one snapshot: ``day`` (number since 1970-01-01), ``n_orders``, ``n_joined``."""
     return folder / f"as_of={as_of.isoformat()}" / "calendar.parquet"
@@ -56,6 +61,17 @@ def read_outcome(folder: Path, as_of: date, horizon_days: int) -> pd.DataFrame:
         If the features stage has not written it.
     """
     return _read_parquet(outcome_file(folder, as_of, horizon_days), command="cvm features")
+
+
+def read_treatments(folder: Path, as_of: date, horizon_days: int) -> pd.DataFrame:
+    """Whom campaigns drew in the outcome window of one snapshot, a row per customer; empty where none ran.
+
+    Raises
+    ------
+    MissingOutputError
+        If the features stage has not written it.
+    """
+    return _read_parquet(treatments_file(folder, as_of, horizon_days), command="cvm features")
 
 
 def read_calendar(folder: Path, as_of: date) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from cvm.engines.sql import local_moment
 from cvm.features.attributes import attribute_features, attribute_name
 from cvm.features.behaviour import EVENT_MIXES, event_features, value_features
 from cvm.features.catalogue import Feature
+from cvm.features.contacts import contact_features
 from cvm.features.economics import Economics, ledger, line_margin, money_features
 from cvm.features.netting import netted_orders, placed_orders, unmatched_returns
 from cvm.features.own import OwnTable, own_features, own_rows, read_own_table
@@ -73,7 +74,7 @@ def catalogue(schema: Schema, economics: Economics | None = None) -> list[Featur
     entries: list[Iterable[Feature]] = [ORDER_FEATURES, LINE_FEATURES, money_features(economics or Economics())]
     entries += [mix_features(name, relation=f"mix_{name}") for name in MIXED_COLUMNS if schema.has("transactions", name)]
     if schema.has("events"):
-        entries.append(event_features(schema.event_types))
+        entries += [event_features(schema.event_types), contact_features(schema.event_types)]
         if schema.has("events", "value"):
             entries.append(value_features(schema.event_types))
         entries += [

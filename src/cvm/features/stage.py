@@ -20,11 +20,13 @@ from cvm.features.files import (
     calendar_file,
     features_file,
     outcome_file,
+    treatments_file,
 )
 from cvm.features.notes import money_notes
 from cvm.features.own import own_notes
 from cvm.features.query import Schema, calendar_query, catalogue, features_query, outcome_query
 from cvm.features.snapshots import SnapshotPlan
+from cvm.features.treatments import treatments_query
 from cvm.workspace import replaced_directory
 
 
@@ -106,6 +108,14 @@ def write_features(
         for as_of, horizon_days in plan.outcomes:
             outcome = outcome_query(schema, as_of, horizon_days=horizon_days, lead_days=plan.lead_days, timezone=timezone)
             engine.write_parquet(f"{outcome} ORDER BY customer_id", outcome_file(target, as_of, horizon_days))
+            treatments = treatments_query(
+                frozenset(schema.columns.get("assignments", ())),
+                as_of,
+                horizon_days=horizon_days,
+                lead_days=plan.lead_days,
+                timezone=timezone,
+            )
+            engine.write_parquet(f"{treatments} ORDER BY customer_id", treatments_file(target, as_of, horizon_days))
         (target / CATALOGUE_FILE).write_text(json.dumps([asdict(f) for f in features], indent=1) + "\n", encoding="utf-8")
         (target / QUERY_FILE).write_text(pretty(query), encoding="utf-8")
         (target / NOTES_FILE).write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")

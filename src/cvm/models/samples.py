@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cvm.features.files import read_calendar, read_features, read_outcome
+from cvm.features.files import read_calendar, read_features, read_outcome, read_treatments
 from cvm.features.snapshots import Replay
 from cvm.models.btyd import Btyd, Family
 from cvm.models.btyd.hindsight import Hindsight, Outlook, learn_hindsight
 from cvm.models.btyd.season import Calendar, SeasonClock, day_number
+from cvm.models.treated import Treated, WindowUse, is_usable
 
 Floats = NDArray[np.float64]
 
@@ -44,10 +45,18 @@ class Sample(Snapshot):
     ----------
     n_orders, revenue : arrays of shape (n_customers,)
         Outcome over the window.
+    n_left_out : int
+        Customers a model may judge whom ``train.treated`` left out, because of a campaign in the window.
     """
 
     n_orders: Floats
     revenue: Floats
+    n_left_out: int = 0
+
+    @property
+    def window_use(self) -> WindowUse:
+        """How many customers count, and how many do not."""
+        return WindowUse(self.as_of, len(self.features), self.n_left_out)
 
     @property
     def churned(self) -> Floats:
@@ -94,6 +103,8 @@ class SnapshotReader:
         Customers whose last order is older are left to BTYD.
     knows_season : callable
         Whether the history before a date is long enough to know its season.
+    treated : {"include", "exclude", "control_only"}
+        Whose outcomes count where campaigns ran in the window.
     """
 
     folder: Path
@@ -101,6 +112,7 @@ class SnapshotReader:
     lead_days: int
     eligible_days: int | None
     knows_season: Callable[[date], bool] = lambda _: False
+    treated: Treated = "include"
 
     def features(self, as_of: date) -> pd.DataFrame:
         """All customers known at ``as_of``, ordered by ``customer_id``.
@@ -137,18 +149,29 @@ class SnapshotReader:
         return learn_hindsight(window, silence, history_days=replay.history_days)
 
     def sample(self, as_of: date, horizon_days: int, *, replay: Replay | None = None) -> Sample:
-        """The customers a model may judge, with what BTYD expects of them, corrected by what ``replay`` teaches."""
+        """The customers a model may judge, with what BTYD expects of them, corrected by what ``replay`` teaches.
+
+        Without those whom ``treated`` leaves out.
+        """
         everyone = self.features(as_of)
         btyd = self.btyd(as_of, everyone)
         btyd = replace(btyd, hindsight=self.hindsight(replay, btyd.clock))
-        known = self.snapshot(as_of, horizon_days, everyone, btyd)
-        return Sample(as_of, known.features, *self._outcome(known.features, as_of, horizon_days))
+        judged = self._judged(everyone)
+        usable = self._usable(judged, as_of, horizon_days, self.treated)
+        known = self._predicted(usable, as_of, horizon_days, btyd)
+        outcome = self._outcome(usable, as_of, horizon_days)
+        return Sample(as_of, known, *outcome, n_left_out=len(judged) - len(usable))
 
     def snapshot(self, as_of: date, horizon_days: int, everyone: pd.DataFrame, btyd: Btyd) -> Snapshot:
         """The customers among ``everyone`` that a model may judge, with what ``btyd`` expects of them."""
-        judged = everyone[is_judged(everyone, self.eligible_days)].reset_index(drop=True)
-        expected = btyd.predict(judged, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
-        return Snapshot(as_of, pd.concat([judged, expected], axis=1))
+        return Snapshot(as_of, self._predicted(self._judged(everyone), as_of, horizon_days, btyd))
+
+    def _judged(self, everyone: pd.DataFrame) -> pd.DataFrame:
+        return everyone[is_judged(everyone, self.eligible_days)].reset_index(drop=True)
+
+    def _predicted(self, customers: pd.DataFrame, as_of: date, horizon_days: int, btyd: Btyd) -> pd.DataFrame:
+        expected = btyd.predict(customers, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
+        return pd.concat([customers, expected], axis=1)
 
     def prospect_rate(self, as_of: date, horizon_days: int) -> ProspectRate:
         """What those without an order at ``as_of`` went on to do."""
@@ -163,6 +186,8 @@ class SnapshotReader:
         )
 
     def _outlook(self, btyd: Btyd, customers: pd.DataFrame, as_of: date, horizon_days: int) -> Outlook:
+        # Over a year of campaigns hardly anyone is held out of all, and a level needs many: all untreated tell it.
+        customers = self._usable(customers, as_of, horizon_days, "include" if self.treated == "include" else "exclude")
         expected = btyd.predict(customers, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
         n_orders, revenue = self._outcome(customers, as_of, horizon_days)
         return Outlook(
@@ -172,6 +197,13 @@ class SnapshotReader:
             ordered=(n_orders > 0).astype(float),
             revenue=revenue,
         )
+
+    def _usable(self, customers: pd.DataFrame, as_of: date, horizon_days: int, treated: Treated) -> pd.DataFrame:
+        """Those whose outcome counts under ``treated``."""
+        if treated == "include":
+            return customers
+        treatments = read_treatments(self.folder, as_of, horizon_days)
+        return customers[is_usable(customers["customer_id"], treatments, treated)].reset_index(drop=True)
 
     def _calendar(self, as_of: date) -> Calendar:
         """Days from the first order to the last before ``as_of``, those without one filled in."""

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 import cvm
+from cvm.evaluation import ContactDecision, ContactTerms
 from cvm.features.catalogue import Feature
 from cvm.features.files import read_catalogue, read_notes
 from cvm.features.snapshots import SnapshotPlan
@@ -20,12 +21,14 @@ from cvm.models.btyd import Btyd, Family
 from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
+from cvm.models.contact import decision_state, judged_decision
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
 from cvm.models.intervals import Forecast, fit_bands, judge_bands, simulated_forecast
 from cvm.models.leakage import Decision, pass_gate, refuse_overlap, without_excluded
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.search import Search
 from cvm.models.training import Judged, Recipe, fit_winners, forecast, judge
+from cvm.models.treated import Treated, check_enough, treated_note
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.tiers import ValueCuts
 
@@ -53,6 +56,8 @@ class TrainSettings:
     tiers: Mapping[str, float]
     family: Family | Literal["auto"] = "auto"
     decisions: Mapping[str, Decision] = field(default_factory=dict)
+    treated: Treated = "include"
+    contact: ContactTerms | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Trained:
     test: Sample | None
     notes: list[str]
     searches: list[Search] = field(default_factory=list)
+    decision: ContactDecision | None = None
 
 
 def train(
@@ -117,6 +123,7 @@ def train(
         lead_days=plan.lead_days,
         eligible_days=settings.eligible_days,
         knows_season=plan.knows_season,
+        treated=settings.treated,
     )
     if settings.family == "auto":
         choice = choose_family(reader, plan, progress=progress)
@@ -129,10 +136,14 @@ def train(
     btyd = replace(btyd, hindsight=reader.hindsight(plan.replay(plan.score, plan.horizon_days), btyd.clock))
     recipe = Recipe(columns, settings.seed, plan.judged_days)
     judged, test, searches, gate_notes = None, None, list[Search](), tuple[str, ...]()
+    campaign_notes = list[str]()
     if plan.test:
         progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
         training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
         test = reader.sample(plan.test, plan.judged_days, replay=plan.replay(plan.test, plan.judged_days))
+        uses = [sample.window_use for sample in (test, *training)]
+        check_enough(uses[0], uses[1:], treated=settings.treated)
+        campaign_notes = treated_note(uses, treated=settings.treated)
         if training:
             progress("leakage gate")
             passed = pass_gate(training, test, today, columns=columns, decisions=settings.decisions, scored=plan.score)
@@ -162,6 +173,11 @@ def train(
     bands = fit_bands(known, knows_season=plan.knows_season(plan.score))
     margin_rate, margin_notes = _margin_rate(today, settings.currency)
     notes = [*_notes(plan, judged), *(search.note for search in searches), choice.note, *gate_notes, *margin_notes]
+    notes += campaign_notes
+    decision = None
+    if judged and test:
+        p_churn = judged.p_churn[judged.judgement.churn_winner]
+        decision = judged_decision(test, p_churn, margin_rate=margin_rate, terms=settings.contact)
     bundle = Bundle(
         trained_as_of=plan.score,
         horizon_days=plan.horizon_days,
@@ -184,10 +200,12 @@ def train(
             **_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today)),
             "intervals": _without_nan(_judged_intervals(judged, test, plan, settings)),
             "tuning": [search.state() for search in searches],
+            "retention": decision_state(decision) if decision else None,
         },
     )
     clv = cuts_from(bundle, today)
-    return Trained(replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers)), judged, test, notes, searches)
+    bundle = replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers))
+    return Trained(bundle, judged, test, notes, searches, decision)
 
 
 def _known_forecasts(judged: Judged | None, test: Sample | None) -> Forecast | None:

@@ -73,6 +73,12 @@ _CHURN_HEADERS = {
     "calibration_error": "calibration error",
     "lift_top_decile": "lift top 10 %",
 }
+_CHURN_LABELS = {
+    "BTYD": "BTYD: P(no order)",
+    "churn factor": "churn factor: recency / own mean gap",
+    "recency rule": "recency rule: days since last order",
+    "anchored LightGBM": "LightGBM anchored on BTYD",
+}
 _VALUE_HEADERS = {
     "ratio": "ratio",
     "mae": "MAE",
@@ -95,7 +101,11 @@ def judgement_tables(bundle: Bundle) -> list[RenderableType]:
     where = f"test snapshot {evidence['test']}, {evidence['judged_days']} days"
     return [
         _metric_table(
-            f"Churn, {where}", judgement["churn"], _CHURN_HEADERS, criterion="brier", winner=judgement["churn_winner"]
+            f"Churn, {where}",
+            {_CHURN_LABELS.get(name, name): values for name, values in judgement["churn"].items()},
+            _CHURN_HEADERS,
+            criterion="brier",
+            winner=_CHURN_LABELS.get(judgement["churn_winner"], judgement["churn_winner"]),
         ),
         _metric_table(
             f"CLV: revenue, {where} (errors over the actual mean)",
@@ -105,7 +115,35 @@ def judgement_tables(bundle: Bundle) -> list[RenderableType]:
             winner=judgement["value_winner"],
         ),
         Text(f"BTYD is {bundle.btyd.label}, fitted to the histories before the test snapshot.", style="dim"),
+        contact_line(evidence.get("retention"), currency=bundle.currency),
     ]
+
+
+def contact_line(decision: Mapping[str, Any] | None, *, currency: str) -> Text:
+    """What acting on the churn probabilities would have brought on the test snapshot, or how to be told.
+
+    Parameters
+    ----------
+    decision : mapping or None
+        ``retention`` of a bundle's evidence.
+    currency : str
+    """
+    if decision is None:
+        return Text(
+            "From which churn probability on a contact pays: set retention.contact_cost in params.yaml.", style="dim"
+        )
+    terms, n = decision["terms"], decision["n_customers"]
+    given = f"at {terms['cost']:,.2f} {currency} a contact that keeps {terms['save_rate']:.0%} of those about to leave"
+    if decision["threshold"] is None:
+        return Text(f"Retention: {given}, it pays for nobody, whatever the churn probability.", style="yellow")
+    risk, own, everybody = (decision[name] for name in ("by_threshold", "by_customer", "everybody"))
+    return Text(
+        f"Retention: {given}, contact from a churn probability of {decision['threshold']:.1%} on: "
+        f"{risk['profit']:,.0f} {currency} for {risk['n_contacted'] / n:.0%} of the test snapshot. "
+        f"Where the own expected profit is above 0: {own['profit']:,.0f} for {own['n_contacted'] / n:.0%}; "
+        f"everybody: {everybody['profit']:,.0f}; nobody: 0. Risk is not uplift: who is likely to leave is not yet who a "
+        "contact keeps, so measure retention.save_rate against a holdout."
+    )
 
 
 def _loss(value: float | None) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from cvm.evaluation import ContactDecision
 from cvm.features.files import CATALOGUE_FILE, PLAN_FILE, QUERY_FILE
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.boosting import DEFAULTS
@@ -17,7 +18,9 @@ from cvm.models.clv import ValueModel
 from cvm.models.search import Search
 from cvm.models.stage import Trained
 from cvm.models.training import Judged
-from cvm.reports.figures import gains_figure, importance_figure, reliability_figure, value_calibration_figure
+from cvm.reports.churn_figures import lift_figure, profit_figure, reliability_figure
+from cvm.reports.churn_tables import lift_table, profit_table, reliability_table
+from cvm.reports.figures import gains_figure, importance_figure, value_calibration_figure
 from cvm.tracking.store import ModelRun, TrainingRun
 
 
@@ -36,7 +39,7 @@ def training_run(params: Mapping[str, Any], plan: SnapshotPlan, trained: Trained
     bundle, judged = trained.bundle, trained.judged
     return TrainingRun(
         params=dict(_flat(params)),
-        metrics=dict(_winning_metrics(judged)) if judged else {},
+        metrics={**(dict(_winning_metrics(judged)) if judged else {}), **dict(_decision_metrics(trained.decision))},
         tags={
             "model_version": bundle.model_version,
             "data_fingerprint": bundle.evidence["data_fingerprint"],
@@ -46,7 +49,7 @@ def training_run(params: Mapping[str, Any], plan: SnapshotPlan, trained: Trained
             "value_winner": bundle.value.name,
             "notes": " ".join(trained.notes),
         },
-        models=[*_churn_runs(judged), *_value_runs(judged), *_trial_runs(trained.searches)] if judged else [],
+        models=[*_churn_runs(judged, trained), *_value_runs(judged), *_trial_runs(trained.searches)] if judged else [],
         figures=dict(_figures(trained)),
         files=[features / name for name in (CATALOGUE_FILE, QUERY_FILE, PLAN_FILE)],
     )
@@ -69,14 +72,35 @@ def _winning_metrics(judged: Judged) -> Iterator[tuple[str, float]]:
         yield f"value.{name}", value
 
 
-def _churn_runs(judged: Judged) -> Iterator[ModelRun]:
+def _decision_metrics(decision: ContactDecision | None) -> Iterator[tuple[str, float]]:
+    if decision is None:
+        return
+    if decision.threshold is not None:
+        yield "contact.threshold", decision.threshold
+    for name in ("by_threshold", "by_customer", "everybody"):
+        reach = getattr(decision, name)
+        yield f"contact.{name}.profit", reach.profit
+        yield f"contact.{name}.share", reach.n_contacted / decision.n_customers
+
+
+def _churn_runs(judged: Judged, trained: Trained) -> Iterator[ModelRun]:
     for model in judged.churn_models:
         yield ModelRun(
             f"churn: {model.name}",
             _model_params(model, judged.recipe.churn_settings),
             judged.judgement.churn[model.name],
-            dict(_importance(model)),
+            {**dict(_importance(model)), **dict(_curves(model, judged, trained))},
         )
+
+
+def _curves(model: ChurnModel, judged: Judged, trained: Trained) -> Iterator[tuple[str, dict[str, list[Any]]]]:
+    test = trained.test
+    if test is None or len(test.churned) == 0:
+        return
+    yield "reliability", reliability_table(test.churned, judged.p_churn[model.name])
+    yield "lift", lift_table(test.churned, judged.p_churn[model.name])
+    if trained.decision and model.name == judged.judgement.churn_winner:
+        yield "contact_profit", profit_table(trained.decision)
 
 
 def _value_runs(judged: Judged) -> Iterator[ModelRun]:
@@ -119,7 +143,12 @@ def _figures(trained: Trained) -> Iterator[tuple[str, Figure]]:
     if judged is None or test is None:
         return
     judgement = judged.judgement
-    yield "churn_reliability", reliability_figure(test.churned, judged.p_churn, winner=judgement.churn_winner)
+    if len(test.churned):
+        yield "churn_reliability", reliability_figure(test.churned, judged.p_churn, winner=judgement.churn_winner)
+    if test.churned.sum() > 0:
+        yield "churn_lift", lift_figure(test.churned, judged.p_churn, winner=judgement.churn_winner)
+    if trained.decision:
+        yield "contact_profit", profit_figure(trained.decision, currency=trained.bundle.currency)
     if test.revenue.sum() > 0:
         yield "revenue_gains", gains_figure(test.revenue, judged.revenue, winner=judgement.value_winner)
         yield "value_calibration", value_calibration_figure(test.revenue, judged.revenue, winner=judgement.value_winner)
