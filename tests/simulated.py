@@ -12,6 +12,7 @@ from cvm.models.btyd import BgNbd, Btyd, GammaGamma
 from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
+from cvm.models.reference import Reference
 from cvm.models.samples import ProspectRate, Sample
 from cvm.segments import RfmCuts, ValueCuts
 
@@ -122,6 +123,7 @@ def bundle(**changes: Any) -> Bundle:
         "churn": BtydChurn(),
         "value": BtydValue(),
         "prospects": ProspectRate(n_customers=50, expected_orders=0.1, expected_order_value=30.0),
+        "reference": Reference.fit(base, TRUTH),
         "value_cuts": ValueCuts.fit(base["spend"].to_numpy() / 4, top=0.05, high=0.15, medium=0.3),
         "rfm_cuts": RfmCuts.fit(base),
         "features": tuple(BundledFeature(name, kind, "As it says.", "units", required) for name, kind, required in FEATURES),

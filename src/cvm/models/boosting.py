@@ -109,6 +109,11 @@ class Boosted:
         """Sum of the trees for each customer: array of shape (n_customers,)."""
         return np.asarray(self.booster.predict(self.encoder.matrix(features), raw_score=True), dtype=float)
 
+    def contributions(self, features: pd.DataFrame) -> Floats:
+        """SHAP values of the trees: array of shape (n_customers, n_columns + 1); the last column is their expectation."""
+        found = self.booster.predict(self.encoder.matrix(features), pred_contrib=True)
+        return np.asarray(found, dtype=float).reshape(len(features), len(self.encoder.columns) + 1)
+
     @property
     def rounds(self) -> int:
         """Number of trees."""

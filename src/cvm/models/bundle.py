@@ -15,6 +15,7 @@ from cvm.errors import BundleError
 from cvm.models.btyd import Btyd
 from cvm.models.churn import AnchoredChurn, ChurnModel, churn_from_state
 from cvm.models.clv import AnchoredValue, ValueModel, value_from_state
+from cvm.models.reference import Reference
 from cvm.models.samples import ProspectRate
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.tiers import ValueCuts
@@ -59,6 +60,8 @@ class Bundle:
     churn : ChurnModel
     value : ValueModel
     prospects : ProspectRate
+    reference : Reference
+        What reasons compare customers with.
     value_cuts : ValueCuts
     rfm_cuts : RfmCuts
     features : tuple of BundledFeature
@@ -80,6 +83,7 @@ class Bundle:
     churn: ChurnModel
     value: ValueModel
     prospects: ProspectRate
+    reference: Reference
     value_cuts: ValueCuts
     rfm_cuts: RfmCuts
     features: tuple[BundledFeature, ...]
@@ -125,6 +129,7 @@ class Bundle:
             "churn": {"name": self.churn.name, "state": self.churn.state()},
             "value": {"name": self.value.name, "state": self.value.state()},
             "prospects": vars(self.prospects),
+            "reference": self.reference.state(),
             "value_cuts": self.value_cuts.state(),
             "rfm_cuts": self.rfm_cuts.state(),
             "features": [vars(feature) for feature in self.features],
@@ -156,6 +161,7 @@ def read_bundle(folder: Path) -> Bundle:
             churn=churn_from_state(**content["churn"], trees=texts.get(_CHURN_TREES)),
             value=value_from_state(**content["value"], trees=texts.get(_VALUE_TREES)),
             prospects=ProspectRate(**content["prospects"]),
+            reference=Reference.from_state(content["reference"]),
             value_cuts=ValueCuts(**{name: tuple(cuts) for name, cuts in content["value_cuts"].items()}),
             rfm_cuts=RfmCuts(**{name: tuple(cuts) for name, cuts in content["rfm_cuts"].items()}),
             features=tuple(BundledFeature(**feature) for feature in content["features"]),

@@ -179,8 +179,13 @@ def churn_from_state(name: str, state: Mapping[str, Any], trees: str | None) -> 
     return rules[name]
 
 
+def churn_logit(p_no_order: Floats) -> Floats:
+    """Logit of BTYD's probability, kept finite."""
+    return logit(np.clip(p_no_order, 1e-6, 1 - 1e-6))
+
+
 def _anchor(features: pd.DataFrame) -> Floats:
-    return logit(np.clip(features["btyd_p_no_order"].to_numpy(float), 1e-6, 1 - 1e-6))
+    return churn_logit(features["btyd_p_no_order"].to_numpy(float))
 
 
 def _levelled_anchor(sample: Sample) -> Floats:

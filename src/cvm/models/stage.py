@@ -16,11 +16,13 @@ import cvm
 from cvm.features.catalogue import Feature
 from cvm.features.files import read_catalogue, read_notes
 from cvm.features.snapshots import SnapshotPlan
+from cvm.models.attribution import churn_drivers
 from cvm.models.btyd import Btyd, Family
 from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
+from cvm.models.reference import Outlook, Reference
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.training import Judged, Recipe, fit_winners, judge
 from cvm.segments.rfm import RfmCuts
@@ -128,6 +130,12 @@ def train(
         value=value_winner,
         progress=progress,
     )
+    reference = Reference.fit(today, btyd, as_of=plan.score)
+    drivers = {}
+    if test:
+        drivers = churn_drivers(
+            churn, test.features, Outlook(btyd, plan.horizon_days, plan.lead_days, test.as_of), reference
+        )
     margin_rate, margin_notes = _margin_rate(today, settings.currency)
     notes = [*_notes(plan, judged), choice.note, *margin_notes]
     bundle = Bundle(
@@ -144,10 +152,14 @@ def train(
         churn=churn,
         value=value,
         prospects=_prospect_rate(reader, plan),
+        reference=reference,
         value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
         rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
         features=tuple(_bundled(feature) for feature in catalogue),
-        evidence=_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today)),
+        evidence={
+            **_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today)),
+            "churn_drivers": drivers,
+        },
     )
     clv = cuts_from(bundle, today)
     return Trained(replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers)), judged, test, notes)
