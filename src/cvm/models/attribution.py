@@ -60,7 +60,7 @@ def churn_drivers(model: ChurnModel, features: pd.DataFrame, outlook: Outlook, r
     buyers = features.iloc[:: -(-len(features) // _MAX_SURVEYED)].drop(columns=list(BTYD_COLUMNS), errors="ignore")
     themes, values = by_theme(attribute_churn(model, outlook.predict(buyers), outlook, reference))
     means = dict(zip(themes, np.abs(values).mean(axis=0).tolist(), strict=True))
-    return dict(sorted(means.items(), key=lambda item: (-item[1], item[0])))
+    return dict(sorted(((theme, mean) for theme, mean in means.items() if mean), key=lambda item: (-item[1], item[0])))
 
 
 def by_theme(contributions: Contributions) -> tuple[list[str], Floats]:

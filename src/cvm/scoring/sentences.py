@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 Value = float | str | None
@@ -49,7 +49,7 @@ class Described:
     typical: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen, which would take most of the time of a sentence
 class Fact:
     """One feature of one customer that raises or lowers churn.
 
@@ -62,8 +62,6 @@ class Fact:
         The customer's other features; None where missing.
     base : mapping of str to Described
     currency : str
-    parts : mapping of str to str
-        Parts of the feature's name, such as the window.
     """
 
     feature: str
@@ -72,7 +70,11 @@ class Fact:
     of: Lookup
     base: Mapping[str, Described]
     currency: str
-    parts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> Mapping[str, str]:
+        """Parts of the feature's name, such as the window."""
+        return _phrase_of(self.feature)[1]
 
     @property
     def unit(self) -> str:
@@ -101,8 +103,7 @@ def sentence(fact: Fact) -> str:
     """
     if fact.value is None:
         return f"{_named(fact)}: unknown"
-    phrase, parts = _phrase_of(fact.feature)
-    return phrase(Fact(fact.feature, fact.value, fact.raises, fact.of, fact.base, fact.currency, parts))
+    return _phrase_of(fact.feature)[0](fact)
 
 
 def quantity(value: Value, unit: str, currency: str) -> str:
@@ -176,13 +177,15 @@ def _rhythm(fact: Fact) -> str:
     """Orders so far and how often, against the base where that explains the direction."""
     n_orders, gap = float(fact.value or 0.0), _own_gap(fact)
     said = "only 1 order so far" if n_orders == 1 and fact.raises else f"{quantity(n_orders, 'orders', '')} so far"
-    if gap and n_orders > 2:
-        said += f", about every {_days(max(round(gap), 1.0))}"
+    if gap and n_orders == 2:
+        said += f", {_days(gap)} apart"
+    elif gap:
+        said += f", about every {_days(gap)}"
     typical, usual_gap = fact.typical("n_orders"), fact.typical("mean_gap_days")
     if typical and typical != n_orders and fact.raises == (n_orders < typical):
         return f"{said}; typical {quantity(typical, 'orders', '')}"
-    if gap and n_orders > 2 and usual_gap and fact.raises == (gap > usual_gap):
-        return f"{said}; typical every {number(usual_gap)}"
+    if gap and usual_gap and fact.raises == (gap > usual_gap):
+        return f"{said}; typical {'' if n_orders == 2 else 'every '}{number(usual_gap)}"
     return said
 
 
@@ -268,7 +271,7 @@ _WORDS: tuple[tuple[str, Phrase], ...] = (
     (r"last_gap_days", _stated("{value} between the last two orders")),
     (r"second_order_gap_days", _stated("second order after {value}")),
     (r"mean_order_value", _stated("mean order {value}")),
-    (r"median_order_value", _stated("middle order {value}")),
+    (r"median_order_value", _stated("median order {value}")),
     (r"std_order_value", _stated("orders vary by {value}")),
     (r"(?P<what>first|last)_order_value", _stated("{what} order {value}")),
     (r"min_order_value", _stated("smallest order {value}")),
