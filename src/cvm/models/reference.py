@@ -1,21 +1,22 @@
 """The customers that reasons compare with, and what a history alone contributes to churn against them.
 
 BTYD's P(no order) depends on a history in two ways: how often the customer has bought so far, and how long the silence has
-lasted *against that rhythm*. Two players, so the Shapley value of silence is the mean of what it does to this customer's
-rhythm and what it does to everybody else's:
+lasted *against that rhythm*. 94 days are nothing to who buys once a year and the end to who bought every week, so rhythm is
+told first and silence is told of a known rhythm:
 
-    silence = 1/2 [f(late, own) - f(1, own)] + 1/2 mean over rhythms b of [f(late, b) - f(1, b)]
-    rhythm  = f(late, own) - mean of f(1, b) - silence
+    rhythm  = f(own rhythm, on time) - mean over rhythms b of the base of f(b, on time)
+    silence = f(own rhythm, as long as it lasted) - f(own rhythm, on time)
 
-``f`` is the logit, ``late`` the days since the last order over the gap usual for the customer, and 1 a customer who is on
-rhythm. Silence is counted in gaps and not in days, because the same 94 days are nothing to who buys once a year and the end
-to who bought every week, and because any lateness fits any rhythm, so no impossible history has to be judged.
-(Shapley 1953, "A value for n-person games", for two players; the choice of players and reference is our own.)
+``f`` is the logit, and on time is who has been silent for one usual gap. Silence raises churn exactly where it lasts longer
+than is usual for the customer, equal rhythms get equal shares, and no history that cannot be is ever judged.
+
+Source: asymmetric Shapley values (Frye, Rowat and Feige 2020, "Asymmetric Shapley values", NeurIPS 33), for two players with
+rhythm before silence; the choice of players and of the reference is our own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -31,9 +32,6 @@ from cvm.models.churn import churn_logit
 Floats = NDArray[np.float64]
 
 _N_RHYTHMS = 20
-# What lateness does to everybody else's rhythm is a function of one number; read off this grid, it costs the same for a
-# million customers as for one, and nobody's reasons depend on who is scored beside them.
-_LATENESS = np.geomspace(1e-3, 1e4, 400)
 
 
 @dataclass(frozen=True)
@@ -152,25 +150,15 @@ def attribute_history(known: pd.DataFrame, outlook: Outlook, reference: Referenc
     Contributions of shape (n_customers, 2)
         Rows add up to the logit of ``btyd_p_no_order``.
     """
-    x, t_x, T = outlook.btyd.histories(known, as_of=outlook.as_of)
-    gap = reference.usual_gaps(x, t_x)
-    own = churn_logit(known["btyd_p_no_order"].to_numpy(float))
+    x, t_x, _ = outlook.btyd.histories(known, as_of=outlook.as_of)
     rhythms = distinct(x, t_x)
-    n_repeats, until_last = rhythms.columns
-    on_rhythm = outlook.churn_logit(n_repeats, until_last, until_last + reference.usual_gaps(n_repeats, until_last))[
-        rhythms.index
-    ]
-    of_others = _others_logit(np.append(_LATENESS, 1.0), outlook, reference)
-    level = float(of_others[-1])
-    late = np.log(np.maximum((T - t_x) / gap, _LATENESS[0]))
-    others = np.interp(late, np.log(_LATENESS), of_others[:-1]) - level
-    silence = ((own - on_rhythm) + others) / 2
-    return Contributions(level, ("recency_days", "n_orders"), np.column_stack([silence, own - level - silence]))
+    own = churn_logit(known["btyd_p_no_order"].to_numpy(float))
+    on_time = _on_time(rhythms.columns, outlook, reference)[rhythms.index]
+    level = float(_on_time(np.array(reference.rhythms).T, outlook, reference).mean())
+    return Contributions(level, ("recency_days", "n_orders"), np.column_stack([own - on_time, on_time - level]))
 
 
-def _others_logit(lateness: Floats, outlook: Outlook, reference: Reference) -> Floats:
-    """Mean logit of the base's rhythms, if all of them were so late; an array of the shape of ``lateness``."""
-    x, t_x = (np.repeat(column, len(lateness)) for column in np.array(reference.rhythms).T)
-    late = np.tile(lateness, len(reference.rhythms))
-    logits = outlook.churn_logit(x, t_x, t_x + late * reference.usual_gaps(x, t_x))
-    return logits.reshape(len(reference.rhythms), len(lateness)).mean(axis=0)
+def _on_time(rhythms: Iterable[Floats], outlook: Outlook, reference: Reference) -> Floats:
+    """Logits of customers with these rhythms who have been silent for one usual gap."""
+    x, t_x = rhythms
+    return outlook.churn_logit(x, t_x, t_x + reference.usual_gaps(x, t_x))
