@@ -105,7 +105,16 @@ def judgement_tables(bundle: Bundle) -> list[RenderableType]:
             winner=judgement["value_winner"],
         ),
         Text(f"BTYD is {bundle.btyd.label}, fitted to the histories before the test snapshot.", style="dim"),
+        *_drivers_line(evidence["churn_drivers"]),
     ]
+
+
+def _drivers_line(drivers: Mapping[str, float]) -> Iterable[Text]:
+    """What moves churn most, in shares of all contributions."""
+    total = sum(drivers.values())
+    if total > 0:
+        shares = [f"{theme} {size / total:.0%}" for theme, size in list(drivers.items())[:5]]
+        yield Text(f"What drives churn: {', '.join(shares)}.", style="dim")
 
 
 def _loss(value: float | None) -> float:

@@ -12,11 +12,18 @@ from matplotlib.figure import Figure
 from cvm.features.files import CATALOGUE_FILE, PLAN_FILE, QUERY_FILE
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.boosting import DEFAULTS
+from cvm.models.bundle import Bundle
 from cvm.models.churn import AnchoredChurn, ChurnModel
 from cvm.models.clv import AnchoredValue, ValueModel
 from cvm.models.stage import Trained
 from cvm.models.training import Judged
-from cvm.reports.figures import gains_figure, importance_figure, reliability_figure, value_calibration_figure
+from cvm.reports.figures import (
+    drivers_figure,
+    gains_figure,
+    importance_figure,
+    reliability_figure,
+    value_calibration_figure,
+)
 from cvm.tracking.store import ModelRun, TrainingRun
 
 
@@ -45,7 +52,7 @@ def training_run(params: Mapping[str, Any], plan: SnapshotPlan, trained: Trained
             "value_winner": bundle.value.name,
             "notes": " ".join(trained.notes),
         },
-        models=[*_churn_runs(judged), *_value_runs(judged)] if judged else [],
+        models=[*_churn_runs(judged, bundle), *_value_runs(judged)] if judged else [],
         figures=dict(_figures(trained)),
         files=[features / name for name in (CATALOGUE_FILE, QUERY_FILE, PLAN_FILE)],
     )
@@ -68,13 +75,15 @@ def _winning_metrics(judged: Judged) -> Iterator[tuple[str, float]]:
         yield f"value.{name}", value
 
 
-def _churn_runs(judged: Judged) -> Iterator[ModelRun]:
+def _churn_runs(judged: Judged, bundle: Bundle) -> Iterator[ModelRun]:
     for model in judged.churn_models:
+        is_champion = model.name == bundle.churn.name
+        drivers = {"churn_drivers": bundle.evidence["churn_drivers"]} if is_champion else {}
         yield ModelRun(
             f"churn: {model.name}",
             _model_params(model, judged.recipe.churn_settings),
             judged.judgement.churn[model.name],
-            dict(_importance(model)),
+            {**dict(_importance(model)), **drivers},
         )
 
 
@@ -109,6 +118,7 @@ def _figures(trained: Trained) -> Iterator[tuple[str, Figure]]:
     if test.revenue.sum() > 0:
         yield "revenue_gains", gains_figure(test.revenue, judged.revenue, winner=judgement.value_winner)
         yield "value_calibration", value_calibration_figure(test.revenue, judged.revenue, winner=judgement.value_winner)
+    yield "churn_drivers", drivers_figure(trained.bundle.evidence["churn_drivers"])
     for what, models in (("churn", judged.churn_models), ("value", judged.value_models)):
         for model in models:
             if isinstance(model, AnchoredChurn | AnchoredValue):
