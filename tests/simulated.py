@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cvm.models.attribution import Reference
 from cvm.models.btyd import BgNbd, Btyd, GammaGamma
 from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
-from cvm.models.reference import Reference
+from cvm.models.history import Outlook
 from cvm.models.samples import ProspectRate, Sample
 from cvm.segments import RfmCuts, ValueCuts
 
@@ -95,9 +96,8 @@ def sample(
     """
     rng = np.random.default_rng(seed + 1_000_000)
     frame = histories(truth, n_customers=n_customers, seed=seed, horizon_days=horizon_days)
-    gap = (frame["tenure_days"] - frame["recency_days"]) / (frame["n_orders"] - 1).where(frame["n_orders"] > 1)
     features = frame.drop(columns=["orders_in_window", "revenue_in_window"]).assign(
-        recency_over_mean_gap=frame["recency_days"] / gap,
+        recency_over_mean_gap=frame["recency_days"] / _mean_gap_days(frame),
         noise=rng.normal(size=n_customers),
         colour=rng.choice(["red", "green", "blue"], n_customers),
     )
@@ -109,6 +109,7 @@ def bundle(**changes: Any) -> Bundle:
     """A bundle whose models are what ``TRUTH`` says; ``changes`` replace its fields."""
     base = histories(n_customers=500, seed=77)
     base["spend"] = base["n_orders"] * base["mean_order_value"]
+    base["recency_over_mean_gap"] = base["recency_days"] / _mean_gap_days(base)
     fields: dict[str, Any] = {
         "trained_as_of": date(2024, 6, 1),
         "horizon_days": 90,
@@ -123,13 +124,18 @@ def bundle(**changes: Any) -> Bundle:
         "churn": BtydChurn(),
         "value": BtydValue(),
         "prospects": ProspectRate(n_customers=50, expected_orders=0.1, expected_order_value=30.0),
-        "reference": Reference.fit(base, TRUTH),
         "value_cuts": ValueCuts.fit(base["spend"].to_numpy() / 4, top=0.05, high=0.15, medium=0.3),
         "rfm_cuts": RfmCuts.fit(base),
         "features": tuple(BundledFeature(name, kind, "As it says.", "units", required) for name, kind, required in FEATURES),
         "evidence": {"notes": ["none, з пам'яті"], "judgement": None, "n_customers": 500},
     }
-    return Bundle(**{**fields, **changes})
+    fields |= changes
+    outlook = Outlook(fields["btyd"], fields["horizon_days"], fields["lead_days"], fields["trained_as_of"])
+    return Bundle(**{"reference": Reference.fit(base, outlook, fields["churn"]), **fields})
+
+
+def _mean_gap_days(frame: pd.DataFrame) -> pd.Series:
+    return (frame["tenure_days"] - frame["recency_days"]) / (frame["n_orders"] - 1).where(frame["n_orders"] > 1)
 
 
 def silent(_: str) -> None:

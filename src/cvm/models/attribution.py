@@ -1,11 +1,17 @@
-"""What drove each customer's churn probability: additive contributions of the fields to the model's logit.
+"""What drives each customer's churn probability: additive contributions of the fields to the model's logit.
 
 Whatever the model, ``reference + sum of contributions`` is its logit. The anchored booster hides recency in its offset, so
-its trees alone would say nothing of it: the offset is taken apart by ``reference.attribute_history``, the trees by exact
-SHAP values, and both are added field by field.
+its trees alone would say nothing of it: the offset is taken apart by ``attribute_history``, the trees by exact SHAP values,
+and both are added field by field. All is then compared with customers who are on time, on average: whatever a field adds to
+them is taken off everybody's contribution and is part of the reference. So offset and trees have one reference, and where
+trees take back what the offset says, nothing is left of either.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,54 +19,125 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from cvm.models.btyd import BTYD_COLUMNS
-from cvm.models.churn import AnchoredChurn, ChurnFactorRule, ChurnModel, LogisticRule
-from cvm.models.reference import Contributions, Outlook, Reference, attribute_history
+from cvm.models.churn import AnchoredChurn, BtydChurn, ChurnFactorRule, ChurnModel, LogisticRule
+from cvm.models.history import HISTORY_FIELDS, Outlook, Usual, attribute_history, usual_gap_days
 from cvm.models.themes import theme_of
 
 Floats = NDArray[np.float64]
 
 _MAX_SURVEYED = 20_000
+# Where hardly anybody is on time, those nearest to it are compared with.
+_LEAST_SHARE_ON_TIME = 0.05
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What each field adds to each customer's churn logit.
+
+    Attributes
+    ----------
+    reference : float
+        Logit of the customers compared with; with all contributions of a row it makes the model's logit of that customer.
+    fields : tuple of str
+    added : array of shape (n_customers, n_fields)
+    """
+
+    reference: float
+    fields: tuple[str, ...]
+    added: Floats
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The customers that reasons compare with: those of the base at training who are on time.
+
+    Attributes
+    ----------
+    usual : Usual
+    typical : dict of str to float
+        Median of each number among the customers compared with, where there is one.
+    means : dict of str to dict of str to float
+        What each field adds to their logits on average, by name of the model.
+    """
+
+    usual: Usual
+    typical: dict[str, float]
+    means: dict[str, dict[str, float]]
+
+    @classmethod
+    def fit(cls, features: pd.DataFrame, outlook: Outlook, churn: ChurnModel) -> Reference:
+        """Freeze the base.
+
+        Parameters
+        ----------
+        features : DataFrame of shape (n_customers, ...)
+            Those without an order are left out; at least one must have one.
+        outlook : Outlook
+            From the snapshot of the features.
+        churn : ChurnModel
+            The one whose reasons are to be told; BTYD's can be, too.
+        """
+        buyers = features[features["n_orders"] > 0]
+        usual = Usual(usual_gap_days(buyers, outlook))
+        late = usual.lateness(buyers, outlook)
+        on_time = buyers[late <= max(1.0, float(np.quantile(late, _LEAST_SHARE_ON_TIME)))]
+        medians = on_time.select_dtypes("number").median()
+        typical = {str(name): float(value) for name, value in medians.items() if np.isfinite(value)}
+        known = outlook.predict(_surveyed(on_time))
+        usual = replace(usual, on_time=float(attribute_history(known, outlook, usual)[:, 1].mean()))
+        means = {}
+        for model in (BtydChurn(), churn):
+            fields, added = _contributions(model, known, outlook, usual)
+            means[model.name] = dict(zip(fields, added.mean(axis=0).tolist(), strict=True))
+        return cls(usual, typical, means)
+
+    def state(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Reference:
+        """The reference ``state`` was taken from."""
+        means = {model: dict(means) for model, means in state["means"].items()}
+        return cls(Usual(**state["usual"]), dict(state["typical"]), means)
 
 
 def attribute_churn(model: ChurnModel, known: pd.DataFrame, outlook: Outlook, reference: Reference) -> Contributions:
-    """What each field contributes to the churn logit of ``model``.
+    """What each field contributes to the churn logit of ``model``, compared with customers who are on time.
 
     Parameters
     ----------
     model : ChurnModel
-        The anchored booster, a rule, or BTYD.
+        BTYD, or the model that ``reference`` was fitted with.
     known : DataFrame of shape (n_customers, ...)
         Customers with at least one order: the model's features and ``BTYD_COLUMNS``.
     outlook : Outlook
         That gave these columns.
     reference : Reference
-
-    Returns
-    -------
-    Contributions of shape (n_customers, n_fields)
     """
-    if isinstance(model, LogisticRule):
-        return _attribute_rule(model, known, reference)
-    history = attribute_history(known, outlook, reference)
-    return _attribute_anchored(model, known, history) if isinstance(model, AnchoredChurn) else history
+    fields, added = _contributions(model, known, outlook, reference.usual)
+    means = reference.means[model.name]
+    of_reference = np.array([means[name] for name in fields])
+    level = _constant(model, reference.usual) + float(of_reference.sum())
+    return Contributions(level, fields, added - of_reference)
 
 
 def churn_drivers(model: ChurnModel, features: pd.DataFrame, outlook: Outlook, reference: Reference) -> dict[str, float]:
-    """Mean absolute contribution of each theme to the churn logit, largest first.
+    """Mean absolute contribution of each theme to the churn logit, largest first; without those that contribute nothing.
 
     Parameters
     ----------
     model, outlook, reference
         As in ``attribute_churn``.
     features : DataFrame of shape (n_customers, ...)
-        Customers with at least one order; of more than 20,000 an evenly spaced part is asked.
+        Customers with at least one order; of many an evenly spaced part is asked.
     """
     if features.empty:
         return {}
-    buyers = features.iloc[:: -(-len(features) // _MAX_SURVEYED)].drop(columns=list(BTYD_COLUMNS), errors="ignore")
-    themes, values = by_theme(attribute_churn(model, outlook.predict(buyers), outlook, reference))
-    means = dict(zip(themes, np.abs(values).mean(axis=0).tolist(), strict=True))
-    return dict(sorted(((theme, mean) for theme, mean in means.items() if mean), key=lambda item: (-item[1], item[0])))
+    buyers = _surveyed(features).drop(columns=list(BTYD_COLUMNS), errors="ignore")
+    themes, added = by_theme(attribute_churn(model, outlook.predict(buyers), outlook, reference))
+    means = zip(themes, np.abs(added).mean(axis=0).tolist(), strict=True)
+    return dict(sorted(((theme, mean) for theme, mean in means if mean), key=lambda item: (-item[1], item[0])))
 
 
 def by_theme(contributions: Contributions) -> tuple[list[str], Floats]:
@@ -73,39 +150,55 @@ def by_theme(contributions: Contributions) -> tuple[list[str], Floats]:
     return themes, total
 
 
-def _attribute_rule(model: LogisticRule, known: pd.DataFrame, reference: Reference) -> Contributions:
-    """All to the one number, against a customer on rhythm; where it is null, because there was one order, to that."""
-    usual = 1.0 if isinstance(model, ChurnFactorRule) else reference.usual_gap_days
-    level = model.intercept + model.slope * np.log1p(usual)
-    without = logit(np.clip(model.rate_without_score, 1e-6, 1 - 1e-6)) - level
+def _surveyed(customers: pd.DataFrame) -> pd.DataFrame:
+    return customers.iloc[:: max(1, -(-len(customers) // _MAX_SURVEYED))].reset_index(drop=True)
+
+
+def _constant(model: ChurnModel, usual: Usual) -> float:
+    """What the model says before it has looked at any field."""
+    if isinstance(model, LogisticRule):
+        on_time = 1.0 if isinstance(model, ChurnFactorRule) else usual.gap_days
+        return float(model.intercept + model.slope * np.log1p(on_time))
+    if isinstance(model, AnchoredChurn):
+        return model.slope * (usual.on_time + sum(tree.expectation for tree in model.boosted.trees))
+    return usual.on_time
+
+
+def _contributions(model: ChurnModel, known: pd.DataFrame, outlook: Outlook, usual: Usual) -> tuple[tuple[str, ...], Floats]:
+    """Fields, and what they add to the logit beyond ``_constant``: array of shape (n_customers, n_fields)."""
+    if isinstance(model, LogisticRule):
+        return _of_rule(model, known, level=_constant(model, usual))
+    history = attribute_history(known, outlook, usual)
+    return _of_anchored(model, known, history) if isinstance(model, AnchoredChurn) else (HISTORY_FIELDS, history)
+
+
+def _of_rule(model: LogisticRule, known: pd.DataFrame, *, level: float) -> tuple[tuple[str, ...], Floats]:
+    """All to the one number; where it is null, because there was a single order, to that."""
     score = known[model.score].to_numpy(float)
-    by_score = model.intercept + model.slope * np.log1p(np.nan_to_num(score)) - level
     missing = np.isnan(score)
-    values = np.column_stack([np.where(missing, 0.0, by_score), np.where(missing, without, 0.0)])
-    return Contributions(float(level), (model.score, "n_orders"), values)
+    by_score = model.intercept + model.slope * np.log1p(np.nan_to_num(score))
+    without = logit(np.clip(model.rate_without_score, 1e-6, 1 - 1e-6))
+    added = np.column_stack([np.where(missing, 0.0, by_score - level), np.where(missing, without - level, 0.0)])
+    return (model.score, "n_orders"), added
 
 
-def _attribute_anchored(model: AnchoredChurn, known: pd.DataFrame, history: Contributions) -> Contributions:
+def _of_anchored(model: AnchoredChurn, known: pd.DataFrame, history: Floats) -> tuple[tuple[str, ...], Floats]:
     """Offset and trees together.
 
     What trees see in BTYD's own quantities is the history again: it is split between silence and rhythm as they share in the
     offset. The expected order value is the customer's mean order value, shrunk.
     """
-    trees = model.boosted.contributions(known)
-    columns = dict(zip(history.fields, history.added.T.copy(), strict=True))
-    sizes = np.abs(history.added) + 1e-12
+    columns = dict(zip(HISTORY_FIELDS, history.T, strict=True))
+    sizes = np.abs(history) + 1e-12
     shares = (sizes / sizes.sum(axis=1, keepdims=True)).T
-    for name, values in zip(model.boosted.encoder.columns, trees.T, strict=False):  # the last column is the expectation
+    trees = model.boosted.contributions(known)
+    for name, added in zip(model.boosted.encoder.columns, trees[:, :-1].T, strict=True):
         if name == "btyd_expected_order_value":
-            parts = {"mean_order_value": values}
+            parts = {"mean_order_value": added}
         elif name in BTYD_COLUMNS:
-            parts = {field: share * values for field, share in zip(history.fields, shares, strict=True)}
+            parts = {field: share * added for field, share in zip(HISTORY_FIELDS, shares, strict=True)}
         else:
-            parts = {name: values}
+            parts = {name: added}
         for field, part in parts.items():
             columns[field] = columns[field] + part if field in columns else part
-    return Contributions(
-        reference=model.slope * (history.reference + float(trees[:1, -1].sum())),
-        fields=tuple(columns),
-        added=model.slope * np.column_stack(list(columns.values())),
-    )
+    return tuple(columns), model.slope * np.column_stack(list(columns.values()))

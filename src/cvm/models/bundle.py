@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from cvm.errors import BundleError
+from cvm.models.attribution import Reference
 from cvm.models.btyd import Btyd
 from cvm.models.churn import AnchoredChurn, ChurnModel, churn_from_state
 from cvm.models.clv import AnchoredValue, ValueModel, value_from_state
-from cvm.models.reference import Reference
 from cvm.models.samples import ProspectRate
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.tiers import ValueCuts

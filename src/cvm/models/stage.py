@@ -16,13 +16,13 @@ import cvm
 from cvm.features.catalogue import Feature
 from cvm.features.files import read_catalogue, read_notes
 from cvm.features.snapshots import SnapshotPlan
-from cvm.models.attribution import churn_drivers
+from cvm.models.attribution import Reference, churn_drivers
 from cvm.models.btyd import Btyd, Family
 from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
-from cvm.models.reference import Outlook, Reference
+from cvm.models.history import Outlook
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.training import Judged, Recipe, fit_winners, judge
 from cvm.segments.rfm import RfmCuts
@@ -130,12 +130,9 @@ def train(
         value=value_winner,
         progress=progress,
     )
-    reference = Reference.fit(today, btyd, as_of=plan.score)
-    drivers = {}
-    if test:
-        drivers = churn_drivers(
-            churn, test.features, Outlook(btyd, plan.horizon_days, plan.lead_days, test.as_of), reference
-        )
+    outlook = Outlook(btyd, plan.horizon_days, plan.lead_days, plan.score)
+    reference = Reference.fit(today, outlook, churn)
+    drivers = churn_drivers(churn, test.features, replace(outlook, as_of=test.as_of), reference) if test else {}
     margin_rate, margin_notes = _margin_rate(today, settings.currency)
     notes = [*_notes(plan, judged), choice.note, *margin_notes]
     bundle = Bundle(

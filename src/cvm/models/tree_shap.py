@@ -55,7 +55,7 @@ class Split:
         """Whether each row goes left: array of shape (n_rows,)."""
         column = matrix[:, self.feature]
         if self.categories is not None:
-            return np.isin(column, self.categories)
+            return np.isin(np.trunc(column), self.categories)
         if self.missing == "NaN":
             return (column <= self.threshold) | (np.isnan(column) & self.default_left)
         column = np.nan_to_num(column)
@@ -94,7 +94,7 @@ class Tree:
     """One tree: its splits, the leaves below them, and its mean over the training rows."""
 
     splits: tuple[Split, ...]
-    leaves: tuple[Leaf, ...]
+    leaves: tuple[Leaf, ...]  # with a path: a tree that found no split is its mean
     expectation: float
 
     @classmethod
@@ -102,7 +102,8 @@ class Tree:
         """The tree of ``tree_structure`` in ``Booster.dump_model``."""
         splits: list[Split] = []
         leaves = tuple(_leaves(root, splits, {}, {}))
-        return cls(tuple(splits), leaves, sum(leaf.value * float(np.prod(list(leaf.shares.values()))) for leaf in leaves))
+        expectation = sum(leaf.value * float(np.prod(list(leaf.shares.values()))) for leaf in leaves)
+        return cls(tuple(splits), leaves if splits else (), expectation)
 
     def add_to(self, added: Floats, matrix: Floats) -> None:
         """Add the tree's values to ``added``, an array of shape (n_features, n_rows)."""
