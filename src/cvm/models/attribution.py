@@ -2,9 +2,9 @@
 
 Whatever the model, ``reference + sum of contributions`` is its logit. The anchored booster hides recency in its offset, so
 its trees alone would say nothing of it: the offset is taken apart by ``attribute_history``, the trees by exact SHAP values,
-and both are added field by field. All is then compared with customers who are on time, on average: whatever a field adds to
-them is taken off everybody's contribution and is part of the reference. So offset and trees have one reference, and where
-trees take back what the offset says, nothing is left of either.
+and both are added field by field. Both are told against the same customers, those who have been silent for about one usual
+gap: SHAP values are told against the mean of all rows, so what they give to customers on time is taken off everybody's and
+is part of the reference. Where trees take back what the offset says, nothing is left of either.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from cvm.models.boosting import Boosted
 from cvm.models.btyd import BTYD_COLUMNS
-from cvm.models.churn import AnchoredChurn, BtydChurn, ChurnFactorRule, ChurnModel, LogisticRule
+from cvm.models.churn import AnchoredChurn, ChurnFactorRule, ChurnModel, LogisticRule
 from cvm.models.history import HISTORY_FIELDS, Outlook, Usual, attribute_history, usual_gap_days
 from cvm.models.themes import theme_of
 
 Floats = NDArray[np.float64]
 
 _MAX_SURVEYED = 20_000
-# Where hardly anybody is on time, those nearest to it are compared with.
+# On time is who has been silent for half a usual gap to two; where hardly anybody has, those nearest to it.
+_ON_TIME = np.log(2.0)
 _LEAST_SHARE_ON_TIME = 0.05
 
 
@@ -56,13 +58,13 @@ class Reference:
     usual : Usual
     typical : dict of str to float
         Median of each number among the customers compared with, where there is one.
-    means : dict of str to dict of str to float
-        What each field adds to their logits on average, by name of the model.
+    trees : dict of str to float
+        What each column adds to the sum of the trees for them, on average; nothing for a model without trees.
     """
 
     usual: Usual
     typical: dict[str, float]
-    means: dict[str, dict[str, float]]
+    trees: dict[str, float]
 
     @classmethod
     def fit(cls, features: pd.DataFrame, outlook: Outlook, churn: ChurnModel) -> Reference:
@@ -75,21 +77,18 @@ class Reference:
         outlook : Outlook
             From the snapshot of the features.
         churn : ChurnModel
-            The one whose reasons are to be told; BTYD's can be, too.
+            The one whose reasons are to be told.
         """
         buyers = features[features["n_orders"] > 0]
         usual = Usual(usual_gap_days(buyers, outlook))
-        late = usual.lateness(buyers, outlook)
-        on_time = buyers[late <= max(1.0, float(np.quantile(late, _LEAST_SHARE_ON_TIME)))]
+        off = np.abs(np.log(np.maximum(usual.lateness(buyers, outlook), 1e-6)))
+        on_time = buyers[off <= max(_ON_TIME, float(np.quantile(off, _LEAST_SHARE_ON_TIME)))]
         medians = on_time.select_dtypes("number").median()
         typical = {str(name): float(value) for name, value in medians.items() if np.isfinite(value)}
         known = outlook.predict(_surveyed(on_time))
         usual = replace(usual, on_time=float(attribute_history(known, outlook, usual)[:, 1].mean()))
-        means = {}
-        for model in (BtydChurn(), churn):
-            fields, added = _contributions(model, known, outlook, usual)
-            means[model.name] = dict(zip(fields, added.mean(axis=0).tolist(), strict=True))
-        return cls(usual, typical, means)
+        trees = _tree_means(churn.boosted, known) if isinstance(churn, AnchoredChurn) else {}
+        return cls(usual, typical, trees)
 
     def state(self) -> dict[str, Any]:
         """As JSON values."""
@@ -98,8 +97,7 @@ class Reference:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Reference:
         """The reference ``state`` was taken from."""
-        means = {model: dict(means) for model, means in state["means"].items()}
-        return cls(Usual(**state["usual"]), dict(state["typical"]), means)
+        return cls(Usual(**state["usual"]), dict(state["typical"]), dict(state["trees"]))
 
 
 def attribute_churn(model: ChurnModel, known: pd.DataFrame, outlook: Outlook, reference: Reference) -> Contributions:
@@ -115,11 +113,12 @@ def attribute_churn(model: ChurnModel, known: pd.DataFrame, outlook: Outlook, re
         That gave these columns.
     reference : Reference
     """
-    fields, added = _contributions(model, known, outlook, reference.usual)
-    means = reference.means[model.name]
-    of_reference = np.array([means[name] for name in fields])
-    level = _constant(model, reference.usual) + float(of_reference.sum())
-    return Contributions(level, fields, added - of_reference)
+    if isinstance(model, LogisticRule):
+        return _of_rule(model, known, reference)
+    history = attribute_history(known, outlook, reference.usual)
+    if isinstance(model, AnchoredChurn):
+        return _of_anchored(model, known, history, reference)
+    return Contributions(reference.usual.on_time, HISTORY_FIELDS, history)
 
 
 def churn_drivers(model: ChurnModel, features: pd.DataFrame, outlook: Outlook, reference: Reference) -> dict[str, float]:
@@ -154,35 +153,19 @@ def _surveyed(customers: pd.DataFrame) -> pd.DataFrame:
     return customers.iloc[:: max(1, -(-len(customers) // _MAX_SURVEYED))].reset_index(drop=True)
 
 
-def _constant(model: ChurnModel, usual: Usual) -> float:
-    """What the model says before it has looked at any field."""
-    if isinstance(model, LogisticRule):
-        on_time = 1.0 if isinstance(model, ChurnFactorRule) else usual.gap_days
-        return float(model.intercept + model.slope * np.log1p(on_time))
-    if isinstance(model, AnchoredChurn):
-        return model.slope * (usual.on_time + sum(tree.expectation for tree in model.boosted.trees))
-    return usual.on_time
-
-
-def _contributions(model: ChurnModel, known: pd.DataFrame, outlook: Outlook, usual: Usual) -> tuple[tuple[str, ...], Floats]:
-    """Fields, and what they add to the logit beyond ``_constant``: array of shape (n_customers, n_fields)."""
-    if isinstance(model, LogisticRule):
-        return _of_rule(model, known, level=_constant(model, usual))
-    history = attribute_history(known, outlook, usual)
-    return _of_anchored(model, known, history) if isinstance(model, AnchoredChurn) else (HISTORY_FIELDS, history)
-
-
-def _of_rule(model: LogisticRule, known: pd.DataFrame, *, level: float) -> tuple[tuple[str, ...], Floats]:
+def _of_rule(model: LogisticRule, known: pd.DataFrame, reference: Reference) -> Contributions:
     """All to the one number; where it is null, because there was a single order, to that."""
+    on_time = 1.0 if isinstance(model, ChurnFactorRule) else reference.usual.gap_days
+    level = float(model.intercept + model.slope * np.log1p(on_time))
     score = known[model.score].to_numpy(float)
     missing = np.isnan(score)
-    by_score = model.intercept + model.slope * np.log1p(np.nan_to_num(score))
-    without = logit(np.clip(model.rate_without_score, 1e-6, 1 - 1e-6))
-    added = np.column_stack([np.where(missing, 0.0, by_score - level), np.where(missing, without - level, 0.0)])
-    return (model.score, "n_orders"), added
+    by_score = model.intercept + model.slope * np.log1p(np.nan_to_num(score)) - level
+    without = logit(np.clip(model.rate_without_score, 1e-6, 1 - 1e-6)) - level
+    added = np.column_stack([np.where(missing, 0.0, by_score), np.where(missing, without, 0.0)])
+    return Contributions(level, (model.score, "n_orders"), added)
 
 
-def _of_anchored(model: AnchoredChurn, known: pd.DataFrame, history: Floats) -> tuple[tuple[str, ...], Floats]:
+def _of_anchored(model: AnchoredChurn, known: pd.DataFrame, history: Floats, reference: Reference) -> Contributions:
     """Offset and trees together.
 
     What trees see in BTYD's own quantities is the history again: it is split between silence and rhythm as they share in the
@@ -191,8 +174,9 @@ def _of_anchored(model: AnchoredChurn, known: pd.DataFrame, history: Floats) -> 
     columns = dict(zip(HISTORY_FIELDS, history.T, strict=True))
     sizes = np.abs(history) + 1e-12
     shares = (sizes / sizes.sum(axis=1, keepdims=True)).T
-    trees = model.boosted.contributions(known)
-    for name, added in zip(model.boosted.encoder.columns, trees[:, :-1].T, strict=True):
+    shap = model.boosted.contributions(known)
+    for name, raw in zip(model.boosted.encoder.columns, shap[:, :-1].T, strict=True):
+        added = raw - reference.trees[name]
         if name == "btyd_expected_order_value":
             parts = {"mean_order_value": added}
         elif name in BTYD_COLUMNS:
@@ -201,4 +185,10 @@ def _of_anchored(model: AnchoredChurn, known: pd.DataFrame, history: Floats) -> 
             parts = {name: added}
         for field, part in parts.items():
             columns[field] = columns[field] + part if field in columns else part
-    return tuple(columns), model.slope * np.column_stack(list(columns.values()))
+    level = reference.usual.on_time + model.boosted.expectation + sum(reference.trees.values())
+    return Contributions(model.slope * level, tuple(columns), model.slope * np.column_stack(list(columns.values())))
+
+
+def _tree_means(boosted: Boosted, known: pd.DataFrame) -> dict[str, float]:
+    means = boosted.contributions(known)[:, :-1].mean(axis=0)
+    return dict(zip(boosted.encoder.columns, means.tolist(), strict=True))

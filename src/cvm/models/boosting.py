@@ -113,6 +113,11 @@ class Boosted:
         """The trees taken apart, once."""
         return read_trees(self.booster)
 
+    @property
+    def expectation(self) -> float:
+        """Mean of ``margin`` over the training rows."""
+        return sum(tree.expectation for tree in self.trees)
+
     def margin(self, features: pd.DataFrame) -> Floats:
         """Sum of the trees for each customer: array of shape (n_customers,)."""
         return np.asarray(self.booster.predict(self.encoder.matrix(features), raw_score=True), dtype=float)

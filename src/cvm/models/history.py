@@ -4,7 +4,7 @@ BTYD's P(no order) depends on a history in two ways: how often the customer has 
 lasted *against that rhythm*. 94 days are nothing to who buys once a year and the end to who bought every week, so rhythm is
 told first and silence is told of a known rhythm:
 
-    rhythm  = f(own rhythm, on time) - its mean over customers who are on time
+    rhythm  = f(own rhythm, on time) - its mean over customers who are about on time
     silence = f(own rhythm, as long as it lasted) - f(own rhythm, on time)
 
 ``f`` is the logit, and on time is who has been silent for one usual gap. Silence raises churn exactly where it lasts longer
