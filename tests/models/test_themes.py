@@ -18,8 +18,10 @@ from cvm.models.themes import theme_of
         ("n_event_days_90d days_since_event", "activity"),
         ("cost_to_serve cost_to_serve_90d", "cost to serve"),
         ("last_nps n_nps_90d trend_nps_30d", "nps"),
-        ("attribute_age_band", "age band"),
-        ("own_feature", "own feature"),
+        ("n_contacts_90d days_since_contact opens_per_contact_90d", "contacts"),
+        ("n_subscriptions subscription_price days_since_subscription_end n_subscriptions_dropped_90d", "subscription"),
+        ("attribute_age_band own_age_band", "age band"),
+        ("something_else", "something else"),
     ],
 )
 def test_features_that_say_the_same_thing_share_a_theme(features: str, theme: str) -> None:

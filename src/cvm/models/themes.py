@@ -7,6 +7,7 @@ from functools import lru_cache
 
 # First match wins; a group named ``what`` becomes part of the theme.
 _THEMES = (
+    (r"(attribute|own)_(?P<what>.+)", "{what}"),
     (r"recency_days|recency_over_mean_gap|(n_orders|spend|trend_orders|trend_spend)_\d+d", "recent orders"),
     (r"n_orders|tenure_days|orders_per_year|active_months|\w+_gap_days|days_since_signup", "buying rhythm"),
     (r"(mean|median|std|min|max|first|last|last_over_mean)_order_value|spend|historic_value", "order value"),
@@ -17,10 +18,11 @@ _THEMES = (
     (r"cost_to_serve(_\d+d)?", "cost to serve"),
     (r"(share_)?main_(?P<what>\w+)|n_(?P<what_too>\w+)_values", "{what}"),
     (r"n_event_days_\d+d|days_since_event", "activity"),
+    (r"n_contacts_\d+d|days_since_contact|\w+_per_contact_\d+d", "contacts"),
+    (r"\w*subscription\w*", "subscription"),
     (r"last_nps", "nps"),
     (r"(n_|trend_|days_since_)(?P<what>email|push|sms|message)_(sent|open|click)(_\d+d)?", "{what}"),
     (r"(n|trend)_(?P<what>\w+)_\d+d|days_since_(?P<what_too>\w+)", "{what}"),
-    (r"attribute_(?P<what>.+)", "{what}"),
 )
 _COMPILED = tuple((re.compile(pattern), theme) for pattern, theme in _THEMES)
 

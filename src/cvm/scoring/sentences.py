@@ -14,7 +14,7 @@ Value = float | str | None
 Lookup = Callable[[str], Value]
 
 _MAX_QUOTED = 40
-_SINGULAR = {"categories": "category", "times as long": "times as long", "orders per year": "orders per year"}
+_SINGULAR = {"categories": "category"}
 # What events of a type are called, one and several.
 _NOUNS = {
     "visit": ("visit", "visits"),
@@ -30,6 +30,9 @@ _NOUNS = {
     "unsubscribe": ("unsubscription", "unsubscriptions"),
     "coupon_redeemed": ("coupon redeemed", "coupons redeemed"),
     "tier_change": ("change of tier", "changes of tier"),
+    "contact": ("contact", "contacts"),
+    "subscription_change": ("change of subscription", "changes of subscription"),
+    "subscription_end": ("end of a subscription", "ends of subscriptions"),
 }
 _LETTERS = {
     "email": ("e-mail", "e-mails"),
@@ -37,6 +40,8 @@ _LETTERS = {
     "sms": ("SMS", "SMS"),
     "message": ("message", "messages"),
 }
+# Units that a sentence out of the catalogue's words must tell.
+_TOLD_UNITS = ("days", "months", "share", "currency", "currency per month", "ratio", "0 to 10")
 _DONE = {"sent": "sent", "open": "opened", "click": "clicked"}
 
 
@@ -116,8 +121,9 @@ def quantity(value: Value, unit: str, currency: str) -> str:
         return _quoted(value)
     if unit == "share":
         return f"{round(100 * value)} %"
-    if unit == "currency":
-        return f"{value:,.0f} {currency}" if abs(value) >= 1000 or value == round(value) else f"{value:,.2f} {currency}"
+    if unit in ("currency", "currency per month"):
+        money = f"{value:,.0f}" if abs(value) >= 1000 or value == round(value) else f"{value:,.2f}"
+        return f"{money} {currency}{unit.removeprefix('currency')}"
     if unit == "ratio":
         return f"{number(value)} times"
     if unit == "0 to 10":
@@ -152,8 +158,11 @@ def _stated(template: str) -> Phrase:
 
 
 def _described(fact: Fact) -> str:
-    """What the catalogue says, for features without a sentence of their own."""
-    return _stated(f"{_escaped(_named(fact))} {{value}}")(fact)
+    """What the catalogue says, for features without a sentence of their own; it names what is counted."""
+    unit = fact.unit if fact.unit in _TOLD_UNITS else ""
+    value, typical = quantity(fact.value, unit, fact.currency), fact.typical(fact.feature)
+    usual = value if typical is None else quantity(typical, unit, fact.currency)
+    return f"{_named(fact)}: {value}" if usual == value else f"{_named(fact)}: {value}; typical {usual}"
 
 
 def _silence(fact: Fact) -> str:
@@ -193,7 +202,7 @@ def _recent(fact: Fact) -> str:
     """Counts of a window against the window before, where that explains the direction, else against the base."""
     window, what = int(fact.parts["window"]), fact.parts["what"]
     found = fact.number(f"n_{what}_{window}d")
-    if found is None:
+    if found is None or fact.unit not in ("orders", "events", "contacts", "-1 to 1"):
         return _described(fact)
     said = f"{_counted(found, what)} in the last {_days(window)}"
     before = _before(fact, what, window, found)
@@ -216,11 +225,10 @@ def _answered(fact: Fact) -> str:
     """Messages opened or clicked, of those sent in the same window."""
     kind, verb, window = (fact.parts[name] for name in ("kind", "verb", "window"))
     found, sent = fact.number(f"n_{kind}_{verb}_{window}d"), fact.number(f"n_{kind}_sent_{window}d")
-    if found is None or not sent or found > sent:
+    if found is None or sent is None or sent < max(found, 2):
         return _recent(fact)
     some = "none" if found == 0 else number(found)
-    one, several = _LETTERS[kind]
-    return f"{_DONE[verb]} {some} of the {number(sent)} {one if sent == 1 else several} of the last {_days(int(window))}"
+    return f"{_DONE[verb]} {some} of the {number(sent)} {_LETTERS[kind][1]} of the last {_days(int(window))}"
 
 
 def _since(fact: Fact) -> str:
@@ -229,18 +237,15 @@ def _since(fact: Fact) -> str:
 
 def _spend_trend(fact: Fact) -> str:
     window, trend = fact.parts["window"], float(fact.value or 0.0)
-    if abs(trend) >= 1:
-        side = (
-            f"only in the last {window} days" if trend > 0 else f"not in the last {window} days, but in the {window} before"
-        )
-        return f"bought {side}"
+    lately, before = f"in the last {window} days", f"in the {window} before"
+    if trend >= 1:
+        return f"bought {lately}, but nothing {before}"
+    if trend <= -1:
+        return f"bought nothing {lately}, but did {before}"
     change = round(100 * abs((1 + trend) / (1 - trend) - 1))
-    than = f"than in the {window} before"
-    return (
-        f"spent {change} % {'more' if trend > 0 else 'less'} in the last {window} days {than}"
-        if change
-        else (f"spent as much in the last {window} days as in the {window} before")
-    )
+    if change == 0:
+        return f"spent as much {lately} as {before}"
+    return f"spent {change} % {'more' if trend > 0 else 'less'} {lately} than {before}"
 
 
 def _used(fact: Fact) -> str:
@@ -260,10 +265,10 @@ def _mixed(template: str) -> Phrase:
 
 # Feature to words; first match wins, named groups are the parts of the name.
 _WORDS: tuple[tuple[str, Phrase], ...] = (
+    (r"(attribute|own)_(?P<what>.+)", _attribute),
     (r"recency_days|recency_over_mean_gap", _silence),
     (r"n_orders", _rhythm),
     (r"tenure_days", _stated("first order {value} ago")),
-    (r"orders_per_year", _stated("{value}")),
     (r"active_months", _stated("orders in {value}")),
     (r"mean_gap_days", _stated("an order every {value}")),
     (r"std_gap_days", _stated("days between orders vary by {value}")),
@@ -304,7 +309,6 @@ _WORDS: tuple[tuple[str, Phrase], ...] = (
     (r"(n|trend)_(?P<what>(?P<kind>email|push|sms|message)_(?P<verb>open|click))_(?P<window>\d+)d", _answered),
     (r"(n|trend)_(?P<what>\w+)_(?P<window>\d+)d", _recent),
     (r"days_since_(?P<what>\w+)", _since),
-    (r"attribute_(?P<what>.+)", _attribute),
 )
 _COMPILED = tuple((re.compile(pattern), phrase) for pattern, phrase in _WORDS)
 
@@ -351,8 +355,9 @@ def _days(days: float) -> str:
 
 def _named(fact: Fact) -> str:
     """The feature in the catalogue's words, else its name."""
-    meaning = fact.base[fact.feature].meaning.strip().removesuffix(".") if fact.feature in fact.base else ""
-    return meaning[:1].lower() + meaning[1:] if meaning else _said(fact.feature)
+    meaning = fact.base[fact.feature].meaning if fact.feature in fact.base else ""
+    first = meaning.partition(";")[0].strip().removesuffix(".")
+    return _said(first[:1].lower() + first[1:] if first else fact.feature)
 
 
 def _said(name: str) -> str:
