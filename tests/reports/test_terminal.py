@@ -9,7 +9,8 @@ from rich.console import Console
 from cvm.ingest.assessment import Assessment
 from cvm.ingest.quality import Finding
 from cvm.ingest.verdict import Verdict
-from cvm.reports.terminal import quality_tables
+from cvm.reports.terminal import judgement_tables, quality_tables
+from simulated import bundle
 
 GRAVE = Finding("transactions", "exact copy", "warning", 1234, "rows", 0.1, "kept", "Rows [twice].", "Look.", ("id-1",))
 SLIGHT = replace(GRAVE, check="no clock", severity="info", share=0.00001)
@@ -44,3 +45,25 @@ def test_without_anything_grave_there_is_no_table() -> None:
     text = shown([SLIGHT], with_info=False)
     assert "Quality of the data" not in text
     assert "1 finding, 0 of them to look at" in text
+
+
+def judged(drivers: dict[str, float]) -> str:
+    evidence = {
+        "judgement": {"churn": {}, "value": {}, "churn_winner": "BTYD", "value_winner": "BTYD"},
+        "test": "2024-01-01",
+        "judged_days": 90,
+        "churn_drivers": drivers,
+    }
+    out = StringIO()
+    Console(file=out, width=200, highlight=False).print(*judgement_tables(bundle(evidence=evidence)), sep="\n")
+    return out.getvalue()
+
+
+def test_one_line_says_what_drives_churn() -> None:
+    assert "What drives churn: recent orders 75%, buying rhythm 25%.\n" in judged(
+        {"recent orders": 1.5, "buying rhythm": 0.5}
+    )
+
+
+def test_where_nothing_drives_churn_nothing_is_said_of_it() -> None:
+    assert "What drives churn" not in judged({})

@@ -8,7 +8,7 @@ leaf is ``v(S) = v * prod_{j in S} o_j * prod_{j not in S} z_j``, and its Shaple
 
 The integrand is a polynomial in ``t``, so Gauss-Legendre quadrature is exact. It depends on the row only through the pattern
 of ``o``: it is computed once for each pattern and looked up for each row. LightGBM's own ``pred_contrib`` walks every tree
-for every row and takes some ten times as long.
+for every row and takes some eight times as long.
 
 Source: the value of a set is that of Lundberg et al. (2020), "From local explanations to global understanding with
 explainable AI for trees", Nature Machine Intelligence 2, algorithm 1; the integral form is our own derivation.

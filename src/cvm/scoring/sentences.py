@@ -103,7 +103,8 @@ def sentence(fact: Fact) -> str:
     """The fact in words, without ids and addresses.
 
     >>> base = {"recency_days": Described("days", "Days since the last order.", 40.0)}
-    >>> sentence(Fact("recency_days", 94.0, True, {"n_orders": 6.0, "mean_gap_days": 31.2}.get, base, "EUR"))
+    >>> customer = {"recency_days": 94.0, "n_orders": 6.0, "mean_gap_days": 31.2}
+    >>> sentence(Fact("recency_days", 94.0, True, customer.get, base, "EUR"))
     'no order for 94 days; usually every 31'
     """
     if fact.value is None:
