@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cvm.models.attribution import Reference
 from cvm.models.btyd import BgNbd, Btyd, GammaGamma
 from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
+from cvm.models.history import Outlook
 from cvm.models.samples import ProspectRate, Sample
 from cvm.segments import RfmCuts, ValueCuts
 
@@ -94,9 +96,8 @@ def sample(
     """
     rng = np.random.default_rng(seed + 1_000_000)
     frame = histories(truth, n_customers=n_customers, seed=seed, horizon_days=horizon_days)
-    gap = (frame["tenure_days"] - frame["recency_days"]) / (frame["n_orders"] - 1).where(frame["n_orders"] > 1)
     features = frame.drop(columns=["orders_in_window", "revenue_in_window"]).assign(
-        recency_over_mean_gap=frame["recency_days"] / gap,
+        recency_over_mean_gap=frame["recency_days"] / _mean_gap_days(frame),
         noise=rng.normal(size=n_customers),
         colour=rng.choice(["red", "green", "blue"], n_customers),
     )
@@ -108,6 +109,7 @@ def bundle(**changes: Any) -> Bundle:
     """A bundle whose models are what ``TRUTH`` says; ``changes`` replace its fields."""
     base = histories(n_customers=500, seed=77)
     base["spend"] = base["n_orders"] * base["mean_order_value"]
+    base["recency_over_mean_gap"] = base["recency_days"] / _mean_gap_days(base)
     fields: dict[str, Any] = {
         "trained_as_of": date(2024, 6, 1),
         "horizon_days": 90,
@@ -127,7 +129,13 @@ def bundle(**changes: Any) -> Bundle:
         "features": tuple(BundledFeature(name, kind, "As it says.", "units", required) for name, kind, required in FEATURES),
         "evidence": {"notes": ["none, з пам'яті"], "judgement": None, "n_customers": 500},
     }
-    return Bundle(**{**fields, **changes})
+    fields |= changes
+    outlook = Outlook(fields["btyd"], fields["horizon_days"], fields["lead_days"], fields["trained_as_of"])
+    return Bundle(**{"reference": Reference.fit(base, outlook, fields["churn"]), **fields})
+
+
+def _mean_gap_days(frame: pd.DataFrame) -> pd.Series:
+    return (frame["tenure_days"] - frame["recency_days"]) / (frame["n_orders"] - 1).where(frame["n_orders"] > 1)
 
 
 def silent(_: str) -> None:

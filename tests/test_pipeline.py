@@ -164,6 +164,8 @@ def test_nested_runs_figures_and_catalogue_are_in_the_store(cdnow: tuple[Path, s
     assert {
         "catalogue.json",
         "features.sql",
+        "churn_drivers.json",
+        "churn_drivers.png",
         "churn_reliability.png",
         "value_calibration.png",
         "revenue_gains.png",

@@ -88,3 +88,25 @@ def printed(*tables: RenderableType) -> str:
     out = StringIO()
     Console(file=out, width=200, highlight=False).print(*tables, sep="\n")
     return out.getvalue()
+
+
+def judged(drivers: dict[str, float]) -> str:
+    evidence = {
+        "judgement": {"churn": {}, "value": {}, "churn_winner": "BTYD", "value_winner": "BTYD"},
+        "test": "2024-01-01",
+        "judged_days": 90,
+        "churn_drivers": drivers,
+    }
+    out = StringIO()
+    Console(file=out, width=200, highlight=False).print(*judgement_tables(bundle(evidence=evidence)), sep="\n")
+    return out.getvalue()
+
+
+def test_one_line_says_what_drives_churn() -> None:
+    assert "What drives churn: recent orders 75%, buying rhythm 25%.\n" in judged(
+        {"recent orders": 1.5, "buying rhythm": 0.5}
+    )
+
+
+def test_where_nothing_drives_churn_nothing_is_said_of_it() -> None:
+    assert "What drives churn" not in judged({})

@@ -174,7 +174,7 @@ class TestValues:
         np.testing.assert_allclose(scores["p_churn"][is_buyer], trained.bundle.churn.p_churn(expected), rtol=1e-9)
 
     def test_what_this_version_cannot_know_is_null(self, scores):
-        unknown = ["clv_lower", "clv_upper", "reasons", "next_best_action", "expected_uplift", "expected_net_value"]
+        unknown = ["clv_lower", "clv_upper", "next_best_action", "expected_uplift", "expected_net_value"]
         assert scores[[*unknown, "previous_segment"]].isna().all().all()
 
     def test_names_are_of_their_lists(self, scores, is_buyer):

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cvm.models.tree_shap import Tree, read_trees, shap_values
+
 Floats = NDArray[np.float64]
 
 N_FOLDS = 4
@@ -21,6 +23,8 @@ PATIENCE = 30
 # Below this many rows threads cost more than they gain; where the cores are busy, waiting for each other takes them a
 # hundred times as long.
 _MIN_ROWS_FOR_THREADS = 100_000
+# SHAP values of few rows are faster row by row, those of many pattern by pattern; they are the same values.
+_MIN_ROWS_FOR_PATTERNS = 1000
 
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.05,
@@ -103,9 +107,27 @@ class Boosted:
         """The trees, loaded once."""
         return lgb.Booster(model_str=self.text)
 
+    @cached_property
+    def trees(self) -> list[Tree]:
+        """The trees taken apart, once."""
+        return read_trees(self.booster)
+
+    @property
+    def expectation(self) -> float:
+        """Mean of ``margin`` over the training rows."""
+        return sum(tree.expectation for tree in self.trees)
+
     def margin(self, features: pd.DataFrame) -> Floats:
         """Sum of the trees for each customer: array of shape (n_customers,)."""
         return np.asarray(self.booster.predict(self.encoder.matrix(features), raw_score=True), dtype=float)
+
+    def contributions(self, features: pd.DataFrame) -> Floats:
+        """SHAP values of the trees: array of shape (n_customers, n_columns + 1); the last column is their expectation."""
+        matrix = self.encoder.matrix(features)
+        if len(matrix) < _MIN_ROWS_FOR_PATTERNS:
+            found = self.booster.predict(matrix, pred_contrib=True)
+            return np.asarray(found, dtype=float).reshape(len(matrix), matrix.shape[1] + 1)
+        return shap_values(self.trees, matrix)
 
     @property
     def rounds(self) -> int:

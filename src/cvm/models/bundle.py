@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cvm.errors import BundleError
+from cvm.models.attribution import Reference
 from cvm.models.boosting import Boosted
 from cvm.models.btyd import Btyd
 from cvm.models.churn import ChurnModel
@@ -65,6 +66,8 @@ class Bundle:
     bands : ValueBands
         How far revenue may lie from what ``value`` expects.
     prospects : ProspectRate
+    reference : Reference
+        What reasons compare customers with.
     value_cuts : ValueCuts
     rfm_cuts : RfmCuts
     features : tuple of BundledFeature
@@ -87,6 +90,7 @@ class Bundle:
     value: ValueModel
     bands: ValueBands
     prospects: ProspectRate
+    reference: Reference
     value_cuts: ValueCuts
     rfm_cuts: RfmCuts
     features: tuple[BundledFeature, ...]
@@ -129,6 +133,7 @@ class Bundle:
             "value": {"name": self.value.name, "state": self.value.state()},
             "bands": self.bands.state(),
             "prospects": vars(self.prospects),
+            "reference": self.reference.state(),
             "value_cuts": self.value_cuts.state(),
             "rfm_cuts": self.rfm_cuts.state(),
             "features": [vars(feature) for feature in self.features],
@@ -161,6 +166,7 @@ def read_bundle(folder: Path) -> Bundle:
             value=value_from_state(**content["value"], trees=_parts("clv", texts)),
             bands=ValueBands.from_state(content["bands"]),
             prospects=ProspectRate(**content["prospects"]),
+            reference=Reference.from_state(content["reference"]),
             value_cuts=ValueCuts(**{name: tuple(cuts) for name, cuts in content["value_cuts"].items()}),
             rfm_cuts=RfmCuts(**{name: tuple(cuts) for name, cuts in content["rfm_cuts"].items()}),
             features=tuple(BundledFeature(**feature) for feature in content["features"]),

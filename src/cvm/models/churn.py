@@ -97,6 +97,11 @@ def fit_churn_factor_rule(samples: Sequence[Sample]) -> ChurnFactorRule:
     return ChurnFactorRule("recency_over_mean_gap", *_logistic(samples, "recency_over_mean_gap"))
 
 
+def churn_logit(p_churn: Floats) -> Floats:
+    """Logit of a probability, kept finite."""
+    return logit(np.clip(p_churn, 1e-6, 1 - 1e-6))
+
+
 def _logistic(samples: Sequence[Sample], score: str) -> tuple[float, float, float]:
     values = np.concatenate([sample.features[score].to_numpy(float) for sample in samples])
     churned = np.concatenate([sample.churned for sample in samples])

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from cvm.models.blend import learn_weight, shift_to, trust_in_windows
 from cvm.models.boosting import Boosted, Encoder, Task, fit_boosted, refit_boosted
 from cvm.models.btyd import WINDOW_COLUMN
-from cvm.models.churn import ChurnModel, rule_from_state
+from cvm.models.churn import ChurnModel, churn_logit, rule_from_state
 from cvm.models.samples import Sample, Snapshot
 
 Floats = NDArray[np.float64]
@@ -51,15 +51,19 @@ class BlendedChurn:
         """See ``ChurnModel.boosters``."""
         return {"anchored": self.anchored, "free": self.free}
 
+    @property
+    def scales(self) -> Mapping[str, float]:
+        """What a booster's margin is multiplied by, by part; that of ``anchored`` holds for the anchor, too."""
+        return {"anchored": self.weight * self.anchored_slope, "free": (1 - self.weight) * self.free_slope}
+
     def p_churn(self, features: pd.DataFrame) -> Floats:
         """See ``ChurnModel.p_churn``."""
         return expit(self.margin(features))
 
     def margin(self, features: pd.DataFrame) -> Floats:
         """Logit of the probability."""
-        anchored = self.anchored_slope * (churn_anchor(features) + self.anchored.margin(features))
-        free = self.free_slope * self.free.margin(features)
-        return self.weight * anchored + (1 - self.weight) * free + self.shift
+        anchored, free = churn_anchor(features) + self.anchored.margin(features), self.free.margin(features)
+        return self.scales["anchored"] * anchored + self.scales["free"] * free + self.shift
 
     def state(self) -> dict[str, Any]:
         """See ``ChurnModel.state``."""
@@ -177,7 +181,7 @@ def _task(
 
 def churn_anchor(features: pd.DataFrame) -> Floats:
     """BTYD's logit of each customer, kept finite."""
-    return logit(np.clip(features["btyd_p_no_order"].to_numpy(float), 1e-6, 1 - 1e-6))
+    return churn_logit(features["btyd_p_no_order"].to_numpy(float))
 
 
 def _window_days(features: pd.DataFrame) -> Floats:

@@ -17,12 +17,14 @@ from cvm.evaluation import ContactDecision, ContactTerms
 from cvm.features.catalogue import Feature
 from cvm.features.files import read_catalogue, read_notes
 from cvm.features.snapshots import SnapshotPlan
+from cvm.models.attribution import Reference, churn_drivers
 from cvm.models.btyd import Btyd, Family
 from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
 from cvm.models.contact import decision_state, judged_decision
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
+from cvm.models.history import Outlook
 from cvm.models.intervals import Forecast, fit_bands, judge_bands, simulated_forecast
 from cvm.models.leakage import Decision, pass_gate, refuse_overlap, without_excluded
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
@@ -171,6 +173,9 @@ def train(
     )
     known = _known_forecasts(judged, test) or _simulated(btyd, today, plan, settings)
     bands = fit_bands(known, knows_season=plan.knows_season(plan.score))
+    outlook = Outlook(btyd, plan.horizon_days, plan.lead_days, plan.score)
+    reference = Reference.fit(today, outlook, churn)
+    drivers = churn_drivers(churn, test.features, replace(outlook, as_of=test.as_of), reference) if test else {}
     margin_rate, margin_notes = _margin_rate(today, settings.currency)
     notes = [*_notes(plan, judged), *(search.note for search in searches), choice.note, *gate_notes, *margin_notes]
     notes += campaign_notes
@@ -193,6 +198,7 @@ def train(
         value=value,
         bands=bands,
         prospects=_prospect_rate(reader, plan),
+        reference=reference,
         value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
         rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
         features=tuple(_bundled(feature) for feature in catalogue),
@@ -201,6 +207,7 @@ def train(
             "intervals": _without_nan(_judged_intervals(judged, test, plan, settings)),
             "tuning": [search.state() for search in searches],
             "retention": decision_state(decision) if decision else None,
+            "churn_drivers": drivers,
         },
     )
     clv = cuts_from(bundle, today)

@@ -51,9 +51,24 @@ def value_calibration_figure(revenue: Floats, predicted: Mapping[str, Floats], *
 
 def importance_figure(importance: Mapping[str, float], *, title: str) -> Figure:
     """The fifteen columns whose trees gained most."""
+    return _bars(importance, title=title, xlabel="share of gain")
+
+
+def drivers_figure(drivers: Mapping[str, float]) -> Figure:
+    """The fifteen themes that move the churn probability most, the anchor included.
+
+    Parameters
+    ----------
+    drivers : mapping of str to float
+        Theme to its mean absolute contribution to the logit, largest first.
+    """
+    return _bars(drivers, title="What drives churn?", xlabel="mean contribution to the logit, whatever its sign")
+
+
+def _bars(sizes: Mapping[str, float], *, title: str, xlabel: str) -> Figure:
     figure, axes = canvas(title)
-    top = list(importance.items())[:15][::-1]
-    axes.barh([name for name, _ in top], [share for _, share in top], color=WINNER)
-    axes.set(xlabel="share of gain")
+    top = list(sizes.items())[:15][::-1]
+    axes.barh([name for name, _ in top], [size for _, size in top], color=WINNER)
+    axes.set(xlabel=xlabel)
     axes.grid(visible=False, axis="y")
     return figure

@@ -116,6 +116,7 @@ def judgement_tables(bundle: Bundle) -> list[RenderableType]:
         ),
         Text(f"BTYD is {bundle.btyd.label}, fitted to the histories before the test snapshot.", style="dim"),
         contact_line(evidence.get("retention"), currency=bundle.currency),
+        *_drivers_line(evidence["churn_drivers"]),
     ]
 
 
@@ -144,6 +145,14 @@ def contact_line(decision: Mapping[str, Any] | None, *, currency: str) -> Text:
         f"everybody: {everybody['profit']:,.0f}; nobody: 0. Risk is not uplift: who is likely to leave is not yet who a "
         "contact keeps, so measure retention.save_rate against a holdout."
     )
+
+
+def _drivers_line(drivers: Mapping[str, float]) -> Iterable[Text]:
+    """What moves churn most, in shares of all contributions."""
+    total = sum(drivers.values())
+    if total > 0:
+        shares = [f"{theme} {size / total:.0%}" for theme, size in list(drivers.items())[:5]]
+        yield Text(f"What drives churn: {', '.join(shares)}.", style="dim")
 
 
 def _loss(value: float | None) -> float:

@@ -54,6 +54,7 @@ class ScoringModel:
         frame["expected_next_order_date"] = frame["expected_next_order_date"].map(
             lambda day: day.isoformat(), na_action="ignore"
         )
+        frame["reasons"] = frame["reasons"].map(list, na_action="ignore")
         # To object last: any other type would turn None into NaN again.
         frame = frame.astype(object)
         return frame.where(frame.notna(), None)

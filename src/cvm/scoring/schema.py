@@ -16,8 +16,8 @@ class ScoreColumn:
     meaning: str
 
 
-_REASON = pa.struct(
-    [("feature", pa.string()), ("value", pa.float64()), ("direction", pa.string()), ("sentence", pa.string())]
+REASONS = pa.list_(
+    pa.struct([("feature", pa.string()), ("value", pa.float64()), ("direction", pa.string()), ("sentence", pa.string())])
 )
 
 SCORE_COLUMNS = (
@@ -47,7 +47,7 @@ SCORE_COLUMNS = (
     ScoreColumn("rfm_segment", pa.string(), "Name of the RFM cell."),
     ScoreColumn("segment", pa.string(), "vip, core, promising, new, at_risk, low_value, lost, prospect."),
     ScoreColumn("previous_segment", pa.string(), "Segment in the latest earlier scores on file."),
-    ScoreColumn("reasons", pa.list_(_REASON), "Strongest drivers of churn."),
+    ScoreColumn("reasons", REASONS, "Up to three drivers of p_churn, strongest first; null for prospects."),
     ScoreColumn("next_best_action", pa.string(), "From the playbook."),
     ScoreColumn("expected_uplift", pa.float64(), "Effect of the action."),
     ScoreColumn("expected_net_value", pa.float64(), "Margin of that effect less the action's cost."),

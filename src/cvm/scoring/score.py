@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cvm.errors import FeatureMismatchError
 from cvm.models.bundle import Bundle
 from cvm.models.samples import is_judged
+from cvm.scoring.reasons import reasons
 from cvm.scoring.schema import SCORE_COLUMNS, SCORE_SCHEMA
 from cvm.segments import (
     lifecycle_stage,
@@ -192,6 +193,7 @@ def _assemble(bundle: Bundle, features: pd.DataFrame, money: pd.DataFrame, as_of
         "loss_making": pa.array(past < 0),
         "growth_potential": pa.array(per_year.to_numpy(float) - past / years),
         "previous_segment": pa.array(_previous(features), type=pa.string()),
+        "reasons": reasons(bundle, features, as_of=as_of),
     }
     for name in ("p_churn", "p_alive", "expected_orders", "expected_order_value", "clv", "clv_lower", "clv_upper"):
         known[name] = pa.array(money[name].to_numpy(float), from_pandas=True)

@@ -20,7 +20,7 @@ from cvm.models.stage import Trained
 from cvm.models.training import Judged
 from cvm.reports.churn_figures import lift_figure, profit_figure, reliability_figure
 from cvm.reports.churn_tables import lift_table, profit_table, reliability_table
-from cvm.reports.figures import gains_figure, importance_figure, value_calibration_figure
+from cvm.reports.figures import drivers_figure, gains_figure, importance_figure, value_calibration_figure
 from cvm.tracking.store import ModelRun, TrainingRun
 
 
@@ -84,12 +84,15 @@ def _decision_metrics(decision: ContactDecision | None) -> Iterator[tuple[str, f
 
 
 def _churn_runs(judged: Judged, trained: Trained) -> Iterator[ModelRun]:
+    bundle = trained.bundle
     for model in judged.churn_models:
+        is_champion = model.name == bundle.churn.name
+        drivers = {"churn_drivers": bundle.evidence["churn_drivers"]} if is_champion else {}
         yield ModelRun(
             f"churn: {model.name}",
             _model_params(model, judged.recipe.churn_settings),
             judged.judgement.churn[model.name],
-            {**dict(_importance(model)), **dict(_curves(model, judged, trained))},
+            {**dict(_importance(model)), **dict(_curves(model, judged, trained)), **drivers},
         )
 
 
@@ -152,6 +155,7 @@ def _figures(trained: Trained) -> Iterator[tuple[str, Figure]]:
     if test.revenue.sum() > 0:
         yield "revenue_gains", gains_figure(test.revenue, judged.revenue, winner=judgement.value_winner)
         yield "value_calibration", value_calibration_figure(test.revenue, judged.revenue, winner=judgement.value_winner)
+    yield "churn_drivers", drivers_figure(trained.bundle.evidence["churn_drivers"])
     for what, models in (("churn", judged.churn_models), ("value", judged.value_models)):
         for model in models:
             for part, boosted in model.boosters.items():
