@@ -17,8 +17,9 @@ import pandas as pd
 from cvm.datasets import cdnow_transactions
 from cvm.engines import DuckDBEngine, QueryError
 from cvm.errors import CvmError, FeatureMismatchError, MissingOutputError, ParamsError
+from cvm.features.churn import ChurnDefinition
 from cvm.features.economics import Economics
-from cvm.features.files import read_plan
+from cvm.features.files import read_churn_definition, read_plan
 from cvm.features.snapshots import SnapshotPlan, plan_snapshots
 from cvm.features.stage import history_days, write_features
 from cvm.ingest.assessment import Assessment, read_assessment
@@ -129,6 +130,7 @@ def run_features(params: Params, *, progress: Progress = silent) -> StageOutcome
                 cost_per_return=business.unit_costs.per_return,
                 cost_per_event=business.unit_costs.per_event,
             ),
+            churn=_churn_definition(params),
             progress=progress,
         )
     return StageOutcome(
@@ -331,7 +333,16 @@ def _plan_for(params: Params, workspace: Workspace) -> SnapshotPlan:
         raise FeatureMismatchError(
             f"The features on file are for {found}, params.yaml says {wanted}. Run `cvm features` again."
         )
+    churn, found_churn = _churn_definition(params), read_churn_definition(workspace.features)
+    if str(churn) != str(found_churn):
+        raise FeatureMismatchError(
+            f"The features on file hold churn as {found_churn}, params.yaml says {churn}. Run `cvm features` again."
+        )
     return plan
+
+
+def _churn_definition(params: Params) -> ChurnDefinition:
+    return ChurnDefinition(**params.churn.model_dump())
 
 
 def _scoring_date(params: Params, workspace: Workspace) -> date:
@@ -343,6 +354,12 @@ def _check_windows(bundle: Bundle, params: Params) -> None:
         raise FeatureMismatchError(
             f"The bundle predicts {bundle.horizon_days} days, windows.horizon_days == {params.windows.horizon_days}. "
             "Train again with `cvm train`, or set the horizon back."
+        )
+    trained, wanted = bundle.churn_anchor.definition, _churn_definition(params)
+    if str(trained) != str(wanted):
+        raise FeatureMismatchError(
+            f"The bundle predicts churn as {trained}, params.yaml says {wanted}. "
+            "Run `cvm features` and `cvm train` again, or set churn.definition back."
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from cvm.errors import BundleError
 from cvm.models.btyd import Btyd
 from cvm.models.churn import AnchoredChurn, ChurnModel, churn_from_state
+from cvm.models.churn_anchor import ChurnAnchor
 from cvm.models.clv import AnchoredValue, ValueModel, value_from_state
 from cvm.models.samples import ProspectRate
 from cvm.segments.rfm import RfmCuts
@@ -63,6 +64,8 @@ class Bundle:
     rfm_cuts : RfmCuts
     features : tuple of BundledFeature
         The catalogue at training.
+    churn_anchor : ChurnAnchor
+        The definition of churn, and what churn models start from.
     evidence : dict
         Judgement, data fingerprint, versions: what a reader wants to know, nothing scoring needs.
     """
@@ -83,6 +86,7 @@ class Bundle:
     value_cuts: ValueCuts
     rfm_cuts: RfmCuts
     features: tuple[BundledFeature, ...]
+    churn_anchor: ChurnAnchor = field(default_factory=ChurnAnchor)
     evidence: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -122,6 +126,7 @@ class Bundle:
                 "discount_rate_per_year": self.discount_rate_per_year,
             },
             "btyd": self.btyd.state(),
+            "churn_anchor": self.churn_anchor.state(),
             "churn": {"name": self.churn.name, "state": self.churn.state()},
             "value": {"name": self.value.name, "state": self.value.state()},
             "prospects": vars(self.prospects),
@@ -153,6 +158,7 @@ def read_bundle(folder: Path) -> Bundle:
             **content["windows"],
             **content["business"],
             btyd=Btyd.from_state(content["btyd"]),
+            churn_anchor=ChurnAnchor.from_state(content["churn_anchor"]),
             churn=churn_from_state(**content["churn"], trees=texts.get(_CHURN_TREES)),
             value=value_from_state(**content["value"], trees=texts.get(_VALUE_TREES)),
             prospects=ProspectRate(**content["prospects"]),

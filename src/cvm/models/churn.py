@@ -1,4 +1,4 @@
-"""Churn: the probability of no order in the outcome window. Baselines and the anchored booster, one interface."""
+"""Churn: the probability that a customer does not stay. Baselines and the anchored booster, one interface."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
+from cvm.features.churn import ChurnDefinition
 from cvm.models.boosting import Boosted, Encoder, Task, fit_boosted, refit_boosted
+from cvm.models.churn_anchor import anchor_p_churn
 from cvm.models.samples import Sample
 
 Floats = NDArray[np.float64]
@@ -25,7 +27,7 @@ class ChurnModel(Protocol):
     name: ClassVar[str]
 
     def p_churn(self, features: pd.DataFrame) -> Floats:
-        """Probability of no order in the outcome window, for customers with at least one order."""
+        """Probability of churn in the outcome window, for the customers it is asked of."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -76,7 +78,7 @@ class BtydChurn:
 
     def p_churn(self, features: pd.DataFrame) -> Floats:
         """See ``ChurnModel.p_churn``."""
-        return features["btyd_p_no_order"].to_numpy(float)
+        return anchor_p_churn(features)
 
     def state(self) -> dict[str, Any]:
         """See ``ChurnModel.state``."""
@@ -84,8 +86,31 @@ class BtydChurn:
 
 
 @dataclass(frozen=True)
+class SbgChurn(BtydChurn):
+    """What the retention curve says of a subscriber's tenure, unchanged."""
+
+    name: ClassVar[str] = "sBG"
+
+
+@dataclass(frozen=True)
+class BaseRate:
+    """Everybody is as likely to churn as everybody was."""
+
+    name: ClassVar[str] = "base rate"
+    rate: float
+
+    def p_churn(self, features: pd.DataFrame) -> Floats:
+        """See ``ChurnModel.p_churn``."""
+        return np.full(len(features), self.rate)
+
+    def state(self) -> dict[str, Any]:
+        """See ``ChurnModel.state``."""
+        return {"rate": self.rate}
+
+
+@dataclass(frozen=True)
 class AnchoredChurn:
-    """Trees on top of BTYD's logit, then one slope for confidence: logit P = slope (logit BTYD + trees)."""
+    """Trees on top of the anchor's logit, then one slope for confidence: logit P = slope (logit anchor + trees)."""
 
     name: ClassVar[str] = "anchored LightGBM"
     boosted: Boosted
@@ -98,6 +123,17 @@ class AnchoredChurn:
     def state(self) -> dict[str, Any]:
         """See ``ChurnModel.state``."""
         return {"slope": self.slope, "encoder": self.boosted.encoder.state()}
+
+
+def anchor_alone(definition: ChurnDefinition) -> BtydChurn:
+    """The candidate that needs no outcome: what the anchor says, unchanged."""
+    return SbgChurn() if definition.is_contractual else BtydChurn()
+
+
+def fit_base_rate(samples: Sequence[Sample]) -> BaseRate:
+    """Churn rate of all samples; never quite 0 or 1."""
+    churned = np.concatenate([sample.churned for sample in samples])
+    return BaseRate(float((churned.sum() + 0.5) / (len(churned) + 1)))
 
 
 def fit_recency_rule(samples: Sequence[Sample]) -> RecencyRule:
@@ -171,7 +207,9 @@ def churn_from_state(name: str, state: Mapping[str, Any], trees: str | None) -> 
     """
     if name == AnchoredChurn.name and trees is not None:
         return AnchoredChurn(Boosted(Encoder.from_state(state["encoder"]), trees), state["slope"])
-    rules: dict[str, ChurnModel] = {BtydChurn.name: BtydChurn()}
+    rules: dict[str, ChurnModel] = {BtydChurn.name: BtydChurn(), SbgChurn.name: SbgChurn()}
+    if name == BaseRate.name:
+        rules[name] = BaseRate(**state)
     if name == RecencyRule.name:
         rules[name] = RecencyRule("recency_days", **state)
     if name == ChurnFactorRule.name:
@@ -180,7 +218,7 @@ def churn_from_state(name: str, state: Mapping[str, Any], trees: str | None) -> 
 
 
 def _anchor(features: pd.DataFrame) -> Floats:
-    return logit(np.clip(features["btyd_p_no_order"].to_numpy(float), 1e-6, 1 - 1e-6))
+    return logit(np.clip(anchor_p_churn(features), 1e-6, 1 - 1e-6))
 
 
 def _levelled_anchor(sample: Sample) -> Floats:

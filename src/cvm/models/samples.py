@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Protocol
@@ -12,11 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cvm.features.files import read_calendar, read_features, read_outcome
+from cvm.features.churn import ChurnDefinition
+from cvm.features.files import read_calendar, read_features, read_outcome, read_renewals
 from cvm.features.snapshots import Replay
 from cvm.models.btyd import Btyd, Family
 from cvm.models.btyd.hindsight import Hindsight, Outlook, learn_hindsight
 from cvm.models.btyd.season import Calendar, day_number
+from cvm.models.churn_anchor import ChurnAnchor, holds_subscription
+from cvm.models.retention import Retention
 
 Floats = NDArray[np.float64]
 
@@ -32,17 +35,28 @@ class Sample:
         Catalogue columns, ``customer_id`` and ``BTYD_COLUMNS``.
     n_orders, revenue : arrays of shape (n_customers,)
         Outcome over the window.
+    stayed : array of shape (n_customers,), optional
+        1 where the customer stayed, where churn is not defined by orders.
+    holders : Sample, optional
+        The customers whose churn is judged, where that is not everybody here: those who held a subscription.
     """
 
     as_of: date
     features: pd.DataFrame
     n_orders: Floats
     revenue: Floats
+    stayed: Floats | None = None
+    holders: Sample | None = None
 
     @property
     def churned(self) -> Floats:
-        """1 where no order fell into the outcome window, else 0."""
-        return (self.n_orders == 0).astype(float)
+        """1 where the customer did not stay; without a definition of its own, where no order fell into the window."""
+        return 1 - self.stayed if self.stayed is not None else (self.n_orders == 0).astype(float)
+
+    @property
+    def of_churn(self) -> Sample:
+        """What churn models learn from and are judged on."""
+        return self.holders or self
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,8 @@ class SnapshotReader:
         Customers whose last order is older are left to BTYD.
     knows_season : callable
         Whether the history before a date is long enough to know its season.
+    definition : ChurnDefinition
+        What churn means; the outcomes on file are by it.
     """
 
     folder: Path
@@ -83,6 +99,7 @@ class SnapshotReader:
     lead_days: int
     eligible_days: int | None
     knows_season: Callable[[date], bool] = lambda _: False
+    definition: ChurnDefinition = field(default_factory=ChurnDefinition)
 
     def features(self, as_of: date) -> pd.DataFrame:
         """All customers known at ``as_of``, ordered by ``customer_id``.
@@ -115,10 +132,33 @@ class SnapshotReader:
         """The customers a model may judge, with what BTYD expects of them."""
         everyone = self.features(as_of)
         btyd = replace(self.btyd(as_of, everyone), hindsight=hindsight or Hindsight())
-        judged = everyone[is_judged(everyone, self.eligible_days)].reset_index(drop=True)
-        expected = btyd.predict(judged, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
-        n_orders, revenue = self._outcome(judged, as_of, horizon_days)
-        return Sample(as_of, pd.concat([judged, expected], axis=1), n_orders, revenue)
+        sample = self._labelled(everyone[is_judged(everyone, self.eligible_days)], btyd, as_of, horizon_days)
+        if self.definition.is_contractual:
+            holders = self._labelled(everyone[holds_subscription(everyone)], btyd, as_of, horizon_days)
+            return replace(sample, holders=self._by_definition(holders, btyd, horizon_days))
+        return sample if self.definition.definition == "no_order" else self._by_definition(sample, btyd, horizon_days)
+
+    def _labelled(self, customers: pd.DataFrame, btyd: Btyd, as_of: date, horizon_days: int) -> Sample:
+        customers = customers.reset_index(drop=True)
+        expected = btyd.predict(customers, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
+        return Sample(as_of, pd.concat([customers, expected], axis=1), *self._outcome(customers, as_of, horizon_days))
+
+    def _by_definition(self, sample: Sample, btyd: Btyd, horizon_days: int) -> Sample:
+        """``sample`` with the anchor and the outcome of a definition other than no order."""
+        as_of = sample.as_of
+        features = self.churn_anchor(as_of).with_anchor(
+            sample.features, btyd=btyd, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of
+        )
+        return replace(sample, features=features, stayed=self._stayed(features, as_of, horizon_days))
+
+    def churn_anchor(self, as_of: date) -> ChurnAnchor:
+        """What is said of churn at ``as_of`` before any outcome is learned from."""
+        return ChurnAnchor(self.definition, self.retention(as_of) if self.definition.is_contractual else None)
+
+    def retention(self, as_of: date) -> Retention | None:
+        """How long subscribers stay, from nothing but the past of ``as_of``; ``None`` where there are no subscriptions."""
+        spells = read_renewals(self.folder, as_of)
+        return None if spells is None else Retention.fit(spells)
 
     def prospect_rate(self, as_of: date, horizon_days: int) -> ProspectRate:
         """What those without an order at ``as_of`` went on to do."""
@@ -161,6 +201,10 @@ class SnapshotReader:
         n_orders, revenue = (aligned[name].fillna(0.0).to_numpy(float) for name in ("n_orders", "revenue"))
         return n_orders, revenue
 
+    def _stayed(self, customers: pd.DataFrame, as_of: date, horizon_days: int) -> Floats:
+        outcome = read_outcome(self.folder, as_of, horizon_days)
+        return customers["customer_id"].isin(outcome.loc[outcome["stayed"], "customer_id"]).to_numpy().astype(float)
+
 
 def is_judged(features: pd.DataFrame, eligible_days: int | None) -> NDArray[np.bool_]:
     """Which customers a model may judge: those with an order, not longer ago than ``eligible_days``."""
@@ -168,3 +212,8 @@ def is_judged(features: pd.DataFrame, eligible_days: int | None) -> NDArray[np.b
     if eligible_days is not None:
         judged = judged & (features["recency_days"] <= eligible_days).to_numpy()
     return judged
+
+
+def is_judged_for_churn(features: pd.DataFrame, definition: ChurnDefinition, eligible_days: int | None) -> NDArray[np.bool_]:
+    """Whose churn a model may judge: who holds a subscription where churn is its end, else as ``is_judged``."""
+    return holds_subscription(features) if definition.is_contractual else is_judged(features, eligible_days)

@@ -14,13 +14,17 @@ import pandas as pd
 
 import cvm
 from cvm.features.catalogue import Feature
-from cvm.features.files import read_catalogue, read_notes
+from cvm.features.churn import ChurnDefinition
+from cvm.features.files import read_catalogue, read_churn_definition, read_notes
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.btyd import Btyd, Family
 from cvm.models.bundle import Bundle, BundledFeature
-from cvm.models.churn import BtydChurn
+from cvm.models.churn import anchor_alone
+from cvm.models.churn_anchor import CONTRACT_COLUMNS, Level
+from cvm.models.churn_level import at_level, learn_level
 from cvm.models.clv import BtydValue
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
+from cvm.models.retention import Retention
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.training import Judged, Recipe, fit_winners, judge
 from cvm.segments.rfm import RfmCuts
@@ -91,13 +95,14 @@ def train(
     InsufficientDataError
         If not even BTYD is sound on this history.
     """
-    catalogue = read_catalogue(folder)
+    catalogue, definition = read_catalogue(folder), read_churn_definition(folder)
     reader = SnapshotReader(
         folder,
         fit_btyd=partial(Btyd.fit, backend=settings.backend, allow_constant_amount=settings.allow_constant_amount),
         lead_days=plan.lead_days,
         eligible_days=settings.eligible_days,
         knows_season=plan.knows_season,
+        definition=definition,
     )
     if settings.family == "auto":
         choice = choose_family(reader, plan, progress=progress)
@@ -108,28 +113,33 @@ def train(
     today = reader.features(plan.score)
     hindsight = reader.hindsight(plan.replay(plan.score, plan.horizon_days))
     btyd = replace(reader.btyd(plan.score, today), hindsight=hindsight)
-    recipe = Recipe(tuple(feature.name for feature in catalogue), settings.seed, plan.judged_days)
+    recipe = Recipe(tuple(feature.name for feature in catalogue), settings.seed, plan.judged_days, definition)
     judged, test = None, None
     if plan.test:
         progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
         training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
         hindsight = reader.hindsight(plan.replay(plan.test, plan.judged_days))
         test = reader.sample(plan.test, plan.judged_days, hindsight=hindsight)
+        *training, test = _levelled([*training, test], taught_by=training, definition=definition)[0]
         if training and settings.trials:
             from cvm.models.tuning import tune_settings  # Optuna takes a second to import
 
             recipe = tune_settings(training, recipe, trials=settings.trials, timeout_s=settings.timeout_s, progress=progress)
         judged = judge(training, test, recipe, progress=progress)
-    churn_winner, value_winner = judged.winners if judged else (BtydChurn(), BtydValue())
+    churn_winner, value_winner = judged.winners if judged else (anchor_alone(definition), BtydValue())
+    labelled = [reader.sample(as_of, plan.horizon_days) for as_of in plan.labelled]
+    labelled, level = _levelled(labelled, taught_by=labelled, definition=definition)
     churn, value = fit_winners(
-        [reader.sample(as_of, plan.horizon_days) for as_of in plan.labelled],
+        labelled,
         replace(recipe, horizon_days=plan.horizon_days),
         churn=churn_winner,
         value=value_winner,
         progress=progress,
     )
     margin_rate, margin_notes = _margin_rate(today, settings.currency)
-    notes = [*_notes(plan, judged), choice.note, *margin_notes]
+    retention = reader.retention(plan.score)
+    notes = [*_notes(plan, judged), choice.note, *([retention.note] if retention else []), *margin_notes]
+    required = (*_REQUIRED, *CONTRACT_COLUMNS) if definition.is_contractual else _REQUIRED
     bundle = Bundle(
         trained_as_of=plan.score,
         horizon_days=plan.horizon_days,
@@ -146,15 +156,29 @@ def train(
         prospects=_prospect_rate(reader, plan),
         value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
         rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
-        features=tuple(_bundled(feature) for feature in catalogue),
-        evidence=_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today)),
+        features=tuple(_bundled(feature, required) for feature in catalogue),
+        churn_anchor=replace(reader.churn_anchor(plan.score), level=level),
+        evidence=_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today))
+        | _churn_evidence(definition, retention),
     )
     clv = cuts_from(bundle, today)
     return Trained(replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers)), judged, test, notes)
 
 
-def _bundled(feature: Feature) -> BundledFeature:
-    return BundledFeature(feature.name, feature.kind, feature.meaning, feature.unit, feature.name in _REQUIRED)
+def _levelled(samples: list[Sample], *, taught_by: list[Sample], definition: ChurnDefinition) -> tuple[list[Sample], Level]:
+    """The samples with their anchors at the level that some of them teach, where churn is inactivity."""
+    if definition.definition != "inactivity":
+        return samples, Level()
+    level = learn_level(taught_by)
+    return [at_level(sample, level) for sample in samples], level
+
+
+def _churn_evidence(definition: ChurnDefinition, retention: Retention | None) -> dict[str, Any]:
+    return {"churn_definition": definition.state(), "retention": retention.evidence() if retention else None}
+
+
+def _bundled(feature: Feature, required: tuple[str, ...]) -> BundledFeature:
+    return BundledFeature(feature.name, feature.kind, feature.meaning, feature.unit, feature.name in required)
 
 
 def _margin_rate(today: pd.DataFrame, currency: str) -> tuple[float, list[str]]:

@@ -34,7 +34,7 @@ def tune_settings(
     progress : callable
         Told in words what is being done.
     """
-    judged = [sample for sample in training if len(sample.churned)]
+    judged = [sample.of_churn for sample in training if len(sample.of_churn.churned)]
     with_revenue = [sample for sample in training if sample.revenue.sum() > 0]
 
     def churn_loss(settings: dict[str, Any]) -> float:

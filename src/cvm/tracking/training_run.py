@@ -105,7 +105,7 @@ def _figures(trained: Trained) -> Iterator[tuple[str, Figure]]:
     if judged is None or test is None:
         return
     judgement = judged.judgement
-    yield "churn_reliability", reliability_figure(test.churned, judged.p_churn, winner=judgement.churn_winner)
+    yield "churn_reliability", reliability_figure(test.of_churn.churned, judged.p_churn, winner=judgement.churn_winner)
     if test.revenue.sum() > 0:
         yield "revenue_gains", gains_figure(test.revenue, judged.revenue, winner=judgement.value_winner)
         yield "value_calibration", value_calibration_figure(test.revenue, judged.revenue, winner=judgement.value_winner)
