@@ -333,11 +333,8 @@ def _plan_for(params: Params, workspace: Workspace) -> SnapshotPlan:
         raise FeatureMismatchError(
             f"The features on file are for {found}, params.yaml says {wanted}. Run `cvm features` again."
         )
-    churn, found_churn = _churn_definition(params), read_churn_definition(workspace.features)
-    if str(churn) != str(found_churn):
-        raise FeatureMismatchError(
-            f"The features on file hold churn as {found_churn}, params.yaml says {churn}. Run `cvm features` again."
-        )
+    found_churn = read_churn_definition(workspace.features)
+    _churn_definition(params).check_same(found_churn, what="The features on file hold", fix="Run `cvm features` again.")
     return plan
 
 
@@ -355,12 +352,9 @@ def _check_windows(bundle: Bundle, params: Params) -> None:
             f"The bundle predicts {bundle.horizon_days} days, windows.horizon_days == {params.windows.horizon_days}. "
             "Train again with `cvm train`, or set the horizon back."
         )
-    trained, wanted = bundle.churn_anchor.definition, _churn_definition(params)
-    if str(trained) != str(wanted):
-        raise FeatureMismatchError(
-            f"The bundle predicts churn as {trained}, params.yaml says {wanted}. "
-            "Run `cvm features` and `cvm train` again, or set churn.definition back."
-        )
+    _churn_definition(params).check_same(
+        bundle.churn_anchor.definition, what="The bundle predicts", fix="Run `cvm features` and `cvm train` again."
+    )
 
 
 def _train_settings(params: Params) -> TrainSettings:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from cvm.engines.sql import literals
+from cvm.errors import FeatureMismatchError
 
 # What the firm does alone, beside every message sent (``*_sent``).
 FIRM_EVENTS = ("cashback", "points_earned", "tier_change")
@@ -46,6 +47,17 @@ class ChurnDefinition:
     def from_state(cls, state: Mapping[str, Any]) -> ChurnDefinition:
         """The definition ``state`` was taken from."""
         return cls(**state)
+
+    def check_same(self, found: ChurnDefinition, *, what: str, fix: str) -> None:
+        """Refuse an output made under another definition.
+
+        Raises
+        ------
+        FeatureMismatchError
+            Names both definitions.
+        """
+        if str(self) != str(found):
+            raise FeatureMismatchError(f"{what} churn as {found}, params.yaml says {self}. {fix}")
 
     def __str__(self) -> str:
         return f"inactivity of {self.inactivity_days} days" if self.definition == "inactivity" else self.definition

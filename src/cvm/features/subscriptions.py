@@ -74,20 +74,24 @@ def known_subscriptions(*, started_day: str, ended_day: str) -> list[str]:
 def renewals() -> str:
     """SQL for how long spells lasted, given ``subscription``: what a retention curve is fitted to.
 
+    A spell is followed through the periods it could complete by ``as_of``. What happened in the one that has not passed yet
+    does not count, or those who left early in it would stand against others who had no time to.
+
     Returns
     -------
     str
-        A query with columns ``as_of``, ``periods`` of ``PERIOD_DAYS`` (of an ended spell the number of the one in which it
-        ended, 1 being the first; of a running one its length, to a tenth), ``churned`` (1 ended, 0 running), ``n_spells``.
+        A query with columns ``as_of``, ``periods`` of ``PERIOD_DAYS`` (of who left, the number of the one in which that
+        was, 1 being the first; of who did not, those completed), ``churned`` (1 left, 0 not), ``n_spells``.
     """
-    days = f"CAST(began - ended AS DOUBLE) / {PERIOD_DAYS}"
     spells = (
-        "SELECT as_of, max(spell_age) AS began, min(coalesce(end_age, 0)) AS ended "
+        f"SELECT as_of, max(spell_age) // {PERIOD_DAYS} AS whole, min(coalesce(end_age, 0)) > 0 AS has_ended, "
+        f"greatest(ceil((max(spell_age) - min(coalesce(end_age, 0))) / {PERIOD_DAYS}.0), 1) AS last "
         "FROM subscription GROUP BY as_of, customer_id, spell"
     )
+    left = "has_ended AND last <= whole"
     return (
-        f"SELECT as_of, CASE WHEN ended > 0 THEN greatest(ceil({days}), 1.0) ELSE round({days}, 1) END AS periods, "
-        f"CASE WHEN ended > 0 THEN 1.0 ELSE 0.0 END AS churned, count(*) AS n_spells FROM ({spells}) GROUP BY ALL"
+        f"SELECT as_of, CAST(CASE WHEN {left} THEN last ELSE whole END AS DOUBLE) AS periods, "
+        f"CASE WHEN {left} THEN 1.0 ELSE 0.0 END AS churned, count(*) AS n_spells FROM ({spells}) GROUP BY ALL"
     )
 
 

@@ -2,13 +2,14 @@
 
 ================  ==================================================================================================
 ``no_order``      BTYD's probability of no order in the outcome window
-``inactivity``    BTYD's probability of no order in the days of silence asked for, at a level learned from training
-                  snapshots: activity beside orders is what BTYD cannot see
+``inactivity``    BTYD's probability of no order in the days of silence asked for; activity beside orders is what BTYD
+                  cannot see
 ``subscription``  of who holds a subscription, the sBG's probability of its end by the end of the outcome window; of
                   others, BTYD's probability of no order
 ================  ==================================================================================================
 
-BTYD and sBG are fitted at each snapshot to nothing but its past.
+BTYD and sBG are fitted at each snapshot to nothing but its past. The last two are put at the level learned from the
+outcomes of training snapshots: BTYD speaks of something narrower than inactivity, and in sBG nobody grows readier to leave.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class ChurnAnchor:
     retention : Retention or None
         Where churn is the end of subscriptions.
     level : Level
-        Learned where churn is inactivity.
+        Learned where churn is not defined by orders alone.
     """
 
     definition: ChurnDefinition = field(default_factory=ChurnDefinition)
@@ -99,7 +100,7 @@ class ChurnAnchor:
                 "send both as `cvm features` writes them."
             )
         ends = self.retention.p_end_within(lead_days + horizon_days, tenure_days=np.nan_to_num(tenure))
-        return anchored(known, np.where(holds, ends, known["btyd_p_no_order"].to_numpy(float)))
+        return anchored(known, np.where(holds, self.level.apply(ends), known["btyd_p_no_order"].to_numpy(float)))
 
     def state(self) -> dict[str, Any]:
         """As JSON values."""

@@ -1,4 +1,4 @@
-"""The level of an anchor that speaks of something narrower than churn, learned from snapshots whose outcome is known."""
+"""The level of an anchor that is not BTYD's own, learned from snapshots whose outcome is known."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ def learn_level(samples: Sequence[Sample]) -> Level:
     Parameters
     ----------
     samples : sequence of Sample
-        Training snapshots under ``inactivity``, their anchors as BTYD has them.
+        Training snapshots, their anchors as BTYD and sBG have them.
     """
+    samples = [sample.of_churn for sample in samples]
     churned = np.concatenate([sample.churned for sample in samples]) if samples else np.empty(0)
     n_churned, n = float(churned.sum()), len(churned)
     if n == 0:
@@ -34,10 +35,14 @@ def learn_level(samples: Sequence[Sample]) -> Level:
         rate = (n_churned + 0.5) / (n + 1)
         return Level(intercept=float(brentq(lambda shift: expit(anchor + shift).mean() - rate, -50, 50)))
     model = LogisticRegression(C=np.inf).fit(anchor[:, None], churned)
-    # A falling line would say that who buys more is sooner gone: noise of a base whose orders tell nothing of activity.
-    return Level(float(model.intercept_[0]), float(max(model.coef_[0, 0], 0.0)))
+    # A falling line would turn the anchor upside down: it says no more than that the anchor tells nothing here.
+    if model.coef_[0, 0] < 0:
+        return Level(float(logit(n_churned / n)), 0.0)
+    return Level(float(model.intercept_[0]), float(model.coef_[0, 0]))
 
 
 def at_level(sample: Sample, level: Level) -> Sample:
-    """The sample with its anchor at another level."""
+    """The sample with the anchor of churn at another level."""
+    if sample.holders:
+        return replace(sample, holders=at_level(sample.holders, level))
     return replace(sample, features=anchored(sample.features, level.apply(anchor_p_churn(sample.features))))

@@ -31,7 +31,7 @@ class Retention:
     sbg : Sbg
         In periods of ``PERIOD_DAYS``.
     n_spells, n_ended : int
-        Spells it was fitted to, and those of them that had ended.
+        Spells it was fitted to, and ends of them within whole periods.
     """
 
     sbg: Sbg
@@ -42,8 +42,8 @@ class Retention:
     def fit(cls, spells: pd.DataFrame) -> Self:
         """Fit to the spells known at one snapshot; running ones are censored, not left out.
 
-        Where fewer than twenty have ended one rate stands for all periods: ends plus a half, over periods plus one, so that
-        nobody stays for certain and nobody leaves for certain.
+        Where fewer than twenty have ended one rate stands for all periods: ends plus a half, over periods plus ten. Where
+        nothing is known that is five per cent a period.
 
         Parameters
         ----------
@@ -55,7 +55,7 @@ class Retention:
         if n_ended >= _MIN_ENDED:
             sbg = Sbg.fit(periods, churned, weight)
         else:
-            rate = (n_ended + 0.5) / (float(weight @ periods) + 1)
+            rate = (n_ended + 0.5) / (float(weight @ periods) + 10)
             sbg = Sbg(alpha=rate * _ALIKE, beta=(1 - rate) * _ALIKE)
         return cls(sbg, int(weight.sum()), int(n_ended))
 
@@ -72,14 +72,14 @@ class Retention:
     def note(self) -> str:
         """One sentence for the reader of a run."""
         if self.n_ended == 0:
-            return f"Retention: none of {self.n_spells:,} subscribers ever left, so how long they stay is hardly known."
+            return f"Retention: none of {self.n_spells:,} subscribers left so far, so how long they stay is hardly known."
         left = self.left_of_100(_YEAR_DAYS)
         curve = f"sBG, alpha {self.sbg.alpha:.3g}, beta {self.sbg.beta:.3g}"
         if self.n_ended < _MIN_ENDED:
-            curve = f"one rate for all, because only {self.n_ended} ever left"
+            curve = "one rate for all: few ends"
         return (
             f"Retention: of 100 new subscribers {left:.0f} are left after a year, {self.left_of_100(2 * _YEAR_DAYS):.0f} "
-            f"after two ({curve}, from {self.n_spells:,} subscribers, {self.n_ended:,} of whom left)."
+            f"after two ({curve}, from {self.n_spells:,} subscribers and {self.n_ended:,} ends)."
         )
 
     def state(self) -> dict[str, Any]:

@@ -156,9 +156,9 @@ class SnapshotReader:
         return ChurnAnchor(self.definition, self.retention(as_of) if self.definition.is_contractual else None)
 
     def retention(self, as_of: date) -> Retention | None:
-        """How long subscribers stay, from nothing but the past of ``as_of``; ``None`` where there are no subscriptions."""
+        """How long subscribers stay, from nothing but the past of ``as_of``; ``None`` where nobody subscribed yet."""
         spells = read_renewals(self.folder, as_of)
-        return None if spells is None else Retention.fit(spells)
+        return None if spells is None or spells.empty else Retention.fit(spells)
 
     def prospect_rate(self, as_of: date, horizon_days: int) -> ProspectRate:
         """What those without an order at ``as_of`` went on to do."""

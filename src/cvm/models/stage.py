@@ -166,8 +166,8 @@ def train(
 
 
 def _levelled(samples: list[Sample], *, taught_by: list[Sample], definition: ChurnDefinition) -> tuple[list[Sample], Level]:
-    """The samples with their anchors at the level that some of them teach, where churn is inactivity."""
-    if definition.definition != "inactivity":
+    """The samples with their anchors at the level that some of them teach, where churn is not defined by orders alone."""
+    if definition.definition == "no_order":
         return samples, Level()
     level = learn_level(taught_by)
     return [at_level(sample, level) for sample in samples], level
