@@ -187,3 +187,9 @@ def outcome_of(
     """Orders and revenue of everyone who ordered in the outcome window."""
     query = outcome_query(Schema.of(engine), as_of, horizon_days=horizon_days, lead_days=lead_days, timezone=timezone)
     return {row["customer_id"]: (row["n_orders"], row["revenue"]) for row in engine.table(query).to_pylist()}
+
+
+def subscription(customer_id: str, started: str, ended: str | None = None, **columns: Any) -> dict[str, Any]:
+    """One subscription from noon of a day to noon of another; running where there is none."""
+    end = None if ended is None else noon(ended)
+    return {"customer_id": customer_id, "started_at": noon(started), "ended_at": end, **columns}

@@ -155,6 +155,11 @@ def test_an_override_that_makes_no_sense_is_refused(tmp_path: Path, override: st
         ("windows: {horizon_days: 0}", "windows.horizon_days: 0: input should be greater than 0"),
         ("windows: {lead_days: -1}", "windows.lead_days: -1: input should be greater than or equal to 0"),
         ("windows: {eligible_days: 0}", "windows.eligible_days: 0: input should be greater than 0"),
+        (
+            "windows: {horizon_days: 20}\nchurn: {definition: inactivity}",
+            "the file: churn.inactivity_days == 30, must be <= windows.horizon_days == 20; shorten the silence",
+        ),
+        ("churn: {definition: cancelled}", "churn.definition: 'cancelled': input should be 'no_order', 'inactivity' or"),
         ("windows: {horizon_days: 400}", "windows: clv_days == 365, must be >= horizon_days == 400; raise clv_days"),
         ("windows: {as_of: 2023-02-30}", "windows.as_of: '2023-02-30' is no date; write latest, or a day"),
         ("windows: {as_of: 2023-02-03 10:00:00}", "windows.as_of: '2023-02-03 10:00:00' is no date; write latest"),

@@ -249,6 +249,13 @@ class TierParams(_Section):
         return self
 
 
+class ChurnParams(_Section):
+    """What churn means."""
+
+    definition: Literal["no_order", "inactivity", "subscription"] = "no_order"
+    inactivity_days: Days = 30
+
+
 class SegmentParams(_Section):
     """Where segments are cut."""
 
@@ -284,12 +291,22 @@ class Params(_Section):
     train: TrainParams = TrainParams()
     retention: RetentionParams = RetentionParams()
     btyd: BtydParams = BtydParams()
+    churn: ChurnParams = ChurnParams()
     segments: SegmentParams = SegmentParams()
     engine: Literal["duckdb"] = "duckdb"
     tracking: TrackingParams = TrackingParams()
     outputs: PathText = "outputs"
     models: PathText = "models"
     root: Annotated[Path, Field(exclude=True)] = Path()
+
+    @model_validator(mode="after")
+    def _window_holds_the_silence(self) -> Self:
+        if self.churn.definition == "inactivity" and self.churn.inactivity_days > self.windows.horizon_days:
+            raise ValueError(
+                f"churn.inactivity_days == {self.churn.inactivity_days}, must be <= windows.horizon_days == "
+                f"{self.windows.horizon_days}; shorten the silence or raise the horizon"
+            )
+        return self
 
     def resolve(self, path: str) -> Path:
         """``path`` itself when absolute, else below the folder of ``params.yaml``."""

@@ -18,8 +18,9 @@ from cvm.datasets import cdnow_transactions
 from cvm.engines import DuckDBEngine, QueryError
 from cvm.errors import CvmError, FeatureMismatchError, MissingOutputError, ParamsError
 from cvm.evaluation import ContactTerms
+from cvm.features.churn import ChurnDefinition
 from cvm.features.economics import Economics
-from cvm.features.files import read_plan
+from cvm.features.files import read_churn_definition, read_plan
 from cvm.features.snapshots import SnapshotPlan, plan_snapshots
 from cvm.features.stage import history_days, write_features
 from cvm.ingest.assessment import Assessment, read_assessment
@@ -130,6 +131,7 @@ def run_features(params: Params, *, progress: Progress = silent) -> StageOutcome
                 cost_per_return=business.unit_costs.per_return,
                 cost_per_event=business.unit_costs.per_event,
             ),
+            churn=_churn_definition(params),
             progress=progress,
         )
     return StageOutcome(
@@ -335,7 +337,13 @@ def _plan_for(params: Params, workspace: Workspace) -> SnapshotPlan:
         raise FeatureMismatchError(
             f"The features on file are for {found}, params.yaml says {wanted}. Run `cvm features` again."
         )
+    found_churn = read_churn_definition(workspace.features)
+    _churn_definition(params).check_same(found_churn, what="The features on file hold", fix="Run `cvm features` again.")
     return plan
+
+
+def _churn_definition(params: Params) -> ChurnDefinition:
+    return ChurnDefinition(**params.churn.model_dump())
 
 
 def _scoring_date(params: Params, workspace: Workspace) -> date:
@@ -348,6 +356,9 @@ def _check_windows(bundle: Bundle, params: Params) -> None:
             f"The bundle predicts {bundle.horizon_days} days, windows.horizon_days == {params.windows.horizon_days}. "
             "Train again with `cvm train`, or set the horizon back."
         )
+    _churn_definition(params).check_same(
+        bundle.churn_anchor.definition, what="The bundle predicts", fix="Run `cvm features` and `cvm train` again."
+    )
 
 
 def _train_settings(params: Params) -> TrainSettings:

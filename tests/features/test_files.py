@@ -38,7 +38,7 @@ PLAN = SnapshotPlan(
     labelled=(date(2024, 2, 8),),
     first_day=date(2024, 1, 1),
 )
-FILES = {"catalogue.json", "features.sql", "notes.json", "plan.json"}
+FILES = {"catalogue.json", "churn.json", "features.sql", "notes.json", "plan.json"}
 NOTHING_TO_JUDGE = replace(PLAN, judged_days=0, test=None, training=(), labelled=())
 
 
@@ -108,7 +108,7 @@ def test_the_outcome_on_file_is_that_of_the_window_after_the_lead(engine, tmp_pa
     write(engine, tmp_path / "features")
     frame = read_outcome(tmp_path / "features", PLAN.test, 15)
     expected = shop.outcome_of(engine, PLAN.test, horizon_days=15, lead_days=2)
-    assert list(frame.columns) == ["customer_id", "n_orders", "revenue"]
+    assert list(frame.columns) == ["customer_id", "n_orders", "revenue", "stayed"]
     assert {row.customer_id: (row.n_orders, row.revenue) for row in frame.itertuples()} == expected
     assert frame["n_orders"].sum() == 15
 

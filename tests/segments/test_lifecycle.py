@@ -137,3 +137,12 @@ def test_more_risk_never_means_an_earlier_stage(one, other):
     order = ["active", "slowing", "lapsing", "lost"]
     low, high = sorted((one, other))
     assert order.index(stage(low)) <= order.index(stage(high))
+
+
+def test_who_subscribes_is_judged_by_the_probability_however_often_they_ordered():
+    frame = pd.DataFrame(
+        {"n_orders": [0.0, 1.0, 0.0], "recency_days": [np.nan, 900.0, np.nan], "tenure_days": [np.nan, 900.0, np.nan]}
+    ).assign(last_gap_days=np.nan)
+    subscribed = np.array([True, True, False])
+    stages = lifecycle_stage(frame, np.array([0.1, 0.95, np.nan]), active_days=ACTIVE_DAYS, subscribed=subscribed)
+    assert stages.tolist() == ["active", "lost", "prospect"]

@@ -13,12 +13,14 @@ import pandas as pd
 
 from cvm.errors import MissingOutputError
 from cvm.features.catalogue import Feature
+from cvm.features.churn import ChurnDefinition
 from cvm.features.snapshots import SnapshotPlan
 
 CATALOGUE_FILE = "catalogue.json"
 QUERY_FILE = "features.sql"
 PLAN_FILE = "plan.json"
 NOTES_FILE = "notes.json"
+CHURN_FILE = "churn.json"
 
 
 def features_file(folder: Path, as_of: date) -> Path:
@@ -27,7 +29,7 @@ def features_file(folder: Path, as_of: date) -> Path:
 
 
 def outcome_file(folder: Path, as_of: date, horizon_days: int) -> Path:
-    """Outcome of one snapshot: ``customer_id``, ``n_orders``, ``revenue`` of those who ordered."""
+    """Outcome of one snapshot: ``customer_id``, ``n_orders``, ``revenue``, ``stayed``, of those who ordered or stayed."""
     return folder / f"as_of={as_of.isoformat()}" / f"outcome_{horizon_days}d.parquet"
 
 
@@ -39,6 +41,11 @@ def treatments_file(folder: Path, as_of: date, horizon_days: int) -> Path:
 def calendar_file(folder: Path, as_of: date) -> Path:
     """Orders by day as known at one snapshot: ``day`` (number since 1970-01-01), ``n_orders``, ``n_joined``."""
     return folder / f"as_of={as_of.isoformat()}" / "calendar.parquet"
+
+
+def renewals_file(folder: Path, as_of: date) -> Path:
+    """How long subscribers stayed as known at one snapshot: ``periods``, ``churned``, ``n_spells``."""
+    return folder / f"as_of={as_of.isoformat()}" / "renewals.parquet"
 
 
 def read_features(folder: Path, as_of: date) -> pd.DataFrame:
@@ -53,7 +60,7 @@ def read_features(folder: Path, as_of: date) -> pd.DataFrame:
 
 
 def read_outcome(folder: Path, as_of: date, horizon_days: int) -> pd.DataFrame:
-    """Outcome of one snapshot, a row per customer who ordered.
+    """Outcome of one snapshot, a row per customer who ordered or stayed.
 
     Raises
     ------
@@ -83,6 +90,32 @@ def read_calendar(folder: Path, as_of: date) -> pd.DataFrame:
         If the features stage has not written it.
     """
     return _read_parquet(calendar_file(folder, as_of), command="cvm features")
+
+
+def read_renewals(folder: Path, as_of: date) -> pd.DataFrame | None:
+    """How long subscribers stayed as known at one snapshot; ``None`` where there are no subscriptions.
+
+    Raises
+    ------
+    MissingOutputError
+        If the file is damaged.
+    """
+    path = renewals_file(folder, as_of)
+    return _read_parquet(path, command="cvm features") if path.is_file() else None
+
+
+def read_churn_definition(folder: Path) -> ChurnDefinition:
+    """What churn meant to the features stage; no order in the outcome window where it left no word.
+
+    Raises
+    ------
+    MissingOutputError
+        If the file is damaged.
+    """
+    if not (folder / CHURN_FILE).is_file():
+        return ChurnDefinition()
+    with _undamaged(folder / CHURN_FILE) as state:
+        return ChurnDefinition.from_state(state)
 
 
 def read_plan(folder: Path) -> SnapshotPlan:

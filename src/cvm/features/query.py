@@ -1,7 +1,7 @@
 """Composes the one query that computes all features of all snapshots.
 
 Point in time: a row enters a snapshot only if its day, and the day it was recorded, lie before ``as_of``. Everything
-downstream of the relations ``line`` and ``event`` sees nothing else, so no feature can look ahead.
+downstream of the relations ``line``, ``event`` and ``subscription`` sees nothing else, so no feature can look ahead.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from cvm.engines.sql import local_moment
 from cvm.features.attributes import attribute_features, attribute_name
 from cvm.features.behaviour import EVENT_MIXES, event_features, value_features
 from cvm.features.catalogue import Feature
+from cvm.features.churn import ChurnDefinition, active_between, subscribed_at
 from cvm.features.contacts import contact_features
 from cvm.features.economics import Economics, ledger, line_margin, money_features
 from cvm.features.netting import netted_orders, placed_orders, unmatched_returns
 from cvm.features.own import OwnTable, own_features, own_rows, read_own_table
+from cvm.features.subscriptions import known_subscriptions, renewals, subscription_days, subscription_features
 from cvm.features.transactions import LINE_FEATURES, MIXED_COLUMNS, ORDER_FEATURES, mix_features
 
 MAX_EVENT_TYPES = 40
@@ -82,6 +84,8 @@ def catalogue(schema: Schema, economics: Economics | None = None) -> list[Featur
             for name in EVENT_MIXES
             if schema.has("events", name)
         ]
+    if schema.has("subscriptions"):
+        entries.append(subscription_features(schema.columns["subscriptions"]))
     if schema.has("customers"):
         entries.append(attribute_features(schema.columns["customers"]))
     if schema.own:
@@ -120,6 +124,7 @@ def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, econ
     margin = line_margin(economics, columns=schema.columns["transactions"])
     parts = [
         *_known_orders(schema, as_of, timezone, extra=f", {margin} AS line_margin"),
+        *(_known_subscriptions(schema, timezone) if schema.has("subscriptions") else ()),
         f"known_customer AS ({_known_customers(schema, timezone)})",
     ]
     if schema.has("events"):
@@ -156,24 +161,65 @@ def calendar_query(schema: Schema, as_of: Sequence[date], *, timezone: str) -> s
     )
 
 
-def outcome_query(schema: Schema, as_of: date, *, horizon_days: int, lead_days: int, timezone: str) -> str:
+def renewals_query(schema: Schema, as_of: date, *, timezone: str) -> str:
+    """SQL for how long subscribers stayed, as known at ``as_of``: the columns of ``renewals`` without ``as_of``."""
+    parts = [f"snapshot(as_of, as_of_day) AS (VALUES {_snapshot_row(as_of)})", *_known_subscriptions(schema, timezone)]
+    return f"WITH {', '.join(parts)} SELECT * EXCLUDE (as_of) FROM ({renewals()})"
+
+
+def subscriptions_query(schema: Schema, as_of: date, *, timezone: str) -> str:
+    """SQL for one row on the subscriptions at ``as_of``.
+
+    ``n_rows``, ``n_holders`` (customers), and of rows ``n_ended`` (before), ``n_later`` (begun then or later) and
+    ``n_planned`` (running, with an end on file).
+    """
+    day, rows = _day_number(as_of), subscription_days(**_contract_days(schema, timezone))
+    holders = subscribed_at(day, subscriptions=rows)
+    return (
+        f"SELECT count(*) AS n_rows, (SELECT count(*) FROM ({holders})) AS n_holders, "
+        f"count(*) FILTER (WHERE started_day < {day} AND ended_day < {day}) AS n_ended, "
+        f"count(*) FILTER (WHERE started_day >= {day}) AS n_later, "
+        f"count(*) FILTER (WHERE started_day < {day} AND ended_day >= {day}) AS n_planned FROM ({rows})"
+    )
+
+
+def outcome_query(
+    schema: Schema,
+    as_of: date,
+    *,
+    horizon_days: int,
+    lead_days: int,
+    timezone: str,
+    churn: ChurnDefinition | None = None,
+) -> str:
     """SQL for what customers did in the outcome window of one snapshot.
 
     Returns
     -------
     str
-        A query with columns ``customer_id``, ``n_orders``, ``revenue`` (net, of orders only), one row per customer
-        with at least one order in ``[as_of + lead_days, as_of + lead_days + horizon_days)``, net of the returns in it.
+        A query with columns ``customer_id``, ``n_orders``, ``revenue`` (net, of orders only) and ``stayed`` (by the
+        definition of churn; without one, who ordered), one row per customer with at least one order in
+        ``[as_of + lead_days, as_of + lead_days + horizon_days)``, net of the returns in it, or who stayed.
         An order lies on the day of its first line; a further line of an order begun before the window is no new order.
         When a row was recorded does not matter here: what was recorded late happened all the same.
     """
     start = _day_number(as_of) + lead_days
     placed = placed_orders(key=order_key(schema), per="customer_id", condition=f"min(day) >= {start}")
+    end, churn = start + horizon_days, churn or ChurnDefinition()
+    stayed = "SELECT customer_id FROM orders"
+    if churn.definition == "inactivity":
+        event_day = _day("occurred_at", timezone) if schema.has("events") else None
+        stayed = active_between(start, start + min(churn.inactivity_days, horizon_days), event_day=event_day)
+    elif churn.is_contractual:
+        stayed = subscribed_at(end, subscriptions=subscription_days(**_contract_days(schema, timezone)))
     return (
         f"WITH line AS (SELECT *, {_day('occurred_at', timezone)} AS day FROM transactions "
-        f"WHERE {_day('occurred_at', timezone)} < {start + horizon_days}) "
-        "SELECT customer_id, count(*) AS n_orders, CAST(sum(amount) AS DOUBLE) AS revenue "
-        f"FROM ({netted_orders(placed, per='customer_id', has_returns=schema.has_returns)}) GROUP BY customer_id"
+        f"WHERE {_day('occurred_at', timezone)} < {end}), "
+        "orders AS (SELECT customer_id, count(*) AS n_orders, CAST(sum(amount) AS DOUBLE) AS revenue, min(day) AS first_day "
+        f"FROM ({netted_orders(placed, per='customer_id', has_returns=schema.has_returns)}) GROUP BY customer_id), "
+        f"stayed AS (SELECT customer_id, TRUE AS stayed FROM ({stayed})) "
+        "SELECT customer_id, coalesce(n_orders, 0) AS n_orders, coalesce(revenue, 0) AS revenue, "
+        "coalesce(stayed, FALSE) AS stayed FROM orders FULL JOIN stayed USING (customer_id)"
     )
 
 
@@ -235,12 +281,23 @@ def _known(schema: Schema, table: str, timezone: str, *, extra: str = "") -> str
     )
 
 
+def _known_subscriptions(schema: Schema, timezone: str) -> list[str]:
+    return known_subscriptions(**_contract_days(schema, timezone))
+
+
+def _contract_days(schema: Schema, timezone: str) -> dict[str, str]:
+    ended = _day("ended_at", timezone) if schema.has("subscriptions", "ended_at") else "CAST(NULL AS INTEGER)"
+    return {"started_day": _day("started_at", timezone), "ended_day": ended}
+
+
 def _known_customers(schema: Schema, timezone: str) -> str:
     buyers = "SELECT as_of, customer_id FROM line GROUP BY as_of, customer_id"
-    if not schema.has("customers"):
-        return buyers
-    registered = f"SELECT snapshot.as_of, customer_id FROM customers JOIN snapshot ON {_signed_up(schema, timezone)}"
-    return f"{buyers} UNION {registered}"
+    known = [buyers]
+    if schema.has("subscriptions"):
+        known.append("SELECT as_of, customer_id FROM dated_subscription")
+    if schema.has("customers"):
+        known.append(f"SELECT snapshot.as_of, customer_id FROM customers JOIN snapshot ON {_signed_up(schema, timezone)}")
+    return " UNION ".join(known)
 
 
 def _profile(schema: Schema, timezone: str) -> str:

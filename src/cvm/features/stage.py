@@ -11,20 +11,24 @@ from pathlib import Path
 from cvm.engines import DuckDBEngine
 from cvm.engines.sql import literal, local_day, pretty
 from cvm.features.catalogue import Feature
+from cvm.features.churn import ChurnDefinition
+from cvm.features.contract_notes import contract_notes
 from cvm.features.economics import Economics
 from cvm.features.files import (
     CATALOGUE_FILE,
+    CHURN_FILE,
     NOTES_FILE,
     PLAN_FILE,
     QUERY_FILE,
     calendar_file,
     features_file,
     outcome_file,
+    renewals_file,
     treatments_file,
 )
 from cvm.features.notes import money_notes
 from cvm.features.own import own_notes
-from cvm.features.query import Schema, calendar_query, catalogue, features_query, outcome_query
+from cvm.features.query import Schema, calendar_query, catalogue, features_query, outcome_query, renewals_query
 from cvm.features.snapshots import SnapshotPlan
 from cvm.features.treatments import treatments_query
 from cvm.workspace import replaced_directory
@@ -54,6 +58,7 @@ def write_features(
     *,
     timezone: str,
     economics: Economics,
+    churn: ChurnDefinition | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> FeaturesOutcome:
     """Compute all snapshots in one query and put them in the place of ``folder``.
@@ -63,25 +68,32 @@ def write_features(
     engine : DuckDBEngine
         Opened on the warehouse.
     folder : Path
-        Replaced as a whole: features, outcomes, ``catalogue.json``, ``features.sql``, ``notes.json``, ``plan.json``.
+        Replaced as a whole: features, outcomes, ``catalogue.json``, ``churn.json``, ``features.sql``,
+        ``notes.json``, ``plan.json``.
     plan : SnapshotPlan
         Which snapshots, and which outcomes.
     timezone : str
         Zone that cuts days.
     economics : Economics
         Margin rates and unit costs.
+    churn : ChurnDefinition, optional
+        What churn means; no order in the outcome window by default.
     progress : callable
         Told in words what is being done.
 
     Raises
     ------
     ParamsError
-        If rates or costs need a table or a column that the warehouse does not have.
+        If rates, costs or the definition of churn need a table or a column that the warehouse does not have.
     InsufficientDataError
-        If there are own features, but no column of them can be used.
+        If there are own features, but no column of them can be used; or churn is the end of subscriptions and nobody
+        holds one.
     """
-    schema = Schema.of(engine)
-    notes = money_notes(engine, schema, economics, as_of=plan.score, timezone=timezone)
+    schema, churn = Schema.of(engine), churn or ChurnDefinition()
+    notes = (
+        *money_notes(engine, schema, economics, as_of=plan.score, timezone=timezone),
+        *contract_notes(engine, schema, churn, as_of=plan.score, timezone=timezone),
+    )
     features = catalogue(schema, economics)
     query = features_query(schema, plan.as_of, timezone=timezone, economics=economics)
     with replaced_directory(folder) as target:
@@ -105,8 +117,14 @@ def write_features(
                 rows = f"SELECT * EXCLUDE (as_of) FROM calendar WHERE as_of = {literal(as_of)} ORDER BY day"
                 engine.write_parquet(rows, calendar_file(target, as_of))
             engine.execute("DROP TABLE calendar")
+        if schema.has("subscriptions"):
+            for as_of in plan.as_of:
+                query_of_spells = renewals_query(schema, as_of, timezone=timezone)
+                engine.write_parquet(f"{query_of_spells} ORDER BY churned, periods", renewals_file(target, as_of))
         for as_of, horizon_days in plan.outcomes:
-            outcome = outcome_query(schema, as_of, horizon_days=horizon_days, lead_days=plan.lead_days, timezone=timezone)
+            outcome = outcome_query(
+                schema, as_of, horizon_days=horizon_days, lead_days=plan.lead_days, timezone=timezone, churn=churn
+            )
             engine.write_parquet(f"{outcome} ORDER BY customer_id", outcome_file(target, as_of, horizon_days))
             treatments = treatments_query(
                 frozenset(schema.columns.get("assignments", ())),
@@ -119,5 +137,6 @@ def write_features(
         (target / CATALOGUE_FILE).write_text(json.dumps([asdict(f) for f in features], indent=1) + "\n", encoding="utf-8")
         (target / QUERY_FILE).write_text(pretty(query), encoding="utf-8")
         (target / NOTES_FILE).write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")
+        (target / CHURN_FILE).write_text(json.dumps(churn.state(), indent=1) + "\n", encoding="utf-8")
         (target / PLAN_FILE).write_text(json.dumps(asdict(plan), indent=1, default=str) + "\n", encoding="utf-8")
     return FeaturesOutcome(plan, features, counts, notes)

@@ -17,6 +17,7 @@ from cvm.models.attribution import Reference
 from cvm.models.boosting import Boosted
 from cvm.models.btyd import Btyd
 from cvm.models.churn import ChurnModel
+from cvm.models.churn_anchor import ChurnAnchor
 from cvm.models.churn_blend import churn_from_state
 from cvm.models.clv import ValueModel
 from cvm.models.clv_blend import value_from_state
@@ -72,6 +73,8 @@ class Bundle:
     rfm_cuts : RfmCuts
     features : tuple of BundledFeature
         The catalogue at training.
+    churn_anchor : ChurnAnchor
+        The definition of churn, and what churn models start from.
     evidence : dict
         Judgement, data fingerprint, versions: what a reader wants to know, nothing scoring needs.
     """
@@ -94,6 +97,7 @@ class Bundle:
     value_cuts: ValueCuts
     rfm_cuts: RfmCuts
     features: tuple[BundledFeature, ...]
+    churn_anchor: ChurnAnchor = field(default_factory=ChurnAnchor)
     evidence: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -129,6 +133,7 @@ class Bundle:
                 "discount_rate_per_year": self.discount_rate_per_year,
             },
             "btyd": self.btyd.state(),
+            "churn_anchor": self.churn_anchor.state(),
             "churn": {"name": self.churn.name, "state": self.churn.state()},
             "value": {"name": self.value.name, "state": self.value.state()},
             "bands": self.bands.state(),
@@ -165,6 +170,7 @@ def read_bundle(folder: Path) -> Bundle:
             churn=churn_from_state(**content["churn"], trees=_parts("churn", texts)),
             value=value_from_state(**content["value"], trees=_parts("clv", texts)),
             bands=ValueBands.from_state(content["bands"]),
+            churn_anchor=ChurnAnchor.from_state(content["churn_anchor"]),
             prospects=ProspectRate(**content["prospects"]),
             reference=Reference.from_state(content["reference"]),
             value_cuts=ValueCuts(**{name: tuple(cuts) for name, cuts in content["value_cuts"].items()}),

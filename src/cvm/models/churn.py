@@ -1,4 +1,4 @@
-"""Churn: the probability of no order in the outcome window. What every model of it can say, and the baselines."""
+"""Churn: the probability that a customer does not stay. What every model of it can say, and the baselines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
+from cvm.features.churn import ChurnDefinition
 from cvm.models.boosting import Boosted, WithoutTrees
+from cvm.models.churn_anchor import anchor_p_churn
 from cvm.models.samples import Sample
 
 Floats = NDArray[np.float64]
@@ -29,7 +31,7 @@ class ChurnModel(Protocol):
         ...
 
     def p_churn(self, features: pd.DataFrame) -> Floats:
-        """Probability of no order in the outcome window, for customers with at least one order."""
+        """Probability of churn in the outcome window, for the customers it is asked of."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -80,11 +82,45 @@ class BtydChurn(WithoutTrees):
 
     def p_churn(self, features: pd.DataFrame) -> Floats:
         """See ``ChurnModel.p_churn``."""
-        return features["btyd_p_no_order"].to_numpy(float)
+        return anchor_p_churn(features)
 
     def state(self) -> dict[str, Any]:
         """See ``ChurnModel.state``."""
         return {}
+
+
+@dataclass(frozen=True)
+class SbgChurn(BtydChurn):
+    """What the retention curve says of a subscriber's tenure, unchanged."""
+
+    name: ClassVar[str] = "sBG"
+
+
+@dataclass(frozen=True)
+class BaseRate(WithoutTrees):
+    """Everybody is as likely to churn as everybody was."""
+
+    name: ClassVar[str] = "base rate"
+    rate: float
+
+    def p_churn(self, features: pd.DataFrame) -> Floats:
+        """See ``ChurnModel.p_churn``."""
+        return np.full(len(features), self.rate)
+
+    def state(self) -> dict[str, Any]:
+        """See ``ChurnModel.state``."""
+        return {"rate": self.rate}
+
+
+def anchor_alone(definition: ChurnDefinition) -> BtydChurn:
+    """The candidate that needs no outcome: what the anchor says, unchanged."""
+    return SbgChurn() if definition.is_contractual else BtydChurn()
+
+
+def fit_base_rate(samples: Sequence[Sample]) -> BaseRate:
+    """Churn rate of all samples; never quite 0 or 1."""
+    churned = np.concatenate([sample.churned for sample in samples])
+    return BaseRate(float((churned.sum() + 0.5) / (len(churned) + 1)))
 
 
 def fit_recency_rule(samples: Sequence[Sample]) -> RecencyRule:
@@ -123,7 +159,9 @@ def rule_from_state(name: str, state: Mapping[str, Any]) -> ChurnModel:
     KeyError
         If no rule has this name.
     """
-    rules: dict[str, ChurnModel] = {BtydChurn.name: BtydChurn()}
+    rules: dict[str, ChurnModel] = {BtydChurn.name: BtydChurn(), SbgChurn.name: SbgChurn()}
+    if name == BaseRate.name:
+        rules[name] = BaseRate(**state)
     if name == RecencyRule.name:
         rules[name] = RecencyRule("recency_days", **state)
     if name == ChurnFactorRule.name:

@@ -16,6 +16,7 @@ from cvm.models.blend import learn_weight, shift_to, trust_in_windows
 from cvm.models.boosting import Boosted, Encoder, Task, fit_boosted, refit_boosted
 from cvm.models.btyd import WINDOW_COLUMN
 from cvm.models.churn import ChurnModel, churn_logit, rule_from_state
+from cvm.models.churn_anchor import anchor_p_churn
 from cvm.models.samples import Sample, Snapshot
 
 Floats = NDArray[np.float64]
@@ -180,8 +181,8 @@ def _task(
 
 
 def churn_anchor(features: pd.DataFrame) -> Floats:
-    """BTYD's logit of each customer, kept finite."""
-    return churn_logit(features["btyd_p_no_order"].to_numpy(float))
+    """Logit of what is said of each customer before any outcome is learned from, kept finite."""
+    return churn_logit(anchor_p_churn(features))
 
 
 def _window_days(features: pd.DataFrame) -> Floats:

@@ -89,7 +89,7 @@ def prediction_loss(sample: Sample) -> float:
     whatever the distribution of counts, the log loss at the true probability, so their sum is proper for the pair, and the
     pair is what CLV and churn are anchored on.
     """
-    actual, silent = sample.n_orders, sample.churned
+    actual, silent = sample.n_orders, (sample.n_orders == 0).astype(float)
     if len(actual) == 0:
         return float("nan")
     expected = np.maximum(sample.features["btyd_expected_orders"].to_numpy(float), 1e-6)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cvm.features.files import read_calendar, read_features, read_outcome, read_treatments
+from cvm.features.churn import ChurnDefinition
+from cvm.features.files import read_calendar, read_features, read_outcome, read_renewals, read_treatments
 from cvm.features.snapshots import Replay
 from cvm.models.btyd import Btyd, Family
 from cvm.models.btyd.hindsight import Hindsight, Outlook, learn_hindsight
 from cvm.models.btyd.season import Calendar, SeasonClock, day_number
+from cvm.models.churn_anchor import ChurnAnchor, holds_subscription
+from cvm.models.retention import Retention
 from cvm.models.treated import Treated, WindowUse, is_usable
 
 Floats = NDArray[np.float64]
@@ -31,10 +34,18 @@ class Snapshot:
     as_of : date
     features : DataFrame of shape (n_customers, ...)
         Catalogue columns, ``customer_id``, ``BTYD_COLUMNS`` and ``WINDOW_COLUMN``.
+    holders : Snapshot, optional
+        The customers whose churn is judged, where that is not everybody here: those who hold a subscription.
     """
 
     as_of: date
     features: pd.DataFrame
+    holders: Snapshot | None = field(default=None, kw_only=True)
+
+    @property
+    def of_churn(self) -> Snapshot:
+        """Whom churn models are for."""
+        return self.holders or self
 
 
 @dataclass(frozen=True)
@@ -45,13 +56,17 @@ class Sample(Snapshot):
     ----------
     n_orders, revenue : arrays of shape (n_customers,)
         Outcome over the window.
+    stayed : array of shape (n_customers,), optional
+        1 where the customer stayed, where churn is not defined by orders.
     n_left_out : int
         Customers a model may judge whom ``train.treated`` left out, because of a campaign in the window.
     """
 
     n_orders: Floats
     revenue: Floats
+    stayed: Floats | None = None
     n_left_out: int = 0
+    holders: Sample | None = field(default=None, kw_only=True)
 
     @property
     def window_use(self) -> WindowUse:
@@ -60,8 +75,18 @@ class Sample(Snapshot):
 
     @property
     def churned(self) -> Floats:
-        """1 where no order fell into the outcome window, else 0."""
-        return (self.n_orders == 0).astype(float)
+        """1 where the customer did not stay; without a definition of its own, where no order fell into the window."""
+        return 1 - self.stayed if self.stayed is not None else (self.n_orders == 0).astype(float)
+
+    @property
+    def of_churn(self) -> Sample:
+        """What churn models learn from and are judged on."""
+        return self.holders or self
+
+    @property
+    def ahead(self) -> Snapshot:
+        """The same customers without what they did."""
+        return Snapshot(self.as_of, self.features, holders=self.holders.ahead if self.holders else None)
 
 
 @dataclass(frozen=True)
@@ -105,6 +130,8 @@ class SnapshotReader:
         Whether the history before a date is long enough to know its season.
     treated : {"include", "exclude", "control_only"}
         Whose outcomes count where campaigns ran in the window.
+    definition : ChurnDefinition
+        What churn means; the outcomes on file are by it.
     """
 
     folder: Path
@@ -113,6 +140,7 @@ class SnapshotReader:
     eligible_days: int | None
     knows_season: Callable[[date], bool] = lambda _: False
     treated: Treated = "include"
+    definition: ChurnDefinition = field(default_factory=ChurnDefinition)
 
     def features(self, as_of: date) -> pd.DataFrame:
         """All customers known at ``as_of``, ordered by ``customer_id``.
@@ -156,22 +184,49 @@ class SnapshotReader:
         everyone = self.features(as_of)
         btyd = self.btyd(as_of, everyone)
         btyd = replace(btyd, hindsight=self.hindsight(replay, btyd.clock))
-        judged = self._judged(everyone)
-        usable = self._usable(judged, as_of, horizon_days, self.treated)
-        known = self._predicted(usable, as_of, horizon_days, btyd)
-        outcome = self._outcome(usable, as_of, horizon_days)
-        return Sample(as_of, known, *outcome, n_left_out=len(judged) - len(usable))
+        return self._labelled(self.snapshot(as_of, horizon_days, everyone, btyd), horizon_days)
 
     def snapshot(self, as_of: date, horizon_days: int, everyone: pd.DataFrame, btyd: Btyd) -> Snapshot:
         """The customers among ``everyone`` that a model may judge, with what ``btyd`` expects of them."""
-        return Snapshot(as_of, self._predicted(self._judged(everyone), as_of, horizon_days, btyd))
 
-    def _judged(self, everyone: pd.DataFrame) -> pd.DataFrame:
-        return everyone[is_judged(everyone, self.eligible_days)].reset_index(drop=True)
+        def known(customers: pd.DataFrame) -> pd.DataFrame:
+            customers = customers.reset_index(drop=True)
+            expected = btyd.predict(customers, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
+            return pd.concat([customers, expected], axis=1)
 
-    def _predicted(self, customers: pd.DataFrame, as_of: date, horizon_days: int, btyd: Btyd) -> pd.DataFrame:
-        expected = btyd.predict(customers, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
-        return pd.concat([customers, expected], axis=1)
+        def with_anchor(customers: pd.DataFrame) -> pd.DataFrame:
+            window: dict[str, Any] = {"horizon_days": horizon_days, "lead_days": self.lead_days, "as_of": as_of}
+            return self.churn_anchor(as_of).with_anchor(customers, btyd=btyd, **window)
+
+        judged = known(everyone[is_judged(everyone, self.eligible_days)])
+        if self.definition.is_contractual:
+            holders = with_anchor(known(everyone[holds_subscription(everyone)]))
+            return Snapshot(as_of, judged, holders=Snapshot(as_of, holders))
+        return Snapshot(as_of, judged if self.definition.definition == "no_order" else with_anchor(judged))
+
+    def _labelled(self, snapshot: Snapshot, horizon_days: int, *, contractual: bool = False) -> Sample:
+        """The customers of ``snapshot`` whose outcome counts, with that outcome."""
+        as_of, customers = snapshot.as_of, snapshot.features
+        usable = self._usable(customers, as_of, horizon_days, self.treated)
+        by_definition = contractual or self.definition.definition == "inactivity"
+        holders = snapshot.holders
+        return Sample(
+            as_of,
+            usable,
+            *self._outcome(usable, as_of, horizon_days),
+            stayed=self._stayed(usable, as_of, horizon_days) if by_definition else None,
+            n_left_out=len(customers) - len(usable),
+            holders=self._labelled(holders, horizon_days, contractual=True) if holders else None,
+        )
+
+    def churn_anchor(self, as_of: date) -> ChurnAnchor:
+        """What is said of churn at ``as_of`` before any outcome is learned from."""
+        return ChurnAnchor(self.definition, self.retention(as_of) if self.definition.is_contractual else None)
+
+    def retention(self, as_of: date) -> Retention | None:
+        """How long subscribers stay, from nothing but the past of ``as_of``; ``None`` where nobody subscribed yet."""
+        spells = read_renewals(self.folder, as_of)
+        return None if spells is None or spells.empty else Retention.fit(spells)
 
     def prospect_rate(self, as_of: date, horizon_days: int) -> ProspectRate:
         """What those without an order at ``as_of`` went on to do."""
@@ -223,6 +278,10 @@ class SnapshotReader:
         n_orders, revenue = (aligned[name].fillna(0.0).to_numpy(float) for name in ("n_orders", "revenue"))
         return n_orders, revenue
 
+    def _stayed(self, customers: pd.DataFrame, as_of: date, horizon_days: int) -> Floats:
+        outcome = read_outcome(self.folder, as_of, horizon_days)
+        return customers["customer_id"].isin(outcome.loc[outcome["stayed"], "customer_id"]).to_numpy().astype(float)
+
 
 def is_judged(features: pd.DataFrame, eligible_days: int | None) -> NDArray[np.bool_]:
     """Which customers a model may judge: those with an order, not longer ago than ``eligible_days``."""
@@ -230,3 +289,8 @@ def is_judged(features: pd.DataFrame, eligible_days: int | None) -> NDArray[np.b
     if eligible_days is not None:
         judged = judged & (features["recency_days"] <= eligible_days).to_numpy()
     return judged
+
+
+def is_judged_for_churn(features: pd.DataFrame, definition: ChurnDefinition, eligible_days: int | None) -> NDArray[np.bool_]:
+    """Whose churn a model may judge: who holds a subscription where churn is its end, else as ``is_judged``."""
+    return holds_subscription(features) if definition.is_contractual else is_judged(features, eligible_days)

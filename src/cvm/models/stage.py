@@ -15,18 +15,22 @@ import pandas as pd
 import cvm
 from cvm.evaluation import ContactDecision, ContactTerms
 from cvm.features.catalogue import Feature
-from cvm.features.files import read_catalogue, read_notes
+from cvm.features.churn import ChurnDefinition
+from cvm.features.files import read_catalogue, read_churn_definition, read_notes
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.attribution import Reference, churn_drivers
 from cvm.models.btyd import Btyd, Family
 from cvm.models.bundle import Bundle, BundledFeature
-from cvm.models.churn import BtydChurn
+from cvm.models.churn import anchor_alone
+from cvm.models.churn_anchor import CONTRACT_COLUMNS, Level
+from cvm.models.churn_level import at_level, learn_level
 from cvm.models.clv import BtydValue
 from cvm.models.contact import decision_state, judged_decision
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
 from cvm.models.history import Outlook
 from cvm.models.intervals import Forecast, fit_bands, judge_bands, simulated_forecast
 from cvm.models.leakage import Decision, pass_gate, refuse_overlap, without_excluded
+from cvm.models.retention import Retention
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.search import Search
 from cvm.models.training import Judged, Recipe, fit_winners, forecast, judge
@@ -117,7 +121,7 @@ def train(
         If ``studies`` cannot be used.
     """
     refuse_overlap(plan)
-    catalogue = read_catalogue(folder)
+    catalogue, definition = read_catalogue(folder), read_churn_definition(folder)
     columns = without_excluded([feature.name for feature in catalogue], settings.decisions)
     reader = SnapshotReader(
         folder,
@@ -126,6 +130,7 @@ def train(
         eligible_days=settings.eligible_days,
         knows_season=plan.knows_season,
         treated=settings.treated,
+        definition=definition,
     )
     if settings.family == "auto":
         choice = choose_family(reader, plan, progress=progress)
@@ -136,13 +141,14 @@ def train(
     today = reader.features(plan.score)
     btyd = reader.btyd(plan.score, today)
     btyd = replace(btyd, hindsight=reader.hindsight(plan.replay(plan.score, plan.horizon_days), btyd.clock))
-    recipe = Recipe(columns, settings.seed, plan.judged_days)
+    recipe = Recipe(columns, settings.seed, plan.judged_days, definition)
     judged, test, searches, gate_notes = None, None, list[Search](), tuple[str, ...]()
     campaign_notes = list[str]()
     if plan.test:
         progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
         training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
         test = reader.sample(plan.test, plan.judged_days, replay=plan.replay(plan.test, plan.judged_days))
+        *training, test = _levelled([*training, test], taught_by=training, definition=definition)[0]
         uses = [sample.window_use for sample in (test, *training)]
         check_enough(uses[0], uses[1:], treated=settings.treated)
         campaign_notes = treated_note(uses, treated=settings.treated)
@@ -162,10 +168,12 @@ def train(
                 progress=progress,
             )
         judged = judge(training, test, recipe, progress=progress)
-    churn_winner, value_winner = judged.winners if judged else (BtydChurn(), BtydValue())
+    churn_winner, value_winner = judged.winners if judged else (anchor_alone(definition), BtydValue())
+    labelled = [reader.sample(as_of, plan.horizon_days) for as_of in plan.labelled]
+    labelled, level = _levelled(labelled, taught_by=labelled, definition=definition)
     churn, value = fit_winners(
-        [reader.sample(as_of, plan.horizon_days) for as_of in plan.labelled],
-        reader.snapshot(plan.score, plan.horizon_days, today, btyd),
+        labelled,
+        at_level(reader.snapshot(plan.score, plan.horizon_days, today, btyd), level),
         replace(recipe, horizon_days=plan.horizon_days),
         churn=churn_winner,
         value=value_winner,
@@ -173,16 +181,19 @@ def train(
     )
     known = _known_forecasts(judged, test) or _simulated(btyd, today, plan, settings)
     bands = fit_bands(known, knows_season=plan.knows_season(plan.score))
+    anchor = replace(reader.churn_anchor(plan.score), level=level)
     outlook = Outlook(btyd, plan.horizon_days, plan.lead_days, plan.score)
     reference = Reference.fit(today, outlook, churn)
     drivers = churn_drivers(churn, test.features, replace(outlook, as_of=test.as_of), reference) if test else {}
     margin_rate, margin_notes = _margin_rate(today, settings.currency)
+    retention = reader.retention(plan.score)
     notes = [*_notes(plan, judged), *(search.note for search in searches), choice.note, *gate_notes, *margin_notes]
-    notes += campaign_notes
+    notes += [*([retention.note] if retention else []), *campaign_notes]
+    required = (*_REQUIRED, *CONTRACT_COLUMNS) if definition.is_contractual else _REQUIRED
     decision = None
     if judged and test:
         p_churn = judged.p_churn[judged.judgement.churn_winner]
-        decision = judged_decision(test, p_churn, margin_rate=margin_rate, terms=settings.contact)
+        decision = judged_decision(test.of_churn, p_churn, margin_rate=margin_rate, terms=settings.contact)
     bundle = Bundle(
         trained_as_of=plan.score,
         horizon_days=plan.horizon_days,
@@ -201,13 +212,15 @@ def train(
         reference=reference,
         value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
         rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
-        features=tuple(_bundled(feature) for feature in catalogue),
+        features=tuple(_bundled(feature, required) for feature in catalogue),
+        churn_anchor=anchor,
         evidence={
             **_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today)),
             "intervals": _without_nan(_judged_intervals(judged, test, plan, settings)),
             "tuning": [search.state() for search in searches],
-            "retention": decision_state(decision) if decision else None,
+            "contact": decision_state(decision) if decision else None,
             "churn_drivers": drivers,
+            **_churn_evidence(definition, retention),
         },
     )
     clv = cuts_from(bundle, today)
@@ -248,8 +261,20 @@ def _judged_intervals(
     return judge_bands(bands, winner.out_of_fold, forecast(winner.model, test), tiers=settings.tiers)
 
 
-def _bundled(feature: Feature) -> BundledFeature:
-    return BundledFeature(feature.name, feature.kind, feature.meaning, feature.unit, feature.name in _REQUIRED)
+def _levelled(samples: list[Sample], *, taught_by: list[Sample], definition: ChurnDefinition) -> tuple[list[Sample], Level]:
+    """The samples with their anchors at the level that some of them teach, where churn is not defined by orders alone."""
+    if definition.definition == "no_order":
+        return samples, Level()
+    level = learn_level(taught_by)
+    return [at_level(sample, level) for sample in samples], level
+
+
+def _churn_evidence(definition: ChurnDefinition, retention: Retention | None) -> dict[str, Any]:
+    return {"churn_definition": definition.state(), "retention": retention.evidence() if retention else None}
+
+
+def _bundled(feature: Feature, required: tuple[str, ...]) -> BundledFeature:
+    return BundledFeature(feature.name, feature.kind, feature.meaning, feature.unit, feature.name in required)
 
 
 def _margin_rate(today: pd.DataFrame, currency: str) -> tuple[float, list[str]]:

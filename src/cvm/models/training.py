@@ -23,12 +23,16 @@ from cvm.evaluation import (
     tweedie_deviance,
     value_share_at,
 )
+from cvm.features.churn import ChurnDefinition
 from cvm.models.btyd import BTYD_COLUMNS
 from cvm.models.churn import (
+    BaseRate,
     BtydChurn,
     ChurnFactorRule,
     ChurnModel,
     RecencyRule,
+    anchor_alone,
+    fit_base_rate,
     fit_churn_factor_rule,
     fit_recency_rule,
 )
@@ -55,6 +59,8 @@ class Recipe:
     seed : int
     horizon_days : int
         Outcome window of the samples it is fitted on.
+    definition : ChurnDefinition
+        What churn means.
     churn_settings, value_settings : mapping
         LightGBM settings that differ from the defaults.
     """
@@ -62,6 +68,7 @@ class Recipe:
     columns: tuple[str, ...]
     seed: int
     horizon_days: int
+    definition: ChurnDefinition = field(default_factory=ChurnDefinition)
     churn_settings: Mapping[str, Any] = field(default_factory=dict)
     value_settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -74,16 +81,21 @@ class Recipe:
 def fit_churn_models(
     samples: Sequence[Sample], ahead: Snapshot, recipe: Recipe, *, progress: Callable[[str], None]
 ) -> list[ChurnModel]:
-    """All churn candidates these samples can teach, baselines first; without samples, BTYD alone."""
-    models: list[ChurnModel] = [BtydChurn()]
-    samples = [sample for sample in samples if len(sample.churned)]
+    """All churn candidates these samples can teach, baselines first; without samples, the anchor alone.
+
+    The churn factor is about orders only, so it does not compete where churn is something else; the base rate does.
+    """
+    models: list[ChurnModel] = [anchor_alone(recipe.definition)]
+    samples = [sample.of_churn for sample in samples if len(sample.of_churn.churned)]
     if not samples:
         return models
-    models = [fit_recency_rule(samples), fit_churn_factor_rule(samples), *models]
+    by_orders = recipe.definition.definition == "no_order"
+    rule = fit_churn_factor_rule(samples) if by_orders else fit_base_rate(samples)
+    models = [fit_recency_rule(samples), rule, *models]
     if can_teach_churn(samples):
         progress("churn: blended LightGBM")
         given: dict[str, Any] = {"columns": recipe.offered, "settings": recipe.churn_settings, "seed": recipe.seed}
-        models.append(fit_blended_churn(samples, ahead, **given))
+        models.append(fit_blended_churn(samples, ahead.of_churn, **given))
     return models
 
 
@@ -240,17 +252,16 @@ def judge(training: Sequence[Sample], test: Sample, recipe: Recipe, *, progress:
     progress : callable
         Told in words what is being done.
     """
-    ahead = Snapshot(test.as_of, test.features)
-    churn_models = fit_churn_models(training, ahead, recipe, progress=progress)
-    value_candidates = fit_value_models(training, ahead, recipe, progress=progress)
-    p_churn = {model.name: model.p_churn(test.features) for model in churn_models}
+    churn_models = fit_churn_models(training, test.ahead, recipe, progress=progress)
+    value_candidates = fit_value_models(training, test.ahead, recipe, progress=progress)
+    p_churn = {model.name: model.p_churn(test.of_churn.features) for model in churn_models}
     revenue = {found.model.name: found.model.expected_revenue(test.features) for found in value_candidates}
-    churn = {name: churn_metrics(test.churned, p) for name, p in p_churn.items()}
+    churn = {name: churn_metrics(test.of_churn.churned, p) for name, p in p_churn.items()}
     value = {name: value_metrics(test.revenue, predicted) for name, predicted in revenue.items()}
     judgement = Judgement(
         churn=churn,
         value=value,
-        churn_winner=_lowest(churn, "brier", default=BtydChurn.name),
+        churn_winner=_lowest(churn, "brier", default=anchor_alone(recipe.definition).name),
         value_winner=_lowest(value, "tweedie_deviance", default=BtydValue.name),
     )
     return Judged(judgement, recipe, churn_models, value_candidates, p_churn, revenue)
@@ -280,15 +291,18 @@ def fit_winners(
     progress : callable
         Told in words what is being done.
     """
-    return _refit_churn(samples, ahead, recipe, churn, progress), _refit_value(samples, ahead, recipe, value, progress)
+    refitted = _refit_churn(samples, ahead, recipe, churn, progress)
+    return refitted, _refit_value(samples, ahead, recipe, value, progress)
 
 
 def _refit_churn(
     samples: Sequence[Sample], ahead: Snapshot, recipe: Recipe, judged: ChurnModel, progress: Callable[[str], None]
 ) -> ChurnModel:
-    samples = [sample for sample in samples if len(sample.churned)]
+    samples = [sample.of_churn for sample in samples if len(sample.of_churn.churned)]
     if isinstance(judged, BtydChurn) or not samples:
-        return BtydChurn()
+        return anchor_alone(recipe.definition)
+    if isinstance(judged, BaseRate):
+        return fit_base_rate(samples)
     if isinstance(judged, RecencyRule):
         return fit_recency_rule(samples)
     if isinstance(judged, ChurnFactorRule):
@@ -296,8 +310,10 @@ def _refit_churn(
     if isinstance(judged, BlendedChurn) and can_teach_churn(samples):
         progress("churn: final fit")
         settings = recipe.churn_settings
-        return refit_blended_churn(judged, samples, ahead, columns=recipe.offered, settings=settings, seed=recipe.seed)
-    return BtydChurn()
+        return refit_blended_churn(
+            judged, samples, ahead.of_churn, columns=recipe.offered, settings=settings, seed=recipe.seed
+        )
+    return anchor_alone(recipe.definition)
 
 
 def _refit_value(

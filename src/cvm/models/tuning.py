@@ -62,7 +62,7 @@ def tune_settings(
     TuningError
         If the file cannot be used.
     """
-    judged = [sample for sample in training if len(sample.churned)]
+    judged = [sample.of_churn for sample in training if len(sample.of_churn.churned)]
     with_revenue = [sample for sample in training if sample.revenue.sum() > 0]
 
     def search(model: str, metric: str, losses: FoldLosses) -> Search:

@@ -27,7 +27,7 @@ SCORE_COLUMNS = (
     ScoreColumn("currency", pa.string(), "Currency of all money here."),
     ScoreColumn("model_version", pa.string(), "First 12 hex digits of the bundle's content hash."),
     ScoreColumn("sufficient_data", pa.bool_(), "Whether a judged model could score this customer."),
-    ScoreColumn("p_churn", pa.float64(), "Probability of no order in the outcome window; null for prospects."),
+    ScoreColumn("p_churn", pa.float64(), "Probability of churn by its definition; null for prospects."),
     ScoreColumn("p_alive", pa.float64(), "BTYD's probability of still being a customer; null for prospects."),
     ScoreColumn("expected_orders", pa.float64(), "Orders expected in the outcome window."),
     ScoreColumn("expected_order_value", pa.float64(), "Expected value of such an order."),

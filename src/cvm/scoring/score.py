@@ -11,8 +11,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cvm.errors import FeatureMismatchError
+from cvm.models.btyd import BTYD_COLUMNS
 from cvm.models.bundle import Bundle
+from cvm.models.churn_anchor import holds_subscription
 from cvm.models.samples import is_judged
+from cvm.scoring.churn import churn_probabilities
 from cvm.scoring.reasons import reasons
 from cvm.scoring.schema import SCORE_COLUMNS, SCORE_SCHEMA
 from cvm.segments import (
@@ -138,19 +141,23 @@ def predict_money(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pd.
     if is_buyer.any():
         bought = _predict_buyers(bundle, features[is_buyer], as_of)
         result.loc[is_buyer, bought.columns] = bought
+    if bundle.churn_anchor.definition.is_contractual:
+        subscribed = holds_subscription(features) & ~is_buyer
+        if subscribed.any():
+            nothing = pd.DataFrame(np.nan, index=features.index[subscribed], columns=list(BTYD_COLUMNS))
+            known = pd.concat([features[subscribed], nothing], axis=1)
+            result.loc[subscribed, "p_churn"] = churn_probabilities(bundle, known, as_of=as_of)
     return result
 
 
 def _predict_buyers(bundle: Bundle, buyers: pd.DataFrame, as_of: date) -> pd.DataFrame:
     btyd = bundle.btyd
     expected = btyd.predict(buyers, horizon_days=bundle.horizon_days, lead_days=bundle.lead_days, as_of=as_of)
-    p_churn = expected["btyd_p_no_order"].to_numpy(float).copy()
     revenue = (expected["btyd_expected_orders"] * expected["btyd_expected_order_value"]).to_numpy(float).copy()
     judged = is_judged(buyers, bundle.eligible_days)
+    known = pd.concat([buyers, expected], axis=1)
     if judged.any():
-        known = pd.concat([buyers, expected], axis=1)[judged]
-        p_churn[judged] = bundle.churn.p_churn(known)
-        revenue[judged] = bundle.value.expected_revenue(known)
+        revenue[judged] = bundle.value.expected_revenue(known[judged])
     order_value = expected["btyd_expected_order_value"].to_numpy(float)
     beyond = btyd.clv_per_horizon_revenue(
         buyers,
@@ -163,7 +170,7 @@ def _predict_buyers(bundle: Bundle, buyers: pd.DataFrame, as_of: date) -> pd.Dat
     lower, upper = bundle.bands.interval(revenue)
     return pd.DataFrame(
         {
-            "p_churn": np.clip(p_churn, 0.0, 1.0),
+            "p_churn": churn_probabilities(bundle, known, as_of=as_of),
             "p_alive": btyd.corrected_p_alive(expected["btyd_p_alive"].to_numpy(float)),
             "expected_orders": revenue / order_value,
             "expected_order_value": order_value,
@@ -218,7 +225,8 @@ def apply_segments(bundle: Bundle, features: pd.DataFrame, scores: pa.Table) -> 
     clv = scores["clv"].to_numpy()
     tier = value_tier(clv, bundle.value_cuts)
     p_churn = scores["p_churn"].to_numpy(zero_copy_only=False)
-    stage = lifecycle_stage(features, p_churn, active_days=bundle.active_days)
+    subscribed = holds_subscription(features) if bundle.churn_anchor.definition.is_contractual else None
+    stage = lifecycle_stage(features, p_churn, active_days=bundle.active_days, subscribed=subscribed)
     is_buyer = (features["n_orders"] > 0).to_numpy()
     recency, frequency, monetary = rfm_scores(features, bundle.rfm_cuts)
     filled = {

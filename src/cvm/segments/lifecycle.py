@@ -11,11 +11,13 @@ Floats = NDArray[np.float64]
 LIFECYCLE_STAGES = ("prospect", "new", "active", "slowing", "lapsing", "lost", "returned")
 
 
-def lifecycle_stage(features: pd.DataFrame, p_churn: Floats, *, active_days: int) -> NDArray[np.str_]:
+def lifecycle_stage(
+    features: pd.DataFrame, p_churn: Floats, *, active_days: int, subscribed: NDArray[np.bool_] | None = None
+) -> NDArray[np.str_]:
     """Stage of each customer; the first rule that holds decides.
 
     ==========  ===================================================================================================
-    prospect    no order yet
+    prospect    no order yet, and no subscription
     returned    the last order, within a quarter of ``active_days``, ended a silence longer than ``active_days``
     new         first order within the last quarter of ``active_days``
     active      repeat buyer with P(no churn) >= 0.5; one-time buyer: within half of ``active_days``
@@ -32,18 +34,21 @@ def lifecycle_stage(features: pd.DataFrame, p_churn: Floats, *, active_days: int
         Null for prospects.
     active_days : int
         Who bought within this many days is a customer.
+    subscribed : array of shape (n_customers,), optional
+        Who holds a subscription, where churn is its end: they count as repeat buyers, however often they ordered.
     """
     orders, recency, tenure, last_gap = (
         features[name].to_numpy(float) for name in ("n_orders", "recency_days", "tenure_days", "last_gap_days")
     )
     stays = 1 - np.nan_to_num(p_churn, nan=1.0)
-    repeat, quarter = orders > 1, active_days / 4
+    subscribed = np.zeros(len(orders), dtype=bool) if subscribed is None else subscribed
+    repeat, quarter = (orders > 1) | subscribed, active_days / 4
 
     def within(p_stays: float, quarters: int) -> NDArray[np.bool_]:
         return np.where(repeat, stays >= p_stays, recency <= quarters * quarter)
 
     rules = [
-        ("prospect", orders == 0),
+        ("prospect", (orders == 0) & ~subscribed),
         ("returned", (last_gap > active_days) & (recency <= quarter)),
         ("new", tenure <= quarter),
         ("active", within(0.5, 2)),

@@ -146,10 +146,10 @@ def _figures(trained: Trained) -> Iterator[tuple[str, Figure]]:
     if judged is None or test is None:
         return
     judgement = judged.judgement
-    if len(test.churned):
-        yield "churn_reliability", reliability_figure(test.churned, judged.p_churn, winner=judgement.churn_winner)
-    if test.churned.sum() > 0:
-        yield "churn_lift", lift_figure(test.churned, judged.p_churn, winner=judgement.churn_winner)
+    if len(test.of_churn.churned):
+        yield "churn_reliability", reliability_figure(test.of_churn.churned, judged.p_churn, winner=judgement.churn_winner)
+    if test.of_churn.churned.sum() > 0:
+        yield "churn_lift", lift_figure(test.of_churn.churned, judged.p_churn, winner=judgement.churn_winner)
     if trained.decision:
         yield "contact_profit", profit_figure(trained.decision, currency=trained.bundle.currency)
     if test.revenue.sum() > 0:
