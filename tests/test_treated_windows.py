@@ -88,7 +88,7 @@ def test_models_are_judged_on_those_whose_outcome_counts(folder: Path, treated: 
     bundle = trained(folder, treated)
     n, rate = churn_of(folder, kept)
     assert judged_churn(bundle) == pytest.approx(rate)
-    assert bundle.evidence["retention"]["n_customers"] == n
+    assert bundle.evidence["contact"]["n_customers"] == n
     notes = [note for note in bundle.evidence["notes"] if "train.treated" in note]
     assert len(notes) == (treated != "include")
 

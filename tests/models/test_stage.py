@@ -245,11 +245,11 @@ class TestTreatedWindows:
 class TestContactDecision:
     def test_without_a_cost_there_is_none(self, result):
         assert result.decision is None
-        assert result.bundle.evidence["retention"] is None
+        assert result.bundle.evidence["contact"] is None
 
     def test_with_a_cost_it_is_judged_on_the_test_snapshot_and_kept_in_the_bundle(self, folder, result):
         found = trained(folder, contact=ContactTerms(cost=0.5, save_rate=0.1))
-        kept = found.bundle.evidence["retention"]
+        kept = found.bundle.evidence["contact"]
         assert kept["n_customers"] == len(found.test.churned)
         assert kept["threshold"] == found.decision.threshold
         assert kept["by_customer"]["profit"] >= 0

@@ -78,7 +78,7 @@ def test_candidates_for_churn_are_named_for_what_they_say() -> None:
         "churn_winner": "BTYD",
         "value_winner": "BTYD",
     }
-    evidence = {"judgement": judgement, "test": "2024-03-01", "judged_days": 90, "retention": DECISION}
+    evidence = {"judgement": judgement, "test": "2024-03-01", "judged_days": 90, "contact": DECISION, "churn_drivers": {}}
     text = printed(*judgement_tables(bundle(evidence=evidence)))
     for expected in ("BTYD: P(no order) (champion)", "churn factor: recency / own mean gap", "Retention: at 1.50 EUR"):
         assert expected in text

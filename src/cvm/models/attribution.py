@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from cvm.models.btyd import BTYD_COLUMNS, WINDOW_COLUMN
-from cvm.models.churn import ChurnFactorRule, ChurnModel, LogisticRule
+from cvm.models.churn import BaseRate, ChurnFactorRule, ChurnModel, LogisticRule, churn_logit
+from cvm.models.churn_anchor import ANCHOR
 from cvm.models.churn_blend import BlendedChurn
-from cvm.models.history import HISTORY_FIELDS, Outlook, Usual, attribute_history, usual_gap_days
+from cvm.models.history import HISTORY_FIELDS, Outlook, Usual, attribute_anchor, usual_gap_days
 from cvm.models.themes import theme_of
 
 Floats = NDArray[np.float64]
@@ -86,7 +87,7 @@ class Reference:
         medians = on_time.select_dtypes("number").median()
         typical = {str(name): float(value) for name, value in medians.items() if np.isfinite(value)}
         known = outlook.predict(_surveyed(on_time))
-        usual = replace(usual, on_time=float(attribute_history(known, outlook, usual)[:, 1].mean()))
+        usual = replace(usual, on_time=_level_on_time(known, outlook, usual))
         added = _added_by_trees(churn, known) if isinstance(churn, BlendedChurn) else {}
         trees = {name: float(values.mean()) for name, values in added.items()}
         return cls(usual, typical, trees)
@@ -116,10 +117,18 @@ def attribute_churn(model: ChurnModel, known: pd.DataFrame, outlook: Outlook, re
     """
     if isinstance(model, LogisticRule):
         return _of_rule(model, known, reference)
-    history = attribute_history(known, outlook, reference.usual)
+    fields, anchor = attribute_anchor(known, outlook, reference.usual)
     if isinstance(model, BlendedChurn):
-        return _of_blended(model, known, history, reference)
-    return Contributions(reference.usual.on_time, HISTORY_FIELDS, history)
+        return _of_blended(model, known, dict(zip(fields, anchor.T, strict=True)), reference)
+    if isinstance(model, BaseRate):
+        return Contributions(float(churn_logit(np.array(model.rate))), fields, np.zeros_like(anchor))
+    return Contributions(reference.usual.on_time, fields, anchor)
+
+
+def _level_on_time(known: pd.DataFrame, outlook: Outlook, usual: Usual) -> float:
+    """Logit of the anchor of customers on time: of BTYD's what their rhythm alone makes of it, of another all."""
+    fields, added = attribute_anchor(known, outlook, usual)
+    return float((added[:, 1] if fields == HISTORY_FIELDS else added.sum(axis=1)).mean())
 
 
 def churn_drivers(model: ChurnModel, features: pd.DataFrame, outlook: Outlook, reference: Reference) -> dict[str, float]:
@@ -134,7 +143,7 @@ def churn_drivers(model: ChurnModel, features: pd.DataFrame, outlook: Outlook, r
     """
     if features.empty:
         return {}
-    buyers = _surveyed(features).drop(columns=[*BTYD_COLUMNS, WINDOW_COLUMN], errors="ignore")
+    buyers = _surveyed(features).drop(columns=[*BTYD_COLUMNS, WINDOW_COLUMN, ANCHOR], errors="ignore")
     themes, added = by_theme(attribute_churn(model, outlook.predict(buyers), outlook, reference))
     means = zip(themes, np.abs(added).mean(axis=0).tolist(), strict=True)
     return dict(sorted(((theme, mean) for theme, mean in means if mean), key=lambda item: (-item[1], item[0])))
@@ -166,22 +175,24 @@ def _of_rule(model: LogisticRule, known: pd.DataFrame, reference: Reference) -> 
     return Contributions(level, (model.score, "n_orders"), added)
 
 
-def _of_blended(model: BlendedChurn, known: pd.DataFrame, history: Floats, reference: Reference) -> Contributions:
+def _of_blended(
+    model: BlendedChurn, known: pd.DataFrame, anchor: Mapping[str, Floats], reference: Reference
+) -> Contributions:
     """Offset and trees together.
 
     What trees see in BTYD's own quantities is the history again: it is split between silence and rhythm as they share in the
     offset. The expected order value is the customer's mean order value, shrunk.
     """
     offset = model.scales["anchored"]
-    columns = dict(zip(HISTORY_FIELDS, offset * history.T, strict=True))
-    sizes = np.abs(history) + 1e-12
-    shares = (sizes / sizes.sum(axis=1, keepdims=True)).T
+    columns = {name: offset * added for name, added in anchor.items()}
+    sizes = {name: np.abs(added) + 1e-12 for name, added in anchor.items()}
+    total = sum(sizes.values())
     for name, by_trees in _added_by_trees(model, known).items():
         added = by_trees - reference.trees[name]
         if name == "btyd_expected_order_value":
             parts = {"mean_order_value": added}
         elif name in BTYD_COLUMNS:
-            parts = {field: share * added for field, share in zip(HISTORY_FIELDS, shares, strict=True)}
+            parts = {field: size / total * added for field, size in sizes.items()}
         else:
             parts = {name: added}
         for field, part in parts.items():

@@ -16,8 +16,9 @@ rhythm before silence; the choice of players is our own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from cvm.models.btyd import Btyd
 from cvm.models.btyd.distinct import distinct
 from cvm.models.churn import churn_logit
+from cvm.models.churn_anchor import ANCHOR, CONTRACT_COLUMNS, ChurnAnchor, anchor_p_churn, holds_subscription
 
 Floats = NDArray[np.float64]
 
@@ -35,17 +37,19 @@ HISTORY_FIELDS = ("recency_days", "n_orders")
 
 @dataclass(frozen=True)
 class Outlook:
-    """The window in which BTYD expects no order, as seen from ``as_of``."""
+    """The outcome window as seen from ``as_of``, and what is said of churn in it before any outcome is learned from."""
 
     btyd: Btyd
-    horizon_days: float
-    lead_days: float = 0.0
-    as_of: date | None = None
+    horizon_days: int
+    lead_days: int = 0
+    as_of: date = date(1970, 1, 1)
+    anchor: ChurnAnchor = field(default_factory=ChurnAnchor)
 
     def predict(self, buyers: pd.DataFrame) -> pd.DataFrame:
-        """``buyers`` with what BTYD expects of them."""
-        expected = self.btyd.predict(buyers, horizon_days=self.horizon_days, lead_days=self.lead_days, as_of=self.as_of)
-        return pd.concat([buyers, expected], axis=1)
+        """``buyers`` with what BTYD expects of them, and the anchor of churn where it is another."""
+        window: dict[str, Any] = {"horizon_days": self.horizon_days, "lead_days": self.lead_days, "as_of": self.as_of}
+        known = pd.concat([buyers, self.btyd.predict(buyers, **window)], axis=1)
+        return self.anchor.with_anchor(known, btyd=self.btyd, **window)
 
     def churn_logit(self, x: Floats, t_x: Floats, T: Floats) -> Floats:
         """Logit of P(no order in the window) of any histories on the clock of BTYD."""
@@ -86,6 +90,26 @@ def usual_gap_days(buyers: pd.DataFrame, outlook: Outlook) -> float:
     x, t_x, _ = outlook.btyd.histories(buyers, as_of=outlook.as_of)
     repeats = x > 0
     return max(float(np.median(t_x[repeats] / x[repeats])), 1.0) if repeats.any() else 1.0
+
+
+def attribute_anchor(known: pd.DataFrame, outlook: Outlook, usual: Usual) -> tuple[tuple[str, ...], Floats]:
+    """What the anchor of churn is made of.
+
+    Returns
+    -------
+    fields, added
+        Names, and an array of shape (n_customers, n_fields); with ``usual.on_time`` rows add up to the anchor's logit. Where
+        that is BTYD's of no order it is told as by ``attribute_history``; else it is all put down to how long the
+        subscription has lasted, or to silence.
+    """
+    if ANCHOR not in known:
+        return HISTORY_FIELDS, attribute_history(known, outlook, usual)
+    added = churn_logit(anchor_p_churn(known)) - usual.on_time
+    contractual = outlook.anchor.definition.is_contractual
+    holds = holds_subscription(known) if contractual else np.zeros(len(known), dtype=bool)
+    return (HISTORY_FIELDS[0], CONTRACT_COLUMNS[1]), np.column_stack(
+        [np.where(holds, 0.0, added), np.where(holds, added, 0.0)]
+    )
 
 
 def attribute_history(known: pd.DataFrame, outlook: Outlook, usual: Usual) -> Floats:

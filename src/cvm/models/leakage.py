@@ -159,8 +159,13 @@ def pass_gate(
     snapshots = {f"the training snapshot {part.as_of}": part.features for part in training} | later
     findings = list(changed_definitions(columns, snapshots, learned.features, later, kept=kept))
     if not findings:
-        judged = {"the training snapshots": learned, f"the test snapshot {test.as_of}": _pooled([test])}
-        findings = [*_separating(looked_at, judged), *_near_revenue(looked_at, judged)]
+        at_test = f"the test snapshot {test.as_of}"
+        of_churn = {
+            "the training snapshots": _pooled([part.of_churn for part in training]),
+            at_test: _pooled([test.of_churn]),
+        }
+        of_revenue = {"the training snapshots": learned, at_test: _pooled([test])}
+        findings = [*_separating(looked_at, of_churn), *_near_revenue(looked_at, of_revenue)]
     if findings:
         raise LeakageError.from_findings(findings, _FIX)
     silent = constant_columns(columns, [part.features for part in training])

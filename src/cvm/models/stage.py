@@ -182,9 +182,9 @@ def train(
     known = _known_forecasts(judged, test) or _simulated(btyd, today, plan, settings)
     bands = fit_bands(known, knows_season=plan.knows_season(plan.score))
     anchor = replace(reader.churn_anchor(plan.score), level=level)
-    outlook = Outlook(btyd, plan.horizon_days, plan.lead_days, plan.score)
+    outlook = Outlook(btyd, plan.horizon_days, plan.lead_days, plan.score, anchor)
     reference = Reference.fit(today, outlook, churn)
-    drivers = churn_drivers(churn, test.features, replace(outlook, as_of=test.as_of), reference) if test else {}
+    drivers = churn_drivers(churn, test.of_churn.features, replace(outlook, as_of=test.as_of), reference) if test else {}
     margin_rate, margin_notes = _margin_rate(today, settings.currency)
     retention = reader.retention(plan.score)
     notes = [*_notes(plan, judged), *(search.note for search in searches), choice.note, *gate_notes, *margin_notes]

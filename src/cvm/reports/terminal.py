@@ -115,7 +115,7 @@ def judgement_tables(bundle: Bundle) -> list[RenderableType]:
             winner=judgement["value_winner"],
         ),
         Text(f"BTYD is {bundle.btyd.label}, fitted to the histories before the test snapshot.", style="dim"),
-        contact_line(evidence.get("retention"), currency=bundle.currency),
+        contact_line(evidence.get("contact"), currency=bundle.currency),
         *_drivers_line(evidence["churn_drivers"]),
     ]
 
@@ -126,7 +126,7 @@ def contact_line(decision: Mapping[str, Any] | None, *, currency: str) -> Text:
     Parameters
     ----------
     decision : mapping or None
-        ``retention`` of a bundle's evidence.
+        ``contact`` of a bundle's evidence.
     currency : str
     """
     if decision is None:

@@ -16,7 +16,7 @@ from cvm.models.attribution import Contributions, attribute_churn, by_theme
 from cvm.models.bundle import Bundle
 from cvm.models.churn import BtydChurn
 from cvm.models.history import Outlook
-from cvm.models.samples import is_judged
+from cvm.models.samples import is_judged_for_churn
 from cvm.models.themes import theme_of
 from cvm.scoring.schema import REASONS
 from cvm.scoring.sentences import Described, Fact, Value, sentence
@@ -63,7 +63,7 @@ def reasons(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pa.Array:
     pyarrow.Array of shape (n_customers,)
         Lists of (feature, value, direction, sentence), strongest first; null for customers without an order.
     """
-    outlook = Outlook(bundle.btyd, bundle.horizon_days, bundle.lead_days, as_of)
+    outlook = Outlook(bundle.btyd, bundle.horizon_days, bundle.lead_days, as_of, bundle.churn_anchor)
     parts = [
         _of_part(bundle, features.iloc[start : start + _CHUNK].reset_index(drop=True), outlook)
         for start in range(0, len(features), _CHUNK)
@@ -97,7 +97,7 @@ def strongest(contributions: Contributions, known: pd.DataFrame) -> Drivers:
 
 def _of_part(bundle: Bundle, features: pd.DataFrame, outlook: Outlook) -> pa.Array:
     found: list[list[_Reason] | None] = [None] * len(features)
-    judged = is_judged(features, bundle.eligible_days)
+    judged = is_judged_for_churn(features, bundle.churn_anchor.definition, bundle.eligible_days)
     left_to_btyd = (features["n_orders"] > 0).to_numpy() & ~judged
     for model, rows in ((bundle.churn, np.flatnonzero(judged)), (BtydChurn(), np.flatnonzero(left_to_btyd))):
         if len(rows):

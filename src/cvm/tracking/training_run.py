@@ -98,10 +98,10 @@ def _churn_runs(judged: Judged, trained: Trained) -> Iterator[ModelRun]:
 
 def _curves(model: ChurnModel, judged: Judged, trained: Trained) -> Iterator[tuple[str, dict[str, list[Any]]]]:
     test = trained.test
-    if test is None or len(test.churned) == 0:
+    if test is None or len(test.of_churn.churned) == 0:
         return
-    yield "reliability", reliability_table(test.churned, judged.p_churn[model.name])
-    yield "lift", lift_table(test.churned, judged.p_churn[model.name])
+    yield "reliability", reliability_table(test.of_churn.churned, judged.p_churn[model.name])
+    yield "lift", lift_table(test.of_churn.churned, judged.p_churn[model.name])
     if trained.decision and model.name == judged.judgement.churn_winner:
         yield "contact_profit", profit_table(trained.decision)
 
