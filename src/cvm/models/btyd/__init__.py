@@ -3,6 +3,7 @@
 Symbols of the papers (x orders after the first, t_x age at the last of them, T age today) stay inside this package.
 """
 
+from cvm.models.btyd.bg_bb import BgBb
 from cvm.models.btyd.bg_nbd import BgNbd
 from cvm.models.btyd.families import FAMILIES, Family, Process
 from cvm.models.btyd.gamma_gamma import GammaGamma
@@ -11,4 +12,16 @@ from cvm.models.btyd.model import BTYD_COLUMNS, Btyd
 from cvm.models.btyd.pareto_nbd import ParetoNbd
 from cvm.models.btyd.sbg import Sbg
 
-__all__ = ["BTYD_COLUMNS", "FAMILIES", "BgNbd", "Btyd", "Family", "GammaGamma", "MbgNbd", "ParetoNbd", "Process", "Sbg"]
+__all__ = [
+    "BTYD_COLUMNS",
+    "FAMILIES",
+    "BgBb",
+    "BgNbd",
+    "Btyd",
+    "Family",
+    "GammaGamma",
+    "MbgNbd",
+    "ParetoNbd",
+    "Process",
+    "Sbg",
+]
