@@ -84,7 +84,7 @@ def test_going_on_at_the_own_rate_forecasts_half_as_much_again(history):
 
 class TestTraps:
     def test_dropping_who_never_came_back_is_wrong(self, history):
-        x, t_x, T = history
+        x, _, T = history
         came_back = x > 0
         wrong = BgNbd.fit(*(column[came_back] for column in history))
         # Measured: nearly everybody then seems to buy, and the same 2,357 customers to place twice the orders.
@@ -100,9 +100,13 @@ class TestTraps:
 
     @pytest.mark.parametrize("weekday", range(7))
     def test_orders_of_one_week_taken_for_one_move_the_parameters(self, days, weekday):
-        week = (days["day"] - pd.Timestamp("1996-12-30")).dt.days + weekday
+        monday = pd.Timestamp("1996-12-30")
+        week = (days["day"] - monday).dt.days + weekday
         weeks = days.assign(week=week // 7).drop_duplicates(["customer", "week"]).groupby("customer")["week"]
-        seen, last = weeks.agg(["min", "max", "count"]).astype(float), ((END - pd.Timestamp("1996-12-30")).days + weekday) // 7
+        seen, last = (
+            weeks.agg(["min", "max", "count"]).astype(float),
+            ((END - pd.Timestamp("1996-12-30")).days + weekday) // 7,
+        )
         collapsed = BgNbd.fit(
             (seen["count"] - 1).to_numpy(), (seen["max"] - seen["min"]).to_numpy(), (last - seen["min"]).to_numpy()
         )

@@ -10,7 +10,8 @@ import pytest
 
 from cvm.errors import FeatureMismatchError
 from cvm.models.btyd import Btyd
-from cvm.models.btyd.model import ConstantSpend
+from cvm.models.btyd.clv import clv_per_horizon_revenue
+from cvm.models.btyd.spend import ConstantSpend
 from cvm.models.churn import RecencyRule
 from cvm.models.clv import NaiveRate
 from cvm.models.samples import ProspectRate
@@ -203,8 +204,8 @@ class TestMoney:
     def test_clv_is_margin_of_the_horizon_extended_and_discounted(self):
         model = bundle()
         customers = frame(buyer())
-        ratio = TRUTH.clv_per_horizon_revenue(
-            customers, horizon_days=90, lead_days=0, clv_days=365, discount_rate_per_year=0.1
+        ratio = clv_per_horizon_revenue(
+            TRUTH, customers, horizon_days=90, lead_days=0, clv_days=365, discount_rate_per_year=0.1
         )
         row = scored(buyer(), model=model)["buyer"]
         assert row["clv"] == pytest.approx(0.4 * row["expected_orders"] * row["expected_order_value"] * ratio[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -21,6 +21,7 @@ from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
+from cvm.models.portfolio import PastWindow, past_windows, portfolio_interval
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.training import Judged, Recipe, fit_winners, judge
 from cvm.segments.rfm import RfmCuts
@@ -110,6 +111,7 @@ def train(
     btyd = replace(reader.btyd(plan.score, today), hindsight=hindsight)
     recipe = Recipe(tuple(feature.name for feature in catalogue), settings.seed, plan.judged_days)
     judged, test = None, None
+    past: list[PastWindow] = []
     if plan.test:
         progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
         training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
@@ -120,6 +122,7 @@ def train(
 
             recipe = tune_settings(training, recipe, trials=settings.trials, timeout_s=settings.timeout_s, progress=progress)
         judged = judge(training, test, recipe, progress=progress)
+        past = _past_windows(training, test, judged, days=plan.judged_days)
     churn_winner, value_winner = judged.winners if judged else (BtydChurn(), BtydValue())
     churn, value = fit_winners(
         [reader.sample(as_of, plan.horizon_days) for as_of in plan.labelled],
@@ -150,7 +153,27 @@ def train(
         evidence=_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today)),
     )
     clv = cuts_from(bundle, today)
-    return Trained(replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers)), judged, test, notes)
+    progress("interval of the total")
+    portfolio = portfolio_interval(
+        btyd,
+        today,
+        past=past,
+        knows_season=plan.knows_season(plan.score),
+        horizon_days=plan.horizon_days,
+        lead_days=plan.lead_days,
+        clv_days=settings.clv_days,
+        as_of=plan.score,
+        seed=settings.seed,
+    )
+    evidence = {**bundle.evidence, "portfolio": portfolio.state()}
+    bundle = replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers), evidence=evidence)
+    return Trained(bundle, judged, test, notes)
+
+
+def _past_windows(training: Sequence[Sample], test: Sample, judged: Judged, *, days: int) -> list[PastWindow]:
+    """Totals of past windows against what was expected before they were known: by BTYD, and at the test by the winner."""
+    expected = [BtydValue().expected_revenue(sample.features) for sample in training]
+    return past_windows([*training, test], [*expected, judged.revenue[judged.judgement.value_winner]], days=days)
 
 
 def _bundled(feature: Feature) -> BundledFeature:

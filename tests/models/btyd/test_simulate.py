@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cvm.models.btyd import Btyd, MbgNbd, ParetoNbd
-from cvm.models.btyd.model import ConstantSpend
 from cvm.models.btyd.simulate import simulate, simulate_new, total_intervals
+from cvm.models.btyd.spend import ConstantSpend
 from simulated import TRUTH, histories
 
 OTHERS = (MbgNbd(0.9, 30.0, 0.8, 3.0), ParetoNbd(0.9, 30.0, 0.8, 90.0))

@@ -59,7 +59,8 @@ class BgBb:
             row = int(np.flatnonzero(impossible)[0])
             raise InsufficientDataError(
                 f"{int(impossible.sum())} of {len(x)} histories are impossible, for example x == {x[row]:g}, "
-                f"t_x == {t_x[row]:g}, n == {n[row]:g}. Count whole occasions, at most one order in each: 0 <= x <= t_x <= n."
+                f"t_x == {t_x[row]:g}, n == {n[row]:g}. Count whole occasions, at most one order in each: "
+                "0 <= x <= t_x <= n, and t_x is 0 only where x is."
             )
         if not weight @ x:
             raise InsufficientDataError("Nobody ordered at any occasion, so nothing can be learned. Supply more history.")

@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cvm.models.btyd.distinct import Floats
+from cvm.models.btyd.distinct import Floats, distinct
 from cvm.models.btyd.families import FAMILIES
 from cvm.models.btyd.model import Btyd
+from cvm.models.btyd.spend import SPENDS, paid_orders
+from cvm.models.btyd.uncertainty import Estimates
+
+# Customers whose futures stand for all.
+_SAMPLE_CUSTOMERS = 5000
+# Standard deviations from the mean of a normal to the bound of its middle nine tenths.
+_NINE_TENTHS = 1.645
 
 
 @dataclass(frozen=True)
@@ -99,8 +107,8 @@ def total_intervals(
 ) -> Totals:
     """Intervals of all customers' orders and revenue in the outcome window.
 
-    Each draw takes other parameters of the purchase process, as uncertain as the histories leave them, then a future of each
-    customer. Parameters of spend are taken as they are; a window unlike all before is not covered.
+    Each draw takes other parameters of purchase and spend, as uncertain as the histories leave them, then a future of each
+    customer. A window unlike all before is not covered: ``models.portfolio`` adds how windows differ.
 
     Parameters
     ----------
@@ -111,21 +119,79 @@ def total_intervals(
     seed : int
     """
     rng = np.random.default_rng(seed)
-    estimates = btyd.process.estimates(*btyd.histories(features, as_of=as_of))
+    uncertain = _Uncertain.of(btyd, features, as_of)
     totals = np.empty((draws, 2))
     for draw in range(draws):
-        process = FAMILIES[btyd.process.family](**estimates.draw(rng))
         future = simulate(
-            replace(btyd, process=process),
-            features,
-            horizon_days=horizon_days,
-            rng=rng,
-            lead_days=lead_days,
-            as_of=as_of,
+            uncertain.drawn(rng), features, horizon_days=horizon_days, rng=rng, lead_days=lead_days, as_of=as_of
         )
         totals[draw] = future.orders.sum(), future.revenue.sum()
     orders, revenue = (_interval(column, level) for column in totals.T)
     return Totals(orders, revenue)
+
+
+def log_spread_of_total(
+    btyd: Btyd,
+    features: pd.DataFrame,
+    *,
+    horizon_days: float,
+    lead_days: float = 0.0,
+    as_of: date | None = None,
+    draws: int = 60,
+    seed: int = 7,
+) -> float:
+    """Standard deviation of the log of all customers' revenue in the outcome window, however many there are.
+
+    Parameters move all customers alike, so a sample of customers shows what they do; chance is each customer's own, so its
+    share falls with the number of customers.
+
+    Parameters
+    ----------
+    btyd, features, horizon_days, lead_days, as_of
+        As in ``total_intervals``.
+    draws : int, > 1
+        Of parameters, and as many of futures.
+    seed : int
+    """
+    rng = np.random.default_rng(seed)
+    uncertain = _Uncertain.of(btyd, features, as_of)
+    sample = features.iloc[:: -(-len(features) // _SAMPLE_CUSTOMERS)]
+    window: dict[str, Any] = {"horizon_days": horizon_days, "lead_days": lead_days, "as_of": as_of}
+    expected, happened = np.empty(draws), np.empty(draws)
+    for draw in range(draws):
+        said = uncertain.drawn(rng).predict(sample, **window)
+        expected[draw] = (said["btyd_expected_orders"] * said["btyd_expected_order_value"]).sum()
+        happened[draw] = simulate(btyd, sample, rng=rng, **window).revenue.sum()
+    of_parameters, of_chance = (_log_spread(totals) for totals in (expected, happened))
+    return float(np.hypot(of_parameters, of_chance * np.sqrt(len(sample) / len(features))))
+
+
+@dataclass(frozen=True)
+class _Uncertain:
+    """A fitted model, and how sure the histories are of its parameters."""
+
+    btyd: Btyd
+    process: Estimates
+    spend: Estimates
+
+    @classmethod
+    def of(cls, btyd: Btyd, features: pd.DataFrame, as_of: date | None) -> _Uncertain:
+        groups = distinct(*btyd.histories(features, as_of=as_of))
+        x, t_x, T = groups.columns
+        process = btyd.process.estimates(x, t_x, T, groups.weight)
+        return cls(btyd, process, btyd.spend.estimates(*paid_orders(features)))
+
+    def drawn(self, rng: np.random.Generator) -> Btyd:
+        """The model as another sample of customers might have given it."""
+        process = FAMILIES[self.btyd.process.family](**self.process.draw(rng))
+        spend = SPENDS[self.btyd.spend.family](**self.spend.draw(rng))
+        return replace(self.btyd, process=process, spend=spend)
+
+
+def _log_spread(totals: Floats) -> float:
+    """Standard deviation of the logs, by the middle nine tenths of them: single draws of heavy tails say little."""
+    lower, upper = np.quantile(np.log(np.maximum(totals, 1e-300)), [0.05, 0.95])
+    return float(upper - lower) / (2 * _NINE_TENTHS)
 
 
 def _interval(draws: Floats, level: float) -> Interval:
