@@ -228,7 +228,9 @@ class TestMoney:
         assert row["p_churn"] is None
         assert row["p_alive"] is None
         assert (row["expected_orders"], row["expected_order_value"]) == (0.1, 30.0)
-        assert row["clv"] == pytest.approx(0.4 * 0.1 * 30 * 365 / 90)
+        # A year of equal months, each discounted at its middle.
+        middles = (np.arange(12) + 0.5) / 12
+        assert row["clv"] == pytest.approx(0.4 * 0.1 * 30 * 365 / 90 * np.mean(1.1**-middles))
         assert row["sufficient_data"] is False
         assert row["expected_next_order_date"] is None
         assert (row["lifecycle_stage"], row["segment"]) == ("prospect", "prospect")

@@ -30,6 +30,9 @@ from cvm.segments.tiers import ValueCuts
 # What BTYD, RFM and lifecycle are computed from; every other feature may be missing at scoring.
 _REQUIRED = ("n_orders", "recency_days", "tenure_days", "mean_order_value", "spend", "historic_value", "last_gap_days")
 
+# Fewer customers without an order than this say little about what such customers will do.
+_MANY_PROSPECTS = 200
+
 # CLV may not be negative, because nobody has to keep a customer; above 0 it still tells customers apart.
 _LEAST_MARGIN_RATE = 1e-4
 
@@ -132,7 +135,8 @@ def train(
         progress=progress,
     )
     margin_rate, margin_notes = _margin_rate(today, settings.currency)
-    notes = [*_notes(plan, judged), choice.note, *margin_notes]
+    prospects = _prospect_rate(reader, plan, btyd)
+    notes = [*_notes(plan, judged), choice.note, *margin_notes, *_prospect_notes(today, prospects)]
     bundle = Bundle(
         trained_as_of=plan.score,
         horizon_days=plan.horizon_days,
@@ -146,7 +150,7 @@ def train(
         btyd=btyd,
         churn=churn,
         value=value,
-        prospects=_prospect_rate(reader, plan),
+        prospects=prospects,
         value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
         rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
         features=tuple(_bundled(feature) for feature in catalogue),
@@ -200,9 +204,20 @@ def _margin_rate(today: pd.DataFrame, currency: str) -> tuple[float, list[str]]:
     return value / spend, []
 
 
-def _prospect_rate(reader: SnapshotReader, plan: SnapshotPlan) -> ProspectRate:
+def _prospect_rate(reader: SnapshotReader, plan: SnapshotPlan, btyd: Btyd) -> ProspectRate:
     latest = max(plan.labelled, default=None)
-    return reader.prospect_rate(latest, plan.horizon_days) if latest else ProspectRate(0, 0.0, 0.0)
+    rate = reader.prospect_rate(latest, plan.horizon_days) if latest else ProspectRate(0, 0.0, 0.0)
+    return rate.shrunk(order_value=btyd.expected_new(days=plan.horizon_days, as_of=plan.score)[1])
+
+
+def _prospect_notes(today: pd.DataFrame, rate: ProspectRate) -> list[str]:
+    n_today = int((today["n_orders"] == 0).sum())
+    if not n_today or rate.n_customers >= _MANY_PROSPECTS:
+        return []
+    return [
+        f"{n_today:,} customers have no order to their name (registered only, or everything returned); what they are worth "
+        f"is learned from {rate.n_customers:,} who had none before, so take it for a guess."
+    ]
 
 
 def _notes(plan: SnapshotPlan, judged: Judged | None) -> list[str]:

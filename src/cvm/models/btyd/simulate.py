@@ -22,8 +22,6 @@ from cvm.models.btyd.uncertainty import Estimates
 
 # Customers whose futures stand for all.
 _SAMPLE_CUSTOMERS = 5000
-# Standard deviations from the mean of a normal to the bound of its middle nine tenths.
-_NINE_TENTHS = 1.645
 
 
 @dataclass(frozen=True)
@@ -142,28 +140,32 @@ def log_spread_of_total(
 ) -> float:
     """Standard deviation of the log of all customers' revenue in the outcome window, however many there are.
 
-    Parameters move all customers alike, so a sample of customers shows what they do; chance is each customer's own, so its
-    share falls with the number of customers.
+    Parameters move all customers alike, so a sample of customers shows what they do. Chance is each customer's own, so its
+    variances add up, and those of the sample stand for all.
 
     Parameters
     ----------
     btyd, features, horizon_days, lead_days, as_of
         As in ``total_intervals``.
     draws : int, > 1
-        Of parameters, and as many of futures.
+        Of parameters; a third as many of futures.
     seed : int
     """
     rng = np.random.default_rng(seed)
-    uncertain = _Uncertain.of(btyd, features, as_of)
     sample = features.iloc[:: -(-len(features) // _SAMPLE_CUSTOMERS)]
     window: dict[str, Any] = {"horizon_days": horizon_days, "lead_days": lead_days, "as_of": as_of}
-    expected, happened = np.empty(draws), np.empty(draws)
-    for draw in range(draws):
-        said = uncertain.drawn(rng).predict(sample, **window)
-        expected[draw] = (said["btyd_expected_orders"] * said["btyd_expected_order_value"]).sum()
-        happened[draw] = simulate(btyd, sample, rng=rng, **window).revenue.sum()
-    of_parameters, of_chance = (_log_spread(totals) for totals in (expected, happened))
-    return float(np.hypot(of_parameters, of_chance * np.sqrt(len(sample) / len(features))))
+    uncertain = _Uncertain.of(btyd, features, as_of)
+    expected = _expected_revenue(btyd, sample, window)
+    totals = [_expected_revenue(uncertain.drawn(rng), sample, window).sum() for _ in range(draws)]
+    futures = [simulate(btyd, sample, rng=rng, **window).revenue for _ in range(-(-draws // 3))]
+    variance = np.mean([np.sum((revenue - expected) ** 2) for revenue in futures])
+    of_chance = np.sqrt(variance * len(sample) / len(features)) / max(float(expected.sum()), 1e-300)
+    return float(np.hypot(np.std(np.log(np.maximum(totals, 1e-300))), of_chance))
+
+
+def _expected_revenue(btyd: Btyd, features: pd.DataFrame, window: dict[str, Any]) -> Floats:
+    said = btyd.predict(features, **window)
+    return (said["btyd_expected_orders"] * said["btyd_expected_order_value"]).to_numpy(float)
 
 
 @dataclass(frozen=True)
@@ -186,12 +188,6 @@ class _Uncertain:
         process = FAMILIES[self.btyd.process.family](**self.process.draw(rng))
         spend = SPENDS[self.btyd.spend.family](**self.spend.draw(rng))
         return replace(self.btyd, process=process, spend=spend)
-
-
-def _log_spread(totals: Floats) -> float:
-    """Standard deviation of the logs, by the middle nine tenths of them: single draws of heavy tails say little."""
-    lower, upper = np.quantile(np.log(np.maximum(totals, 1e-300)), [0.05, 0.95])
-    return float(upper - lower) / (2 * _NINE_TENTHS)
 
 
 def _interval(draws: Floats, level: float) -> Interval:
