@@ -54,7 +54,7 @@ CASES = (
     Case("complete-journey", 60, date(2017, 5, 1), date(2017, 10, 30), 45),
     Case("online-retail", 60, date(2011, 4, 15), date(2011, 10, 10), 44),
     Case("starbucks", 7, date(2018, 8, 10), date(2018, 8, 23), 3),
-    *(Case(f"simulated {seed}", 90, date(2024, 4, 1), date(2025, 9, 30), 182) for seed in (101, 102, 103, 104)),
+    *(Case(f"simulated {seed}", 90, date(2024, 9, 30), date(2025, 9, 30), 182) for seed in (101, 102, 103, 104)),
 )
 
 

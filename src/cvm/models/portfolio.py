@@ -28,8 +28,9 @@ from cvm.models.btyd import Btyd
 from cvm.models.btyd.simulate import log_spread_of_total
 from cvm.models.samples import Floats, Sample
 
-# Typical log ratio of actual over expected total where the season is known and where it is not, and for how many windows
-# that counts: measured on a two-year retail base and on simulated ones that judge nothing.
+# Typical log ratio of actual over expected total where the season is known and where it is not, and for how many windows it
+# counts. On a two-year retail base six windows missed by .09 with season and .23 without it (root mean squares); the first
+# of these is a small sample of one business, so it is met half way to the .2 that hindsight takes for typical.
 _TYPICAL, _TYPICAL_WITHOUT_SEASON = 0.15, 0.25
 _TYPICAL_WINDOWS = 4.0
 # No bound is further away than a factor of e: beyond that nothing was foretold.
@@ -130,7 +131,7 @@ def portfolio_interval(
 
     def bounds(days: int, lead: int) -> Bounds:
         within = log_spread_of_total(btyd, buyers, horizon_days=days, lead_days=lead, as_of=as_of, seed=seed)
-        reach = min(quantile * float(np.hypot(within, between)), _LARGEST)
+        reach = float(np.fmin(quantile * np.hypot(within, between), _LARGEST))
         return Bounds(float(np.exp(-reach)), float(np.exp(reach)))
 
     return PortfolioInterval(bounds(clv_days, 0), bounds(horizon_days, lead_days), level, between, n_seen)

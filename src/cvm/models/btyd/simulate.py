@@ -140,6 +140,8 @@ def log_spread_of_total(
 ) -> float:
     """Standard deviation of the log of all customers' revenue in the outcome window, however many there are.
 
+    Infinite where no drawn parameters expect any revenue.
+
     Parameters move all customers alike, so a sample of customers shows what they do. Chance is each customer's own, so its
     variances add up, and those of the sample stand for all.
 
@@ -156,11 +158,13 @@ def log_spread_of_total(
     window: dict[str, Any] = {"horizon_days": horizon_days, "lead_days": lead_days, "as_of": as_of}
     uncertain = _Uncertain.of(btyd, features, as_of)
     expected = _expected_revenue(btyd, sample, window)
-    totals = [_expected_revenue(uncertain.drawn(rng), sample, window).sum() for _ in range(draws)]
+    with np.errstate(all="ignore"):  # parameters that history leaves open may be drawn where nothing is defined
+        totals = np.array([_expected_revenue(uncertain.drawn(rng), sample, window).sum() for _ in range(draws)])
     futures = [simulate(btyd, sample, rng=rng, **window).revenue for _ in range(-(-draws // 3))]
     variance = np.mean([np.sum((revenue - expected) ** 2) for revenue in futures])
     of_chance = np.sqrt(variance * len(sample) / len(features)) / max(float(expected.sum()), 1e-300)
-    return float(np.hypot(np.std(np.log(np.maximum(totals, 1e-300))), of_chance))
+    defined = np.log(totals[np.isfinite(totals) & (totals > 0)])
+    return float(np.hypot(np.std(defined), of_chance)) if len(defined) else float("inf")
 
 
 def _expected_revenue(btyd: Btyd, features: pd.DataFrame, window: dict[str, Any]) -> Floats:

@@ -12,6 +12,8 @@ from cvm.models.btyd.maximise import LikelihoodAndGradient
 
 # Relative step of the differences: the gradient is analytic, so the error of central ones is of order 1e-8.
 _STEP = 1e-4
+# Draws go no further from the estimate than a fit goes from its start (as logarithms).
+_FURTHEST = 9.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Estimates:
     def draw(self, rng: np.random.Generator) -> dict[str, float]:
         """Parameters as another sample of customers might have given them: log-normal above their bounds."""
         step = rng.multivariate_normal(np.zeros(len(self.value)), self.log_covariance, method="eigh")
+        step = np.clip(step, -_FURTHEST, _FURTHEST)
         bounds = [self.above.get(name, 0.0) for name in self.value]
         drawn = zip(self.value.items(), bounds, step, strict=True)
         return {name: float(bound + (value - bound) * np.exp(by)) for (name, value), bound, by in drawn}
@@ -68,6 +71,8 @@ def estimates(
 
     steps = _STEP * np.eye(len(at))
     hessian = np.array([(gradient(step) - gradient(-step)) / (2 * _STEP) for step in steps])
+    if not np.isfinite(hessian).all():  # at the edge of what the likelihood is defined for nothing can be said
+        return Estimates(dict(parameters), dict.fromkeys(parameters, np.inf), np.zeros((len(at), len(at))), above)
     information, direction = np.linalg.eigh(-(hessian + hessian.T) / 2)
     # Not more than the noise of the differences: a ridge the parameters may slide along.
     known = information > 1e-7 * max(float(information.max()), 1e-300)
