@@ -51,7 +51,7 @@ class Case:
 
 CASES = (
     Case("cdnow", 60, date(1997, 6, 1), date(1998, 4, 20), 40),
-    Case("complete-journey", 60, date(2017, 5, 1), date(2017, 10, 30), 45),
+    Case("complete-journey", 60, date(2017, 5, 1), date(2017, 8, 29), 30),
     Case("online-retail", 60, date(2011, 4, 15), date(2011, 10, 10), 44),
     Case("starbucks", 7, date(2018, 8, 10), date(2018, 8, 23), 3),
     *(Case(f"simulated {seed}", 90, date(2024, 9, 30), date(2025, 9, 30), 182) for seed in (101, 102, 103, 104)),

@@ -135,7 +135,7 @@ def log_spread_of_total(
     horizon_days: float,
     lead_days: float = 0.0,
     as_of: date | None = None,
-    draws: int = 60,
+    draws: int = 40,
     seed: int = 7,
 ) -> float:
     """Standard deviation of the log of all customers' revenue in the outcome window, however many there are.
