@@ -12,7 +12,7 @@ import pytest
 
 from cvm.errors import BundleError
 from cvm.models.btyd import Btyd
-from cvm.models.btyd.model import ConstantSpend
+from cvm.models.btyd.spend import ConstantSpend
 from cvm.models.bundle import SCHEMA_VERSION, Bundle, read_bundle
 from cvm.models.churn import ChurnFactorRule, RecencyRule, fit_anchored_churn
 from cvm.models.clv import NaiveRate, fit_anchored_value

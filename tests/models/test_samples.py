@@ -109,6 +109,13 @@ class TestProspectRate:
     def test_eligible_days_do_not_concern_prospects(self, folder):
         assert reader(folder, eligible_days=1).prospect_rate(AS_OF, 90).n_customers == 2
 
+    def test_few_prospects_vouch_for_fewer_orders_worth_those_of_any_new_customer(self):
+        few = ProspectRate(20, expected_orders=0.5, expected_order_value=90.0).shrunk(order_value=30.0)
+        assert few == ProspectRate(20, expected_orders=0.25, expected_order_value=60.0)
+        many = ProspectRate(100_000, expected_orders=0.5, expected_order_value=90.0).shrunk(order_value=30.0)
+        assert (many.expected_orders, many.expected_order_value) == pytest.approx((0.5, 90.0), rel=1e-3)
+        assert ProspectRate(0, 0.0, 0.0).shrunk(order_value=30.0) == ProspectRate(0, 0.0, 30.0)
+
     def test_prospects_who_never_ordered_have_a_rate_of_0(self, folder):
         OUTCOME.head(1).to_parquet(outcome_file(folder, AS_OF, 90), index=False)
         assert reader(folder).prospect_rate(AS_OF, 90) == ProspectRate(2, 0.0, 0.0)

@@ -117,6 +117,12 @@ class TestBundle:
         assert np.mean(clv >= today.value_cuts.tiers[0]) == pytest.approx(0.05, abs=0.005)
         assert today.value_cuts.percentiles[-1] == clv.max()
 
+    def test_it_holds_the_interval_of_the_total_and_what_it_rests_on(self, result):
+        found = result.bundle.evidence["portfolio"]
+        assert found["clv"]["lower"] < 1 < found["clv"]["upper"]
+        # Windows of 90 days from 1 November, 1 December and 1 March: 120 days in one stretch and 90 in another.
+        assert found["windows_seen"] == pytest.approx((120 + 90) / 90)
+
     def test_its_evidence_is_json_and_says_what_it_rests_on(self, result):
         evidence = json.loads(json.dumps(result.bundle.evidence, allow_nan=False))
         assert evidence["test"] == "2024-03-01"

@@ -4,13 +4,14 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console, RenderableType
 
 from cvm.ingest.assessment import Assessment
 from cvm.ingest.quality import Finding
 from cvm.ingest.verdict import Verdict
 from cvm.models.training import CHURN_METRICS, VALUE_METRICS
-from cvm.reports.terminal import contact_line, judgement_tables, quality_tables
+from cvm.reports.terminal import contact_line, judgement_tables, quality_tables, total_line
 from simulated import bundle
 
 GRAVE = Finding("transactions", "exact copy", "warning", 1234, "rows", 0.1, "kept", "Rows [twice].", "Look.", ("id-1",))
@@ -110,3 +111,13 @@ def test_one_line_says_what_drives_churn() -> None:
 
 def test_where_nothing_drives_churn_nothing_is_said_of_it() -> None:
     assert "What drives churn" not in judged({})
+
+
+def test_the_total_is_one_line_with_its_bounds() -> None:
+    scores = pd.DataFrame({"clv": [1e6, 234_000.0], "expected_orders": [2.0, 0.5], "expected_order_value": [300.0, 100.0]})
+    interval = {"clv": {"lower": 0.9, "upper": 1.1}, "revenue": {"lower": 0.8, "upper": 1.25}, "level": 0.9}
+    (line,) = total_line(scores, bundle(evidence={"portfolio": interval}))
+    assert line.plain == (
+        "CLV of all customers 1.23 M EUR (1.11 M to 1.36 M); revenue of the next 90 days 650 EUR (520 to 812): 90% intervals"
+    )
+    assert total_line(scores, bundle(evidence={})) == []

@@ -10,7 +10,8 @@ import pytest
 
 from cvm.errors import FeatureMismatchError
 from cvm.models.btyd import Btyd
-from cvm.models.btyd.model import ConstantSpend
+from cvm.models.btyd.clv import clv_per_horizon_revenue
+from cvm.models.btyd.spend import ConstantSpend
 from cvm.models.churn import RecencyRule
 from cvm.models.clv import NaiveRate
 from cvm.models.samples import ProspectRate
@@ -203,8 +204,8 @@ class TestMoney:
     def test_clv_is_margin_of_the_horizon_extended_and_discounted(self):
         model = bundle()
         customers = frame(buyer())
-        ratio = TRUTH.clv_per_horizon_revenue(
-            customers, horizon_days=90, lead_days=0, clv_days=365, discount_rate_per_year=0.1
+        ratio = clv_per_horizon_revenue(
+            TRUTH, customers, horizon_days=90, lead_days=0, clv_days=365, discount_rate_per_year=0.1
         )
         row = scored(buyer(), model=model)["buyer"]
         assert row["clv"] == pytest.approx(0.4 * row["expected_orders"] * row["expected_order_value"] * ratio[0])
@@ -227,7 +228,9 @@ class TestMoney:
         assert row["p_churn"] is None
         assert row["p_alive"] is None
         assert (row["expected_orders"], row["expected_order_value"]) == (0.1, 30.0)
-        assert row["clv"] == pytest.approx(0.4 * 0.1 * 30 * 365 / 90)
+        # A year of equal months, each discounted at its middle.
+        middles = (np.arange(12) + 0.5) / 12
+        assert row["clv"] == pytest.approx(0.4 * 0.1 * 30 * 365 / 90 * np.mean(1.1**-middles))
         assert row["sufficient_data"] is False
         assert row["expected_next_order_date"] is None
         assert (row["lifecycle_stage"], row["segment"]) == ("prospect", "prospect")

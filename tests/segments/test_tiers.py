@@ -54,10 +54,10 @@ def test_a_tier_of_share_nought_is_empty(empty):
     assert {tier for tier, n in found.items() if n == 0} == set(empty)
 
 
-def test_a_single_customer_is_on_top():
+def test_a_single_customer_is_on_top_and_in_the_middle():
     clv = np.array([3.0])
     cuts = ValueCuts.fit(clv, **SHARES)
-    assert (value_tier(clv, cuts).tolist(), value_percentile(clv, cuts).tolist()) == (["top"], [100])
+    assert (value_tier(clv, cuts).tolist(), value_percentile(clv, cuts).tolist()) == (["top"], [50])
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,19 @@ def test_every_value_has_exactly_one_tier_even_one_never_seen(clv, newcomer):
     cuts = ValueCuts.fit(clv, **SHARES)
     assert cuts.tiers[0] >= cuts.tiers[1] >= cuts.tiers[2]
     assert set(value_tier(np.append(clv, newcomer), cuts)) <= set(VALUE_TIERS)
+
+
+def test_equal_clvs_do_not_put_everybody_on_top():
+    same = np.full(1000, 7.0)
+    cuts = ValueCuts.fit(same, **SHARES)
+    assert set(value_tier(same, cuts)) == {"medium"}
+    assert set(value_percentile(same, cuts)) == {50}
+
+
+def test_those_worth_nothing_stay_low_however_many_they_are():
+    clv = np.append(np.zeros(700), np.arange(1.0, 301))
+    cuts = ValueCuts.fit(clv, **SHARES)
+    tier = value_tier(clv, cuts)
+    assert set(tier[:700]) == {"low"}
+    assert [int((tier == name).sum()) for name in ("top", "high", "medium")] == [50, 150, 100]
+    assert value_percentile(clv, cuts)[0] == 34

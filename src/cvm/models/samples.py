@@ -24,6 +24,10 @@ from cvm.models.treated import Treated, WindowUse, is_usable
 
 Floats = NDArray[np.float64]
 
+# Prospects who never ordered, and orders worth what any new customer's are, that count beside those seen.
+_PRIOR_PROSPECTS = 20
+_PRIOR_ORDERS = 10
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -96,6 +100,16 @@ class ProspectRate:
     n_customers: int
     expected_orders: float
     expected_order_value: float
+
+    def shrunk(self, *, order_value: float) -> ProspectRate:
+        """The rate that so few customers vouch for: fewer orders, worth nearer to a new customer's ``order_value``."""
+        n_orders = self.n_customers * self.expected_orders
+        return ProspectRate(
+            self.n_customers,
+            expected_orders=n_orders / (self.n_customers + _PRIOR_PROSPECTS),
+            expected_order_value=(n_orders * self.expected_order_value + _PRIOR_ORDERS * order_value)
+            / (n_orders + _PRIOR_ORDERS),
+        )
 
 
 class FitBtyd(Protocol):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-import cvm
 from cvm.evaluation import ContactDecision, ContactTerms
 from cvm.features.catalogue import Feature
 from cvm.features.churn import ChurnDefinition
@@ -26,11 +24,12 @@ from cvm.models.churn_anchor import CONTRACT_COLUMNS, Level
 from cvm.models.churn_level import at_level, learn_level
 from cvm.models.clv import BtydValue
 from cvm.models.contact import decision_state, judged_decision
+from cvm.models.evidence import evidence, prospect_notes, season_and_judgement_notes, without_nan
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
 from cvm.models.history import Outlook
 from cvm.models.intervals import Forecast, fit_bands, judge_bands, simulated_forecast
 from cvm.models.leakage import Decision, pass_gate, refuse_overlap, without_excluded
-from cvm.models.retention import Retention
+from cvm.models.portfolio import PastWindow, past_windows, portfolio_interval
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.search import Search
 from cvm.models.training import Judged, Recipe, fit_winners, forecast, judge
@@ -40,6 +39,9 @@ from cvm.segments.tiers import ValueCuts
 
 # What BTYD, RFM and lifecycle are computed from; every other feature may be missing at scoring.
 _REQUIRED = ("n_orders", "recency_days", "tenure_days", "mean_order_value", "spend", "historic_value", "last_gap_days")
+
+# Fewer customers without an order than this say little about what such customers will do.
+_MANY_PROSPECTS = 200
 
 # CLV may not be negative, because nobody has to keep a customer; above 0 it still tells customers apart.
 _LEAST_MARGIN_RATE = 1e-4
@@ -142,58 +144,38 @@ def train(
     btyd = reader.btyd(plan.score, today)
     btyd = replace(btyd, hindsight=reader.hindsight(plan.replay(plan.score, plan.horizon_days), btyd.clock))
     recipe = Recipe(columns, settings.seed, plan.judged_days, definition)
-    judged, test, searches, gate_notes = None, None, list[Search](), tuple[str, ...]()
-    campaign_notes = list[str]()
-    if plan.test:
-        progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
-        training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
-        test = reader.sample(plan.test, plan.judged_days, replay=plan.replay(plan.test, plan.judged_days))
-        *training, test = _levelled([*training, test], taught_by=training, definition=definition)[0]
-        uses = [sample.window_use for sample in (test, *training)]
-        check_enough(uses[0], uses[1:], treated=settings.treated)
-        campaign_notes = treated_note(uses, treated=settings.treated)
-        if training:
-            progress("leakage gate")
-            passed = pass_gate(training, test, today, columns=columns, decisions=settings.decisions, scored=plan.score)
-            recipe, gate_notes = replace(recipe, columns=passed.columns), passed.notes
-        if training and settings.trials:
-            from cvm.models.tuning import tune_settings  # Optuna takes a second to import
-
-            recipe, searches = tune_settings(
-                training,
-                recipe,
-                trials=settings.trials,
-                timeout_s=settings.timeout_s,
-                file=studies,
-                progress=progress,
-            )
-        judged = judge(training, test, recipe, progress=progress)
-    churn_winner, value_winner = judged.winners if judged else (anchor_alone(definition), BtydValue())
+    trial = _judge(reader, plan, settings, recipe, today=today, studies=studies, progress=progress)
+    judged, test = trial.judged, trial.test
     labelled = [reader.sample(as_of, plan.horizon_days) for as_of in plan.labelled]
     labelled, level = _levelled(labelled, taught_by=labelled, definition=definition)
+    churn_winner, value_winner = judged.winners if judged else (anchor_alone(definition), BtydValue())
     churn, value = fit_winners(
         labelled,
         at_level(reader.snapshot(plan.score, plan.horizon_days, today, btyd), level),
-        replace(recipe, horizon_days=plan.horizon_days),
+        replace(trial.recipe, horizon_days=plan.horizon_days),
         churn=churn_winner,
         value=value_winner,
         progress=progress,
     )
     known = _known_forecasts(judged, test) or _simulated(btyd, today, plan, settings)
-    bands = fit_bands(known, knows_season=plan.knows_season(plan.score))
+    margin_rate, margin_notes = _margin_rate(today, settings.currency)
+    decision = _decision(judged, test, margin_rate=margin_rate, terms=settings.contact)
     anchor = replace(reader.churn_anchor(plan.score), level=level)
     outlook = Outlook(btyd, plan.horizon_days, plan.lead_days, plan.score, anchor)
     reference = Reference.fit(today, outlook, churn)
-    drivers = churn_drivers(churn, test.of_churn.features, replace(outlook, as_of=test.as_of), reference) if test else {}
-    margin_rate, margin_notes = _margin_rate(today, settings.currency)
-    retention = reader.retention(plan.score)
-    notes = [*_notes(plan, judged), *(search.note for search in searches), choice.note, *gate_notes, *margin_notes]
-    notes += [*([retention.note] if retention else []), *campaign_notes]
+    at_test = replace(outlook, as_of=test.as_of) if test else outlook
+    drivers = churn_drivers(churn, test.of_churn.features, at_test, reference) if test else {}
+    prospects, retention = _prospect_rate(reader, plan, btyd), reader.retention(plan.score)
+    notes = [
+        *season_and_judgement_notes(plan, judged),
+        *(search.note for search in trial.searches),
+        choice.note,
+        *([retention.note] if retention else []),
+        *trial.notes,
+        *margin_notes,
+        *prospect_notes(today, prospects),
+    ]
     required = (*_REQUIRED, *CONTRACT_COLUMNS) if definition.is_contractual else _REQUIRED
-    decision = None
-    if judged and test:
-        p_churn = judged.p_churn[judged.judgement.churn_winner]
-        decision = judged_decision(test.of_churn, p_churn, margin_rate=margin_rate, terms=settings.contact)
     bundle = Bundle(
         trained_as_of=plan.score,
         horizon_days=plan.horizon_days,
@@ -206,26 +188,107 @@ def train(
         discount_rate_per_year=settings.discount_rate_per_year,
         btyd=btyd,
         churn=churn,
+        churn_anchor=anchor,
         value=value,
-        bands=bands,
-        prospects=_prospect_rate(reader, plan),
+        bands=fit_bands(known, knows_season=plan.knows_season(plan.score)),
+        prospects=prospects,
         reference=reference,
         value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
         rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
         features=tuple(_bundled(feature, required) for feature in catalogue),
-        churn_anchor=anchor,
-        evidence={
-            **_evidence(plan, judged, [*read_notes(folder), *notes], fingerprint, choice, n_customers=len(today)),
-            "intervals": _without_nan(_judged_intervals(judged, test, plan, settings)),
-            "tuning": [search.state() for search in searches],
-            "contact": decision_state(decision) if decision else None,
-            "churn_drivers": drivers,
-            **_churn_evidence(definition, retention),
-        },
     )
     clv = cuts_from(bundle, today)
-    bundle = replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers))
-    return Trained(bundle, judged, test, notes, searches, decision)
+    progress("interval of the total")
+    portfolio = portfolio_interval(
+        btyd,
+        today,
+        past=trial.past,
+        knows_season=plan.knows_season(plan.score),
+        horizon_days=plan.horizon_days,
+        lead_days=plan.lead_days,
+        clv_days=settings.clv_days,
+        as_of=plan.score,
+        seed=settings.seed,
+    )
+    found = evidence(
+        plan,
+        judged,
+        notes=[*read_notes(folder), *notes],
+        fingerprint=fingerprint,
+        choice=choice,
+        n_customers=len(today),
+    ) | {
+        "churn_definition": definition.state(),
+        "retention": retention.evidence() if retention else None,
+        "intervals": without_nan(_judged_intervals(judged, test, plan, settings)),
+        "portfolio": portfolio.state(),
+        "tuning": [search.state() for search in trial.searches],
+        "contact": decision_state(decision) if decision else None,
+        "churn_drivers": drivers,
+    }
+    bundle = replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers), evidence=found)
+    return Trained(bundle, judged, test, notes, trial.searches, decision)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """The judgement, and what came to light on the way to it."""
+
+    recipe: Recipe
+    judged: Judged | None = None
+    test: Sample | None = None
+    searches: list[Search] = field(default_factory=list)
+    past: list[PastWindow] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+
+
+def _judge(
+    reader: SnapshotReader,
+    plan: SnapshotPlan,
+    settings: TrainSettings,
+    recipe: Recipe,
+    *,
+    today: pd.DataFrame,
+    studies: Path | None,
+    progress: Callable[[str], None],
+) -> _Trial:
+    """Gate, tuning and judgement on the training snapshots and the test; nothing where there is no test."""
+    if not plan.test:
+        return _Trial(recipe)
+    progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
+    training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
+    test = reader.sample(plan.test, plan.judged_days, replay=plan.replay(plan.test, plan.judged_days))
+    uses = [sample.window_use for sample in (test, *training)]
+    check_enough(uses[0], uses[1:], treated=settings.treated)
+    notes = tuple(treated_note(uses, treated=settings.treated))
+    *training, test = _levelled([*training, test], taught_by=training, definition=recipe.definition)[0]
+    searches = list[Search]()
+    if training:
+        progress("leakage gate")
+        passed = pass_gate(training, test, today, columns=recipe.columns, decisions=settings.decisions, scored=plan.score)
+        recipe, notes = replace(recipe, columns=passed.columns), (*passed.notes, *notes)
+    if training and settings.trials:
+        from cvm.models.tuning import tune_settings  # Optuna takes a second to import
+
+        trials: dict[str, Any] = {"trials": settings.trials, "timeout_s": settings.timeout_s, "file": studies}
+        recipe, searches = tune_settings(training, recipe, **trials, progress=progress)
+    judged = judge(training, test, recipe, progress=progress)
+    return _Trial(recipe, judged, test, searches, _past_windows(training, test, judged, days=plan.judged_days), notes)
+
+
+def _decision(
+    judged: Judged | None, test: Sample | None, *, margin_rate: float, terms: ContactTerms | None
+) -> ContactDecision | None:
+    if judged is None or test is None:
+        return None
+    p_churn = judged.p_churn[judged.judgement.churn_winner]
+    return judged_decision(test.of_churn, p_churn, margin_rate=margin_rate, terms=terms)
+
+
+def _past_windows(training: Sequence[Sample], test: Sample, judged: Judged, *, days: int) -> list[PastWindow]:
+    """Totals of past windows against what was expected before they were known: by BTYD, and at the test by the winner."""
+    expected = [BtydValue().expected_revenue(sample.features) for sample in training]
+    return past_windows([*training, test], [*expected, judged.revenue[judged.judgement.value_winner]], days=days)
 
 
 def _known_forecasts(judged: Judged | None, test: Sample | None) -> Forecast | None:
@@ -269,10 +332,6 @@ def _levelled(samples: list[Sample], *, taught_by: list[Sample], definition: Chu
     return [at_level(sample, level) for sample in samples], level
 
 
-def _churn_evidence(definition: ChurnDefinition, retention: Retention | None) -> dict[str, Any]:
-    return {"churn_definition": definition.state(), "retention": retention.evidence() if retention else None}
-
-
 def _bundled(feature: Feature, required: tuple[str, ...]) -> BundledFeature:
     return BundledFeature(feature.name, feature.kind, feature.meaning, feature.unit, feature.name in required)
 
@@ -297,68 +356,7 @@ def _margin_rate(today: pd.DataFrame, currency: str) -> tuple[float, list[str]]:
     return value / spend, []
 
 
-def _prospect_rate(reader: SnapshotReader, plan: SnapshotPlan) -> ProspectRate:
+def _prospect_rate(reader: SnapshotReader, plan: SnapshotPlan, btyd: Btyd) -> ProspectRate:
     latest = max(plan.labelled, default=None)
-    return reader.prospect_rate(latest, plan.horizon_days) if latest else ProspectRate(0, 0.0, 0.0)
-
-
-def _notes(plan: SnapshotPlan, judged: Judged | None) -> list[str]:
-    notes = []
-    window = plan.horizon_days + plan.lead_days
-    if not plan.training:
-        notes.append(
-            f"History is shorter than two outcome windows (2 x {window} days): no booster can be trained and judged, "
-            "so churn and CLV come from BTYD alone. Shorten windows.horizon_days, or wait for more history."
-        )
-    if plan.test is None:
-        notes.append("Nothing could be judged out of time: the scores are unproven.")
-    elif plan.judged_days < plan.horizon_days:
-        notes.append(
-            f"Models were judged over {plan.judged_days} days instead of {plan.horizon_days}: history affords no more."
-        )
-    needed = f"a year and a horizon ({plan.season_history_days} days) of history"
-    if not plan.knows_season(plan.score):
-        found = (plan.score - plan.first_day).days
-        notes.append(
-            f"Season is not identified: that takes {needed}, and there are {found} days. Every window is expected to be "
-            "like the mean of the past; before or after a busy season levels will be off."
-        )
-    elif plan.test and not plan.knows_season(plan.test):
-        notes.append(f"Season is corrected in the scores, but not where models were judged: {plan.test} lacks {needed}.")
-    if judged:
-        for what, models, winner in (
-            ("churn", judged.churn_models, judged.judgement.churn_winner),
-            ("CLV", judged.value_models, judged.judgement.value_winner),
-        ):
-            if plan.training and winner != "blended LightGBM":
-                tried = any(model.name == "blended LightGBM" for model in models)
-                why = "beat the booster" if tried else "stands, because too few outcomes of one kind could teach a booster"
-                notes.append(f"For {what} the baseline {winner!r} {why}; it is what gets promoted.")
-    return notes
-
-
-def _evidence(
-    plan: SnapshotPlan, judged: Judged | None, notes: list[str], fingerprint: str, choice: FamilyChoice, *, n_customers: int
-) -> dict[str, Any]:
-    judgement = asdict(judged.judgement) if judged else None
-    return {
-        "judgement": _without_nan(judgement),
-        "btyd_family": choice.state(),
-        "notes": notes,
-        "data_fingerprint": fingerprint,
-        "n_customers": n_customers,
-        "judged_days": plan.judged_days,
-        "test": str(plan.test) if plan.test else None,
-        "training": [str(day) for day in plan.training],
-        "labelled": [str(day) for day in plan.labelled],
-        "versions": {
-            "cvm": cvm.__version__,
-            **{name: version(name) for name in ("lightgbm", "numpy", "pandas", "scipy")},
-        },
-    }
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    rate = reader.prospect_rate(latest, plan.horizon_days) if latest else ProspectRate(0, 0.0, 0.0)
+    return rate.shrunk(order_value=btyd.expected_new(days=plan.horizon_days, as_of=plan.score)[1])

@@ -239,7 +239,48 @@ def files_table(files: Mapping[str, Path]) -> Table:
 
 def closing(scores: pd.DataFrame, bundle: Bundle, files: Mapping[str, Path]) -> Group:
     """All closing tables."""
-    return Group(segment_table(scores, currency=bundle.currency), *judgement_tables(bundle), files_table(files))
+    return Group(
+        segment_table(scores, currency=bundle.currency),
+        *total_line(scores, bundle),
+        *judgement_tables(bundle),
+        files_table(files),
+    )
+
+
+def total_line(scores: pd.DataFrame, bundle: Bundle) -> list[Text]:
+    """What all customers are worth and will spend, with the intervals learned from past windows.
+
+    Parameters
+    ----------
+    scores : DataFrame of shape (n_customers, ...)
+        ``clv``, ``expected_orders``, ``expected_order_value``.
+    bundle : Bundle
+        Says nothing where it was made before intervals of totals were.
+    """
+    found = bundle.evidence.get("portfolio")
+    if not found:
+        return []
+    revenue = float((scores["expected_orders"] * scores["expected_order_value"]).sum())
+
+    def interval(total: float, bounds: Mapping[str, float]) -> str:
+        low, middle, high = (_amount(total * factor) for factor in (bounds["lower"], 1.0, bounds["upper"]))
+        return f"{middle} {bundle.currency} ({low} to {high})"
+
+    clv = interval(float(scores["clv"].sum()), found["clv"])
+    return [
+        Text(
+            f"CLV of all customers {clv}; revenue of the next {bundle.horizon_days} days "
+            f"{interval(revenue, found['revenue'])}: {found['level']:.0%} intervals"
+        )
+    ]
+
+
+def _amount(value: float) -> str:
+    """Three digits and the thousands: 1.23 M."""
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.3g}"
 
 
 def datasets_table(datasets: Iterable[Dataset], is_available: Callable[[Dataset], bool]) -> Table:

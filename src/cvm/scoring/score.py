@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cvm.errors import FeatureMismatchError
 from cvm.models.btyd import BTYD_COLUMNS
+from cvm.models.btyd.clv import clv_per_horizon_revenue, discounted_days
 from cvm.models.bundle import Bundle
 from cvm.models.churn_anchor import holds_subscription
 from cvm.models.samples import is_judged
@@ -130,7 +131,8 @@ def predict_money(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pd.
             "clv": bundle.margin_rate
             * rate.expected_orders
             * rate.expected_order_value
-            * (bundle.clv_days / bundle.horizon_days),
+            * discounted_days(bundle.clv_days, discount_rate_per_year=bundle.discount_rate_per_year)
+            / bundle.horizon_days,
             "clv_lower": np.nan,
             "clv_upper": np.nan,
             "wait_days": np.inf,
@@ -159,7 +161,8 @@ def _predict_buyers(bundle: Bundle, buyers: pd.DataFrame, as_of: date) -> pd.Dat
     if judged.any():
         revenue[judged] = bundle.value.expected_revenue(known[judged])
     order_value = expected["btyd_expected_order_value"].to_numpy(float)
-    beyond = btyd.clv_per_horizon_revenue(
+    beyond = clv_per_horizon_revenue(
+        btyd,
         buyers,
         horizon_days=bundle.horizon_days,
         lead_days=bundle.lead_days,

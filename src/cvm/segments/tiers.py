@@ -38,16 +38,22 @@ class ValueCuts:
         top, high, medium : float
             Shares; what remains is ``low``. A tier of share 0 is empty.
         """
-        # The quantile 1 is the largest value, which is in the tier; out of reach is the largest number there is.
-        top_cut, high_cut, medium_cut = (
-            float(np.quantile(clv, 1 - share)) if share > 0 else float(np.finfo(float).max)
-            for share in np.cumsum((top, high, medium))
-        )
+        top_cut, high_cut, medium_cut = (_cut(clv, share) for share in np.cumsum((top, high, medium)))
         return cls((top_cut, high_cut, medium_cut), tuple(np.quantile(clv, np.linspace(0, 1, 101)).tolist()))
 
     def state(self) -> dict[str, Any]:
         """As JSON values."""
         return asdict(self)
+
+
+def _cut(clv: Floats, share: float) -> float:
+    """Lowest CLV of the best ``share``; equal CLVs stay together, on the side that comes nearer to that share."""
+    if share <= 0:
+        return float(np.finfo(float).max)  # out of reach
+    cut = float(np.quantile(clv, 1 - share))
+    n_above, n_with_ties = int((clv > cut).sum()), int((clv >= cut).sum())
+    are_too_many = n_with_ties - n_above > 1 and abs(n_above - share * len(clv)) < abs(n_with_ties - share * len(clv))
+    return float(np.nextafter(cut, np.inf)) if are_too_many else cut
 
 
 def value_tier(clv: Floats, cuts: ValueCuts) -> NDArray[np.str_]:
@@ -57,6 +63,10 @@ def value_tier(clv: Floats, cuts: ValueCuts) -> NDArray[np.str_]:
 
 
 def value_percentile(clv: Floats, cuts: ValueCuts) -> Floats:
-    """Percentile, 0 to 100, of each CLV in the base the cut points were frozen on; null where CLV is."""
-    at_most = np.searchsorted(np.asarray(cuts.percentiles), clv, side="right") - 1
-    return np.where(np.isnan(clv), np.nan, np.clip(at_most, 0, 100))
+    """Percentile, 0 to 100, of each CLV in the base the cut points were frozen on; null where CLV is.
+
+    A CLV that many share has the percentile in the middle of them.
+    """
+    percentiles = np.asarray(cuts.percentiles)
+    first, beyond = (np.searchsorted(percentiles, clv, side=side) for side in ("left", "right"))
+    return np.where(np.isnan(clv), np.nan, np.clip((first + beyond - 1) // 2, 0, 100))

@@ -115,3 +115,33 @@ def test_value_and_gradient_are_finite_for_thousands_of_orders_and_for_cents():
 
 def test_its_state_rebuilds_it(fitted):
     assert GammaGamma(**fitted.state()) == fitted
+
+
+def test_its_parameters_have_standard_errors_and_draws_that_keep_a_mean(base):
+    found = GammaGamma.fit(*base).estimates(*base)
+    assert found.value == GammaGamma.fit(*base).state()
+    for name, truth in SPEND.state().items():
+        assert abs(found.value[name] - truth) < 4 * found.standard_error[name] < truth
+    # Bases whose values hardly have a mean: every draw has one.
+    near = replace(SPEND, q=1.01).estimates(*base)
+    rng = np.random.default_rng(1)
+    assert all(near.draw(rng)["q"] > 1 for _ in range(200))
+
+
+def test_draws_spread_as_the_standard_errors_say(base, fitted):
+    found = fitted.estimates(*base)
+    rng = np.random.default_rng(2)
+    drawn = np.array([list(found.draw(rng).values()) for _ in range(2000)])
+    np.testing.assert_allclose(drawn.std(axis=0), list(found.standard_error.values()), rtol=0.2)
+
+
+@pytest.mark.parametrize("rate", [1e-3, 1e3])
+def test_another_currency_rescales_expectations_and_uncertainty(base, fitted, rate):
+    n, mean = base
+    other = GammaGamma.fit(n, mean * rate)
+    np.testing.assert_allclose(
+        other.expected_order_value(n, mean * rate), rate * fitted.expected_order_value(n, mean), rtol=1e-4
+    )
+    ours, theirs = fitted.estimates(n, mean).standard_error, other.estimates(n, mean * rate).standard_error
+    assert theirs["gamma"] / rate == pytest.approx(ours["gamma"], rel=1e-2)
+    assert theirs["q"] == pytest.approx(ours["q"], rel=1e-2)

@@ -8,7 +8,8 @@ import pytest
 
 from cvm.errors import BundleError, InsufficientDataError
 from cvm.models.btyd import BTYD_COLUMNS, Btyd, GammaGamma, MbgNbd, ParetoNbd
-from cvm.models.btyd.model import ConstantSpend
+from cvm.models.btyd.clv import clv_per_horizon_revenue
+from cvm.models.btyd.spend import ConstantSpend
 from simulated import PROCESS, TRUTH, histories
 
 HORIZON = {"horizon_days": 90, "lead_days": 0}
@@ -133,8 +134,8 @@ class TestPredict:
 
 
 def clv_ratio(features, *, clv_days=365, rate=0.1, lead_days=0, truth=TRUTH):
-    return truth.clv_per_horizon_revenue(
-        features, horizon_days=90, lead_days=lead_days, clv_days=clv_days, discount_rate_per_year=rate
+    return clv_per_horizon_revenue(
+        truth, features, horizon_days=90, lead_days=lead_days, clv_days=clv_days, discount_rate_per_year=rate
     )
 
 

@@ -7,21 +7,9 @@ from scipy.optimize import approx_fprime
 from cvm.errors import InsufficientDataError
 from cvm.models.btyd.sbg import Sbg, _Likelihood, cohort
 
-# Fader and Hardie (2007), "Regular" subscribers: % still there after each of seven renewals, taken as 1,000 customers.
+# "Regular" subscribers of tests/golden/test_cohorts_of_occasions.py.
 REGULAR = np.array([1000.0, 631, 468, 382, 326, 289, 262, 241])
 PUBLISHED = Sbg(0.704, 1.182)
-
-
-@pytest.fixture(scope="module")
-def fitted():
-    return Sbg.fit_survivors(REGULAR)
-
-
-def test_the_published_cohort_has_its_parameters_likelihood_and_projection(fitted):
-    assert fitted.alpha == pytest.approx(0.704, abs=5e-4)
-    assert fitted.beta == pytest.approx(1.182, abs=5e-4)
-    assert fitted.log_likelihood(*cohort(REGULAR)) == pytest.approx(-1680.265, abs=5e-4)
-    assert fitted.survival(np.array([12.0]))[0] == pytest.approx(0.170, abs=5e-4)
 
 
 def test_the_gradient_agrees_with_finite_differences():

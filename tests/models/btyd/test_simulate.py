@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cvm.models.btyd import Btyd, MbgNbd, ParetoNbd
-from cvm.models.btyd.model import ConstantSpend
-from cvm.models.btyd.simulate import simulate, simulate_new, total_intervals
+from cvm.models.btyd.simulate import log_spread_of_total, simulate, simulate_new, total_intervals
+from cvm.models.btyd.spend import ConstantSpend
 from simulated import TRUTH, histories
 
 OTHERS = (MbgNbd(0.9, 30.0, 0.8, 3.0), ParetoNbd(0.9, 30.0, 0.8, 90.0))
@@ -82,3 +82,23 @@ def test_intervals_of_totals_hold_what_happened_as_often_as_they_say():
         inside.append([part.lower <= value <= part.upper for part, value in pairs])
     # Of 40 intervals of 90 %, 36 on average; fewer than 31 happens less than once in a hundred times.
     assert (np.sum(inside, axis=0) >= 31).all()
+
+
+def test_the_interval_of_revenue_knows_that_spend_is_estimated(features):
+    frame = features.head(1000)
+    fitted = Btyd.fit(frame)
+    width = {}
+    for name, spend in (("estimated", fitted.spend), ("known", ConstantSpend(30.0))):
+        found = total_intervals(replace(fitted, spend=spend), frame, horizon_days=90, draws=100).revenue
+        width[name] = np.log(found.upper / found.lower)
+    assert width["estimated"] > 1.05 * width["known"]
+
+
+def test_the_spread_of_a_total_is_that_of_its_interval_and_falls_with_the_base(features):
+    frame = features.head(3000)
+    fitted = Btyd.fit(frame)
+    found = total_intervals(fitted, frame, horizon_days=90, draws=150).revenue
+    spread = log_spread_of_total(fitted, frame, horizon_days=90)
+    assert np.log(found.upper / found.lower) / (2 * 1.645) == pytest.approx(spread, rel=0.35)
+    # Twenty times the customers, of whom a sample is played: the root of twenty less.
+    assert log_spread_of_total(Btyd.fit(features), features, horizon_days=90) == pytest.approx(spread / 20**0.5, rel=0.4)

@@ -3,6 +3,7 @@
 Symbols of the papers (x orders after the first, t_x age at the last of them, T age today) stay inside this package.
 """
 
+from cvm.models.btyd.bg_bb import BgBb
 from cvm.models.btyd.bg_nbd import BgNbd
 from cvm.models.btyd.families import FAMILIES, Family, Process
 from cvm.models.btyd.gamma_gamma import GammaGamma
@@ -15,6 +16,7 @@ __all__ = [
     "BTYD_COLUMNS",
     "FAMILIES",
     "WINDOW_COLUMN",
+    "BgBb",
     "BgNbd",
     "Btyd",
     "Family",

@@ -13,6 +13,7 @@ from scipy.special import digamma, gammaln
 
 from cvm.models.btyd.distinct import Floats
 from cvm.models.btyd.maximise import maximise
+from cvm.models.btyd.uncertainty import Estimates, estimates
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class GammaGamma:
     Throughout, ``n`` is the number of orders observed and ``mean`` their mean value: arrays of shape (n_customers,).
     """
 
+    family: ClassVar[str] = "gamma_gamma"
     label: ClassVar[str] = "Gamma-Gamma"
 
     p: float
@@ -53,6 +55,11 @@ class GammaGamma:
         """Log-likelihood of the observed means (FH eq. 1a)."""
         weight = np.ones_like(n) if weight is None else weight
         return _Likelihood(n, mean, weight)(np.array([self.p, self.q, self.gamma]))[0]
+
+    def estimates(self, n: Floats, mean: Floats, weight: Floats | None = None) -> Estimates:
+        """Parameters with standard errors, given the orders they were fitted to; draws keep q > 1."""
+        weight = np.ones_like(n) if weight is None else weight
+        return estimates(_Likelihood(n, mean, weight), self.state(), above={"q": 1.0})
 
     def expected_order_value(self, n: Floats, mean: Floats) -> Floats:
         """Expected value of a customer's next order (FH eq. 5); the base's mean where ``n`` is 0."""

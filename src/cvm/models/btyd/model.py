@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
-from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,15 @@ from cvm.models.btyd.families import FAMILIES, Family, Process
 from cvm.models.btyd.gamma_gamma import GammaGamma
 from cvm.models.btyd.hindsight import Hindsight
 from cvm.models.btyd.season import Calendar, SeasonClock, fit_on_clock
-
-Backend = Literal["cvm", "lifetimes"]
+from cvm.models.btyd.spend import (
+    SPENDS,
+    Backend,
+    ConstantSpend,
+    fit_spend,
+    orders_and_means,
+    spend_from_state,
+    spend_state,
+)
 
 BTYD_COLUMNS = ("btyd_p_alive", "btyd_p_no_order", "btyd_expected_orders", "btyd_expected_order_value")
 # Not for trees: it is the same for all customers of a snapshot.
@@ -26,34 +32,6 @@ WINDOW_COLUMN = "btyd_window_days"
 # Below this the likelihood is all prior: parameters would be an accident of a handful of people.
 _MIN_CUSTOMERS = 30
 _MIN_REPEATERS = 10
-
-
-@dataclass(frozen=True)
-class ConstantSpend:
-    """Every order of the base costs the same."""
-
-    label: ClassVar[str] = "one price"
-
-    amount: float
-
-    def expected_order_value(self, n: Floats, mean: Floats) -> Floats:  # noqa: ARG002 - one interface with GammaGamma
-        """The constant, for everybody."""
-        return np.full(len(n), self.amount)
-
-    def draw_total(  # one interface with GammaGamma
-        self,
-        orders: Floats,
-        n: Floats,  # noqa: ARG002
-        mean: Floats,  # noqa: ARG002
-        *,
-        rng: np.random.Generator,  # noqa: ARG002
-    ) -> Floats:
-        """The constant times ``orders``."""
-        return self.amount * orders
-
-    def state(self) -> dict[str, float]:
-        """Parameters by name."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -124,7 +102,7 @@ class Btyd:
                 "or when they stop cannot be learned. Check that customer_id is the person and not the order; "
                 "a business of single purchases has no churn to predict."
             )
-        spend = _fit_spend(buyers, allow_constant_amount=allow_constant_amount, backend=backend)
+        spend = fit_spend(buyers, allow_constant_amount=allow_constant_amount, backend=backend)
 
         def fit_process(clock: SeasonClock) -> Process:
             return _fit_process(_distinct_histories(buyers, clock, as_of), family, backend)
@@ -196,7 +174,7 @@ class Btyd:
         columns = (alive, self.hindsight.p_no_order(1 - alive * (1 - silent)), alive * orders)
         for name, values in zip(BTYD_COLUMNS[:3], columns, strict=True):
             result.loc[is_buyer, name] = values[groups.index]
-        order_value = self.spend.expected_order_value(*_orders_and_means(buyers))
+        order_value = self.spend.expected_order_value(*orders_and_means(buyers))
         result.loc[is_buyer, BTYD_COLUMNS[3]] = order_value * self.hindsight.revenue_factor
         result[WINDOW_COLUMN] = float(end - start)
         return result
@@ -204,54 +182,6 @@ class Btyd:
     def corrected_p_alive(self, p_alive: Floats) -> Floats:
         """P(alive) with hindsight; trees see it without, as they did when they learned."""
         return self.hindsight.p_alive(p_alive)
-
-    def clv_per_horizon_revenue(
-        self,
-        features: pd.DataFrame,
-        *,
-        horizon_days: int,
-        lead_days: int,
-        clv_days: int,
-        discount_rate_per_year: float,
-        as_of: date | None = None,
-    ) -> Floats:
-        """Discounted revenue of ``clv_days`` per unit of undiscounted revenue of the outcome window.
-
-        Up to the end of the outcome window the judged model says how much; this says what follows and what waiting costs.
-        P(alive) cancels, so the ratio is as finite for the dead as for the living. Periods are months of 365/12 days,
-        discounted at their middle.
-
-        Parameters
-        ----------
-        features : DataFrame of shape (n_customers, ...)
-            Customers with at least one order.
-        horizon_days, lead_days, clv_days : int
-            Outcome window, and the days that CLV counts.
-        discount_rate_per_year : float, >= 0
-        as_of : date, optional
-            Snapshot of the features; needed where the clock knows a season.
-
-        Returns
-        -------
-        array of shape (n_customers,)
-
-        Source
-        ------
-        Discounting by period: Fader, Hardie and Lee (2005), "RFM and CLV", J. Marketing Research 42(4), section on DET;
-        the ratio is our own derivation.
-        """
-        x, _, T = _history(features, self.clock, as_of)
-        groups = distinct(x, T)
-        x, T = groups.columns
-        ahead = [self.clock.ahead(as_of, days) for days in (lead_days, lead_days + horizon_days)]
-        window = self._orders_between(x, T, *ahead)
-        discounted, before = np.zeros_like(x), np.zeros_like(x)
-        for start, end in pairwise(_month_edges(clv_days)):
-            discount = (1 + discount_rate_per_year) ** (-(start + end) / 2 / 365)
-            until = self.process.expected_if_alive(x, T, days=self.clock.ahead(as_of, end))
-            discounted += discount * (until - before)
-            before = until
-        return (discounted / np.maximum(window, 1e-300))[groups.index]
 
     def _orders_between(self, x: Floats, T: Floats, start: float, end: float) -> Floats:
         orders = self.process.expected_if_alive(x, T, days=end)
@@ -265,12 +195,11 @@ class Btyd:
 
     def state(self) -> dict[str, Any]:
         """Everything ``from_state`` needs, as JSON values."""
-        kind = "gamma_gamma" if isinstance(self.spend, GammaGamma) else "constant"
         return {
             "family": self.process.family,
             "unit": "days",
             "process": self.process.state(),
-            "spend": {"family": kind, **self.spend.state()},
+            "spend": spend_state(self.spend),
             "season": list(self.clock.levels),
             "hindsight": self.hindsight.state(),
         }
@@ -285,14 +214,12 @@ class Btyd:
             If the family is not known to this version.
         """
         spend_family = state["spend"]["family"]
-        if state["family"] not in FAMILIES or spend_family not in ("gamma_gamma", "constant"):
+        if state["family"] not in FAMILIES or spend_family not in SPENDS:
             raise BundleError(
                 f"The bundle holds a {state['family']} x {spend_family} model, unknown to this version of cvm. Train again."
             )
-        parameters = {name: value for name, value in state["spend"].items() if name != "family"}
-        spend = GammaGamma(**parameters) if spend_family == "gamma_gamma" else ConstantSpend(**parameters)
         clock, hindsight = SeasonClock(tuple(state["season"])), Hindsight(**state["hindsight"])
-        return cls(FAMILIES[state["family"]](**state["process"]), spend, clock, hindsight)
+        return cls(FAMILIES[state["family"]](**state["process"]), spend_from_state(state["spend"]), clock, hindsight)
 
 
 def _history(buyers: pd.DataFrame, clock: SeasonClock, as_of: date | None) -> tuple[Floats, Floats, Floats]:
@@ -306,10 +233,6 @@ def _distinct_histories(buyers: pd.DataFrame, clock: SeasonClock, as_of: date | 
     return distinct(*_history(buyers, clock, as_of))
 
 
-def _orders_and_means(buyers: pd.DataFrame) -> tuple[Floats, Floats]:
-    return buyers["n_orders"].to_numpy(float), buyers["mean_order_value"].to_numpy(float)
-
-
 def _fit_process(groups: Distinct, family: Family, backend: Backend) -> Process:
     x, t_x, T = groups.columns
     if backend == "lifetimes":
@@ -317,30 +240,3 @@ def _fit_process(groups: Distinct, family: Family, backend: Backend) -> Process:
 
         return fit_process(family, x, t_x, T, groups.weight)
     return FAMILIES[family].fit(x, t_x, T, groups.weight)
-
-
-def _fit_spend(buyers: pd.DataFrame, *, allow_constant_amount: bool, backend: Backend) -> GammaGamma | ConstantSpend:
-    n, mean = _orders_and_means(buyers)
-    paid = mean > 0
-    n, mean = n[paid], mean[paid]
-    if len(mean) == 0:
-        raise InsufficientDataError("Every order has the amount 0. Check which column is mapped to amount.")
-    if np.ptp(mean) <= 1e-9 * mean.mean():
-        if not allow_constant_amount:
-            raise InsufficientDataError(
-                f"Every order has the same amount ({mean[0]:g}), so there is no order value to predict. Check which column "
-                "is mapped to amount; if the business has one price, set data.allow_constant_amount: true."
-            )
-        return ConstantSpend(float(mean[0]))
-    groups = distinct(n, mean)
-    n, mean = groups.columns
-    if backend == "lifetimes":
-        from cvm.models.btyd.lifetimes_backend import fit_gamma_gamma
-
-        return fit_gamma_gamma(n, mean, groups.weight)
-    return GammaGamma.fit(n, mean, groups.weight)
-
-
-def _month_edges(days: int) -> list[float]:
-    months = np.arange(0.0, days, 365 / 12)
-    return [*months.tolist(), float(days)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from cvm.models.btyd.maximise import LikelihoodAndGradient
 
 # Relative step of the differences: the gradient is analytic, so the error of central ones is of order 1e-8.
 _STEP = 1e-4
+# Draws go no further from the estimate than a fit goes from its start (as logarithms).
+_FURTHEST = 9.0
 
 
 @dataclass(frozen=True)
@@ -23,20 +25,28 @@ class Estimates:
     value, standard_error : dict of str to float
         In natural units. The standard error is infinite where the likelihood is flat: the data do not settle that parameter.
     log_covariance : array of shape (n_parameters, n_parameters)
-        Of the logarithms of the parameters, flat directions left out; what ``draw`` samples from.
+        Of the logarithms of the parameters, each above its bound; flat directions left out; what ``draw`` samples from.
+    above : dict of str to float
+        Bounds of parameters that must lie above anything but 0.
     """
 
     value: dict[str, float]
     standard_error: dict[str, float]
     log_covariance: Floats
+    above: dict[str, float] = field(default_factory=dict)
 
     def draw(self, rng: np.random.Generator) -> dict[str, float]:
-        """Parameters as another sample of customers might have given them: log-normal around the estimates."""
+        """Parameters as another sample of customers might have given them: log-normal above their bounds."""
         step = rng.multivariate_normal(np.zeros(len(self.value)), self.log_covariance, method="eigh")
-        return {name: float(value * np.exp(by)) for (name, value), by in zip(self.value.items(), step, strict=True)}
+        step = np.clip(step, -_FURTHEST, _FURTHEST)
+        bounds = [self.above.get(name, 0.0) for name in self.value]
+        drawn = zip(self.value.items(), bounds, step, strict=True)
+        return {name: float(bound + (value - bound) * np.exp(by)) for (name, value), bound, by in drawn}
 
 
-def estimates(likelihood: LikelihoodAndGradient, parameters: Mapping[str, float]) -> Estimates:
+def estimates(
+    likelihood: LikelihoodAndGradient, parameters: Mapping[str, float], *, above: Mapping[str, float] | None = None
+) -> Estimates:
     """Standard errors from the inverse of the observed information.
 
     The Hessian is taken in the logarithms of the parameters, by central differences of the analytic gradient; at a maximum
@@ -47,20 +57,26 @@ def estimates(likelihood: LikelihoodAndGradient, parameters: Mapping[str, float]
     likelihood : callable
         Maps parameters to the log-likelihood and its gradient.
     parameters : mapping of str to float
-        The maximum, in the order the likelihood takes them; all > 0.
+        The maximum, in the order the likelihood takes them; all above their bounds.
+    above : mapping of str to float, optional
+        Bounds other than 0, by name.
     """
-    at = np.array(list(parameters.values()))
+    above = dict(above or {})
+    bounds = np.array([above.get(name, 0.0) for name in parameters])
+    at = np.array(list(parameters.values())) - bounds
 
     def gradient(log_step: Floats) -> Floats:
         here = at * np.exp(log_step)
-        return likelihood(here)[1] * here
+        return likelihood(bounds + here)[1] * here
 
     steps = _STEP * np.eye(len(at))
     hessian = np.array([(gradient(step) - gradient(-step)) / (2 * _STEP) for step in steps])
+    if not np.isfinite(hessian).all():  # at the edge of what the likelihood is defined for nothing can be said
+        return Estimates(dict(parameters), dict.fromkeys(parameters, np.inf), np.zeros((len(at), len(at))), above)
     information, direction = np.linalg.eigh(-(hessian + hessian.T) / 2)
     # Not more than the noise of the differences: a ridge the parameters may slide along.
     known = information > 1e-7 * max(float(information.max()), 1e-300)
     covariance = (direction[:, known] / information[known]) @ direction[:, known].T
     slides = (np.abs(direction[:, ~known]) > 1e-2).any(axis=1)
     error = np.where(slides, np.inf, at * np.sqrt(np.diag(covariance)))
-    return Estimates(dict(parameters), dict(zip(parameters, error.tolist(), strict=True)), covariance)
+    return Estimates(dict(parameters), dict(zip(parameters, error.tolist(), strict=True)), covariance, above)
