@@ -14,27 +14,20 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cvm.datasets import cdnow_transactions
 from cvm.engines import DuckDBEngine, QueryError
-from cvm.errors import CvmError, FeatureMismatchError, MissingOutputError, ParamsError
-from cvm.evaluation import ContactTerms
-from cvm.features.churn import ChurnDefinition
-from cvm.features.economics import Economics
+from cvm.errors import CvmError, FeatureMismatchError, MissingOutputError
 from cvm.features.files import read_churn_definition, read_plan
 from cvm.features.snapshots import SnapshotPlan, plan_snapshots
 from cvm.features.stage import history_days, write_features
 from cvm.ingest.assessment import Assessment, read_assessment
-from cvm.ingest.contracts import CONTRACTS
-from cvm.ingest.declared import declared_source
-from cvm.ingest.identity import IdentitySettings, read_identity_outcome
-from cvm.ingest.origins import FrameSource, Source
-from cvm.ingest.reading import Reading
-from cvm.ingest.stage import Rules, ingest
+from cvm.ingest.identity import read_identity_outcome
+from cvm.ingest.stage import ingest
 from cvm.models.bundle import Bundle, read_bundle
-from cvm.models.stage import Trained, TrainSettings, train
+from cvm.models.stage import Trained, train
 from cvm.params import Params
 from cvm.scoring.batch import features_gone, read_scores, score_batch, segment_batch
 from cvm.scoring.score import predict_money
+from cvm.stage_inputs import churn_definition_of, economics_of, rules_of, sources_of, train_settings_of
 from cvm.workspace import Workspace, replaced_directory
 
 if TYPE_CHECKING:
@@ -78,9 +71,9 @@ def run_ingest(
     progress("reading and checking rows")
     with _engine_trouble():
         ingested = ingest(
-            _sources(params, tables or {}),
+            sources_of(params, tables or {}),
             workspace,
-            _rules(params),
+            rules_of(params),
             now=now or datetime.now(UTC).replace(tzinfo=None),
             full=full,
         )
@@ -124,14 +117,8 @@ def run_features(params: Params, *, progress: Progress = silent) -> StageOutcome
             workspace.features,
             plan,
             timezone=business.timezone,
-            economics=Economics(
-                currency=business.currency,
-                margin_rate=business.margin_rate,
-                margin_rate_by_category=business.margin_rate_by_category,
-                cost_per_return=business.unit_costs.per_return,
-                cost_per_event=business.unit_costs.per_event,
-            ),
-            churn=_churn_definition(params),
+            economics=economics_of(params),
+            churn=churn_definition_of(params),
             progress=progress,
         )
     return StageOutcome(
@@ -152,7 +139,7 @@ def run_train(params: Params, *, progress: Progress = silent) -> StageOutcome:
     trained = train(
         workspace.features,
         plan,
-        _train_settings(params),
+        train_settings_of(params),
         fingerprint=fingerprint,
         cuts_from=lambda bundle, features: predict_money(bundle, features, as_of=plan.score)["clv"].to_numpy(float),
         progress=progress,
@@ -268,35 +255,6 @@ def summarise(params: Params) -> Summary:
     return Summary(as_of, scores, read_bundle(workspace.champion), files)
 
 
-def _rules(params: Params) -> Rules:
-    return Rules(
-        currency=params.business.currency,
-        max_rejected_share=params.data.max_rejected_share,
-        timezone=params.business.timezone,
-        horizon_days=params.windows.horizon_days,
-        lead_days=params.windows.lead_days,
-        identity=IdentitySettings(**params.identity.model_dump()),
-    )
-
-
-def _sources(params: Params, frames: Mapping[str, object]) -> dict[str, Source]:
-    strangers = sorted(set(frames) - set(CONTRACTS))
-    if strangers:
-        raise ParamsError(f"tables holds {strangers}, which are no canonical tables; known: {list(CONTRACTS)}.")
-    if params.data.dataset == "cdnow":
-        if frames:
-            raise ParamsError(f"tables holds {sorted(frames)} beside data.dataset: cdnow; keep one of them.")
-        return {"transactions": FrameSource(cdnow_transactions(), "cdnow", Reading(timezone="UTC"))}
-    # A default is no declaration: that days are cut in UTC does not say in which zone the user's times are.
-    zone = params.business.timezone if "timezone" in params.business.model_fields_set else None
-    sections = {table: section.model_dump(exclude_unset=True) for table, section in params.data.tables.items()}
-    return {
-        table: declared_source(table, sections.get(table, {}), folder=params.root, zone=zone, frame=frames.get(table))
-        for table in CONTRACTS
-        if table in sections or table in frames
-    }
-
-
 def _warehouse(workspace: Workspace) -> DuckDBEngine:
     if not workspace.warehouse.is_file():
         raise MissingOutputError.from_stage(workspace.warehouse, command="cvm ingest")
@@ -338,12 +296,8 @@ def _plan_for(params: Params, workspace: Workspace) -> SnapshotPlan:
             f"The features on file are for {found}, params.yaml says {wanted}. Run `cvm features` again."
         )
     found_churn = read_churn_definition(workspace.features)
-    _churn_definition(params).check_same(found_churn, what="The features on file hold", fix="Run `cvm features` again.")
+    churn_definition_of(params).check_same(found_churn, what="The features on file hold", fix="Run `cvm features` again.")
     return plan
-
-
-def _churn_definition(params: Params) -> ChurnDefinition:
-    return ChurnDefinition(**params.churn.model_dump())
 
 
 def _scoring_date(params: Params, workspace: Workspace) -> date:
@@ -356,29 +310,8 @@ def _check_windows(bundle: Bundle, params: Params) -> None:
             f"The bundle predicts {bundle.horizon_days} days, windows.horizon_days == {params.windows.horizon_days}. "
             "Train again with `cvm train`, or set the horizon back."
         )
-    _churn_definition(params).check_same(
+    churn_definition_of(params).check_same(
         bundle.churn_anchor.definition, what="The bundle predicts", fix="Run `cvm features` and `cvm train` again."
-    )
-
-
-def _train_settings(params: Params) -> TrainSettings:
-    retention = params.retention
-    return TrainSettings(
-        clv_days=params.windows.clv_days,
-        eligible_days=params.windows.eligible_days,
-        active_days=params.business.active_days,
-        currency=params.business.currency,
-        discount_rate_per_year=params.business.discount_rate_per_year,
-        family=params.btyd.family,
-        backend=params.btyd.backend,
-        allow_constant_amount=params.data.allow_constant_amount,
-        trials=params.train.trials,
-        timeout_s=params.train.timeout_s,
-        seed=params.train.seed,
-        tiers=params.segments.tiers.model_dump(),
-        decisions=params.train.features,
-        treated=params.train.treated,
-        contact=None if retention.contact_cost is None else ContactTerms(retention.contact_cost, retention.save_rate),
     )
 
 

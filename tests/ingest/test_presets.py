@@ -16,7 +16,7 @@ from cvm.errors import ParamsError
 from cvm.features.attributes import attribute_features
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.presets import preset_names, read_preset
-from cvm.params import Preset, SourceParams
+from cvm.params_data import Preset, SourceParams
 
 SALES = "customer_id,occurred_at,amount\nc1,2024-01-01T00:00:00Z,1\n"
 

@@ -1,0 +1,95 @@
+"""What ``params.yaml`` says to each stage, as that stage's own plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cvm.datasets import cdnow_transactions
+from cvm.errors import ParamsError
+from cvm.evaluation import ContactTerms
+from cvm.features.churn import ChurnDefinition
+from cvm.features.economics import Economics
+from cvm.ingest.contracts import CONTRACTS
+from cvm.ingest.declared import declared_source
+from cvm.ingest.identity import IdentitySettings
+from cvm.ingest.origins import FrameSource, Source
+from cvm.ingest.reading import Reading
+from cvm.ingest.stage import Rules
+from cvm.models.stage import TrainSettings
+from cvm.params import Params
+
+
+def rules_of(params: Params) -> Rules:
+    """For ingest."""
+    return Rules(
+        currency=params.business.currency,
+        max_rejected_share=params.data.max_rejected_share,
+        timezone=params.business.timezone,
+        horizon_days=params.windows.horizon_days,
+        lead_days=params.windows.lead_days,
+        identity=IdentitySettings(**params.identity.model_dump()),
+    )
+
+
+def sources_of(params: Params, frames: Mapping[str, object]) -> dict[str, Source]:
+    """For ingest: the origin of each table; frames take the place of files.
+
+    Raises
+    ------
+    ParamsError
+        If a frame is for no table, or stands beside a named data set.
+    """
+    strangers = sorted(set(frames) - set(CONTRACTS))
+    if strangers:
+        raise ParamsError(f"tables holds {strangers}, which are no canonical tables; known: {list(CONTRACTS)}.")
+    if params.data.dataset == "cdnow":
+        if frames:
+            raise ParamsError(f"tables holds {sorted(frames)} beside data.dataset: cdnow; keep one of them.")
+        return {"transactions": FrameSource(cdnow_transactions(), "cdnow", Reading(timezone="UTC"))}
+    # A default is no declaration: that days are cut in UTC does not say in which zone the user's times are.
+    zone = params.business.timezone if "timezone" in params.business.model_fields_set else None
+    sections = {table: section.model_dump(exclude_unset=True) for table, section in params.data.tables.items()}
+    return {
+        table: declared_source(table, sections.get(table, {}), folder=params.root, zone=zone, frame=frames.get(table))
+        for table in CONTRACTS
+        if table in sections or table in frames
+    }
+
+
+def churn_definition_of(params: Params) -> ChurnDefinition:
+    """For features, training and scoring."""
+    return ChurnDefinition(**params.churn.model_dump())
+
+
+def train_settings_of(params: Params) -> TrainSettings:
+    """For training."""
+    retention = params.retention
+    return TrainSettings(
+        clv_days=params.windows.clv_days,
+        eligible_days=params.windows.eligible_days,
+        active_days=params.business.active_days,
+        currency=params.business.currency,
+        discount_rate_per_year=params.business.discount_rate_per_year,
+        family=params.btyd.family,
+        backend=params.btyd.backend,
+        allow_constant_amount=params.data.allow_constant_amount,
+        trials=params.train.trials,
+        timeout_s=params.train.timeout_s,
+        seed=params.train.seed,
+        tiers=params.segments.tiers.model_dump(),
+        decisions=params.train.features,
+        treated=params.train.treated,
+        contact=None if retention.contact_cost is None else ContactTerms(retention.contact_cost, retention.save_rate),
+    )
+
+
+def economics_of(params: Params) -> Economics:
+    """For features."""
+    business = params.business
+    return Economics(
+        currency=business.currency,
+        margin_rate=business.margin_rate,
+        margin_rate_by_category=business.margin_rate_by_category,
+        cost_per_return=business.unit_costs.per_return,
+        cost_per_event=business.unit_costs.per_event,
+    )
