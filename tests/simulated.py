@@ -14,6 +14,7 @@ from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
 from cvm.models.history import Outlook
+from cvm.models.intervals import ValueBands
 from cvm.models.samples import ProspectRate, Sample
 from cvm.segments import RfmCuts, ValueCuts
 
@@ -123,6 +124,7 @@ def bundle(**changes: Any) -> Bundle:
         "btyd": TRUTH,
         "churn": BtydChurn(),
         "value": BtydValue(),
+        "bands": ValueBands((1.0,), (0.2,), (3.0,)),
         "prospects": ProspectRate(n_customers=50, expected_orders=0.1, expected_order_value=30.0),
         "value_cuts": ValueCuts.fit(base["spend"].to_numpy() / 4, top=0.05, high=0.15, medium=0.3),
         "rfm_cuts": RfmCuts.fit(base),

@@ -11,21 +11,20 @@ from scipy.special import expit, logit
 from cvm.models.attribution import Contributions, Reference, attribute_churn, by_theme, churn_drivers
 from cvm.models.btyd import BTYD_COLUMNS
 from cvm.models.churn import (
-    AnchoredChurn,
     BtydChurn,
     ChurnFactorRule,
     ChurnModel,
     RecencyRule,
-    fit_anchored_churn,
     fit_churn_factor_rule,
     fit_recency_rule,
 )
+from cvm.models.churn_blend import BlendedChurn, fit_blended_churn
 from cvm.models.history import Outlook
 from cvm.models.samples import Sample
 from simulated import TRUTH, sample
 
 ONE_THREAD = {"num_threads": 1}
-OUTLOOK = Outlook(TRUTH, 90.0)
+OUTLOOK = Outlook(TRUTH, 90)
 COLUMNS = [
     "n_orders",
     "recency_days",
@@ -72,21 +71,21 @@ def drivers_of(model: ChurnModel, asked: pd.DataFrame = ASKED) -> dict[str, floa
     return churn_drivers(model, asked, OUTLOOK, reference(model))
 
 
-def boosted(samples: list[Sample]) -> AnchoredChurn:
-    return fit_anchored_churn(samples, columns=COLUMNS, settings=ONE_THREAD, seed=1)
+def boosted(samples: list[Sample]) -> BlendedChurn:
+    return fit_blended_churn(samples, samples[0].ahead, columns=COLUMNS, settings=ONE_THREAD, seed=1)
 
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, ChurnModel]:
     return {
-        "anchored": boosted([by_colour(SAMPLES[0])]),
+        "blended": boosted([by_colour(SAMPLES[0])]),
         "BTYD": BtydChurn(),
         "recency rule": fit_recency_rule(SAMPLES),
         "churn factor": fit_churn_factor_rule(SAMPLES),
     }
 
 
-@pytest.mark.parametrize("name", ["anchored", "BTYD", "recency rule", "churn factor"])
+@pytest.mark.parametrize("name", ["blended", "BTYD", "recency rule", "churn factor"])
 @pytest.mark.parametrize("n_customers", [1, 300, 1200])
 def test_contributions_add_up_to_the_logit_of_every_model(models, name: str, n_customers: int) -> None:
     asked = ASKED.head(n_customers)
@@ -103,8 +102,8 @@ def test_contributions_add_up_to_the_logit_of_every_model(models, name: str, n_c
 
 
 def test_few_and_many_customers_are_attributed_alike(models) -> None:
-    many = attributed(models["anchored"], ASKED)
-    few = attributed(models["anchored"], ASKED.tail(50))
+    many = attributed(models["blended"], ASKED)
+    few = attributed(models["blended"], ASKED.tail(50))
     assert few.fields == many.fields
     assert few.reference == pytest.approx(many.reference, abs=1e-12)
     np.testing.assert_allclose(few.added, many.added[-50:], rtol=0, atol=1e-12)
@@ -119,8 +118,8 @@ def test_the_order_of_customers_is_irrelevant(models) -> None:
 
 
 def test_what_btyd_knows_is_told_of_the_history_and_not_of_btyd(models) -> None:
-    found = attributed(models["anchored"], ASKED)
-    assert any(name.startswith("btyd_") for name in models["anchored"].boosted.encoder.columns)
+    found = attributed(models["blended"], ASKED)
+    assert any(name.startswith("btyd_") for name in models["blended"].free.encoder.columns)
     assert not any(name.startswith("btyd_") for name in found.fields)
 
 
@@ -137,7 +136,7 @@ def test_where_recency_alone_drives_churn_it_is_the_strongest_theme() -> None:
 
 
 def test_a_category_that_drives_churn_is_named(models) -> None:
-    assert next(iter(drivers_of(models["anchored"]))) == "colour"
+    assert next(iter(drivers_of(models["blended"]))) == "colour"
 
 
 def test_drivers_come_largest_first_and_without_those_that_drive_nothing() -> None:
@@ -150,7 +149,7 @@ def test_drivers_come_largest_first_and_without_those_that_drive_nothing() -> No
 
 class TestReference:
     def test_it_comes_back_from_json(self, models) -> None:
-        frozen = reference(models["anchored"])
+        frozen = reference(models["blended"])
         assert Reference.from_state(json.loads(json.dumps(frozen.state(), allow_nan=False))) == frozen
 
     def test_trees_and_rhythm_of_customers_on_time_are_zero_on_average(self, models) -> None:
@@ -158,7 +157,7 @@ class TestReference:
         late = reference(models["BTYD"]).usual.lateness(base, OUTLOOK)
         on_time = base[(late >= 0.5) & (late <= 2)].reset_index(drop=True)
         assert len(on_time) > 100
-        for name in ("anchored", "BTYD"):
+        for name in ("blended", "BTYD"):
             found = attributed(models[name], on_time)
             means = dict(zip(found.fields, found.added.mean(axis=0), strict=True))
             silence = means.pop("recency_days")
@@ -175,7 +174,7 @@ class TestReference:
 
     def test_the_order_of_the_base_is_irrelevant(self, models) -> None:
         base = SAMPLES[0].features.drop(columns=list(BTYD_COLUMNS))
-        one, other = (Reference.fit(b, OUTLOOK, models["anchored"]) for b in (base, base.sample(frac=1, random_state=3)))
+        one, other = (Reference.fit(b, OUTLOOK, models["blended"]) for b in (base, base.sample(frac=1, random_state=3)))
         assert one.typical == other.typical
         assert one.trees
         assert other.trees == pytest.approx(one.trees, abs=1e-12)

@@ -14,12 +14,23 @@ from cvm.errors import BundleError
 from cvm.models.btyd import Btyd
 from cvm.models.btyd.spend import ConstantSpend
 from cvm.models.bundle import SCHEMA_VERSION, Bundle, read_bundle
-from cvm.models.churn import ChurnFactorRule, RecencyRule, fit_anchored_churn
-from cvm.models.clv import NaiveRate, fit_anchored_value
+from cvm.models.churn import ChurnFactorRule, RecencyRule
+from cvm.models.churn_blend import fit_blended_churn
+from cvm.models.clv import NaiveRate
+from cvm.models.clv_blend import fit_blended_value
 from cvm.models.samples import Sample
 from simulated import PROCESS, bundle, sample
 
 ONE_THREAD = {"num_threads": 1}
+FILES = [
+    "bundle.json",
+    "churn.anchored.txt",
+    "churn.free.txt",
+    "clv.free.txt",
+    "clv.spend.txt",
+    "clv.spends.txt",
+    "hashes.json",
+]
 
 
 def by_colour(part: Sample) -> Sample:
@@ -36,8 +47,8 @@ def boosted() -> Bundle:
     samples = [by_colour(sample(n_customers=400, seed=1))]
     columns = ["noise", "colour", "area", "recency_days"]
     return bundle(
-        churn=fit_anchored_churn(samples, columns=columns, settings=ONE_THREAD, seed=1),
-        value=fit_anchored_value(samples, columns=columns, settings=ONE_THREAD, seed=1),
+        churn=fit_blended_churn(samples, samples[0].ahead, columns=columns, settings=ONE_THREAD, seed=1),
+        value=fit_blended_value(samples, samples[0].ahead, columns=columns, settings=ONE_THREAD, seed=1).model,
     )
 
 
@@ -88,8 +99,10 @@ class TestRoundTrip:
         again = read_bundle(folder)
         features = by_colour(sample(n_customers=300, seed=5)).features
         for model in (boosted.churn, boosted.value):
-            assert model.boosted.encoder.columns[-2:] == ["colour", "area"]
-            assert model.boosted.importance()["colour"] > 0.1
+            for part in model.boosters.values():
+                assert part.encoder.columns[-2:] == ["colour", "area"]
+        for part in (boosted.churn.free, boosted.value.spends):
+            assert part.importance()["colour"] > 0.1
         np.testing.assert_array_equal(again.churn.p_churn(features), boosted.churn.p_churn(features))
         np.testing.assert_array_equal(again.value.expected_revenue(features), boosted.value.expected_revenue(features))
         assert again.model_version == boosted.model_version
@@ -124,13 +137,13 @@ class TestVersion:
         assert bundle(**changes).model_version != bundle().model_version
 
     def test_other_trees_have_another_version(self, boosted):
-        trees = replace(boosted.churn.boosted, text=boosted.churn.boosted.text.replace("seed: 1]", "seed: 2]", 1))
-        assert replace(boosted, churn=replace(boosted.churn, boosted=trees)).model_version != boosted.model_version
+        trees = replace(boosted.churn.free, text=boosted.churn.free.text.replace("seed: 1]", "seed: 2]", 1))
+        assert replace(boosted, churn=replace(boosted.churn, free=trees)).model_version != boosted.model_version
 
 
 class TestFiles:
     def test_every_file_is_json_or_text(self, folder):
-        assert sorted(path.name for path in folder.iterdir()) == ["bundle.json", "churn.txt", "clv.txt", "hashes.json"]
+        assert sorted(path.name for path in folder.iterdir()) == FILES
         for path in folder.iterdir():
             text = path.read_bytes().decode("utf-8")
             assert "\x00" not in text
@@ -169,7 +182,7 @@ class TestFiles:
     def test_a_file_that_does_not_belong_to_it_is_never_opened(self, folder):
         (folder / "notes.txt").write_bytes(b"\xff not even text")
         (folder / "churn.pkl").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
-        assert read_bundle(folder).churn.name == "anchored LightGBM"
+        assert read_bundle(folder).churn.name == "blended LightGBM"
 
     def test_numbers_that_are_not_json_cannot_be_written(self, tmp_path):
         with pytest.raises(ValueError, match="not JSON compliant"):
@@ -177,7 +190,7 @@ class TestFiles:
 
 
 class TestDamage:
-    @pytest.mark.parametrize("name", ["bundle.json", "churn.txt", "clv.txt", "hashes.json"])
+    @pytest.mark.parametrize("name", FILES)
     @pytest.mark.parametrize("where", [0.0, 0.3, 0.5, 0.9, 1.0])
     def test_a_changed_byte_in_any_file_is_detected(self, folder, name, where):
         data = bytearray((folder / name).read_bytes())
@@ -187,7 +200,7 @@ class TestDamage:
         with pytest.raises(BundleError, match=r"was changed after it was written|cannot be read|is missing"):
             read_bundle(folder)
 
-    @pytest.mark.parametrize("name", ["bundle.json", "churn.txt", "clv.txt", "hashes.json"])
+    @pytest.mark.parametrize("name", FILES)
     def test_other_line_ends_are_a_change(self, folder, name):
         data = (folder / name).read_bytes()
         for changed in (data.replace(b"\n", b"\r\n"), data.replace(b"\n", b"\r"), data + b"\n"):
@@ -195,7 +208,7 @@ class TestDamage:
             with pytest.raises(BundleError, match="was changed after it was written"):
                 read_bundle(folder)
 
-    @pytest.mark.parametrize("name", ["bundle.json", "churn.txt", "clv.txt", "hashes.json"])
+    @pytest.mark.parametrize("name", FILES)
     def test_a_missing_file_is_named(self, folder, name):
         (folder / name).unlink()
         with pytest.raises(BundleError, match=rf"no complete bundle: {name} is missing.*cvm train"):
@@ -206,22 +219,22 @@ class TestDamage:
             read_bundle(tmp_path / "nowhere")
 
     def test_a_folder_in_the_place_of_a_file_is_refused(self, folder):
-        (folder / "churn.txt").unlink()
-        (folder / "churn.txt").mkdir()
+        (folder / "churn.free.txt").unlink()
+        (folder / "churn.free.txt").mkdir()
         with pytest.raises(BundleError, match="cannot be read"):
             read_bundle(folder)
 
     def test_a_file_cut_short_is_detected(self, folder):
-        (folder / "clv.txt").write_bytes((folder / "clv.txt").read_bytes()[:-200])
-        with pytest.raises(BundleError, match=r"was changed after it was written \(clv\.txt\)"):
+        (folder / "clv.free.txt").write_bytes((folder / "clv.free.txt").read_bytes()[:-200])
+        with pytest.raises(BundleError, match=r"was changed after it was written \(clv\.free\.txt\)"):
             read_bundle(folder)
 
     def test_two_files_swapped_are_detected(self, folder):
-        churn, value = (folder / name for name in ("churn.txt", "clv.txt"))
+        churn, value = (folder / name for name in ("churn.free.txt", "clv.free.txt"))
         first, second = churn.read_bytes(), value.read_bytes()
         churn.write_bytes(second)
         value.write_bytes(first)
-        with pytest.raises(BundleError, match=r"was changed after it was written \(churn\.txt, clv\.txt\)"):
+        with pytest.raises(BundleError, match=r"was changed after it was written \(churn\.free\.txt, clv\.free\.txt\)"):
             read_bundle(folder)
 
 
@@ -232,7 +245,7 @@ class TestForeign:
         with pytest.raises(BundleError, match=rf"schema version {version}; this cvm reads {SCHEMA_VERSION}"):
             read_bundle(folder)
 
-    @pytest.mark.parametrize("text", ["{}", "[]", "3", '"bundle"', "null", "not json", "", '{"schema_version": 1}'])
+    @pytest.mark.parametrize("text", ["{}", "[]", "3", '"bundle"', "null", "not json", "", '{"schema_version": 2}'])
     def test_foreign_content_is_refused(self, folder, text):
         forge(folder, "bundle.json", text)
         with pytest.raises(BundleError, match="a bundle this cvm cannot read"):
@@ -262,7 +275,7 @@ class TestForeign:
             read_bundle(folder)
 
     def test_a_booster_that_came_without_its_trees_is_refused(self, folder):
-        (folder / "churn.txt").unlink()
+        (folder / "churn.free.txt").unlink()
         forge(folder, "bundle.json", (folder / "bundle.json").read_text(encoding="utf-8"))
         with pytest.raises(BundleError, match="cannot read"):
             read_bundle(folder)

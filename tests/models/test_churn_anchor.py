@@ -13,7 +13,7 @@ from cvm.errors import FeatureMismatchError
 from cvm.features.churn import ChurnDefinition
 from cvm.features.files import CHURN_FILE, features_file, outcome_file, read_churn_definition, renewals_file
 from cvm.models.btyd import BTYD_COLUMNS, Sbg
-from cvm.models.churn import BaseRate, SbgChurn, anchor_alone, churn_from_state, fit_base_rate
+from cvm.models.churn import BaseRate, SbgChurn, anchor_alone, fit_base_rate, rule_from_state
 from cvm.models.churn_anchor import ANCHOR, ChurnAnchor, Level, anchor_p_churn
 from cvm.models.churn_level import at_level, learn_level
 from cvm.models.retention import Retention
@@ -201,17 +201,19 @@ RECIPE = Recipe(("recency_days", "noise"), 1, 90, CONTRACT, {"num_threads": 1}, 
 class TestCandidates:
     def test_contracts_are_judged_against_base_rate_and_retention(self):
         judged = judge([contracts(1), contracts(2)], contracts(3), RECIPE, progress=silent)
-        assert set(judged.judgement.churn) == {"recency rule", "base rate", "sBG", "anchored LightGBM"}
+        assert set(judged.judgement.churn) == {"recency rule", "base rate", "sBG", "blended LightGBM"}
         metrics = judged.judgement.churn
         assert metrics["sBG"]["brier"] < metrics["base rate"]["brier"]
         assert metrics["sBG"]["calibration_error"] < 0.05
-        churn, _ = fit_winners([contracts(4)], RECIPE, churn=judged.winners[0], value=judged.winners[1], progress=silent)
+        churn, _ = fit_winners(
+            [contracts(4)], contracts(5).ahead, RECIPE, churn=judged.winners[0], value=judged.winners[1], progress=silent
+        )
         assert churn.name == judged.judgement.churn_winner
 
     @pytest.mark.parametrize("p", [0.0, 1.0])
     def test_a_label_that_always_or_never_happens_gives_finite_probabilities(self, p):
         judged = judge([contracts(1, p=p)], contracts(3, p=p), RECIPE, progress=silent)
-        assert "anchored LightGBM" not in judged.judgement.churn
+        assert "blended LightGBM" not in judged.judgement.churn
         assert all(np.isfinite(found).all() for found in judged.p_churn.values())
         assert judged.judgement.churn_winner in {"recency rule", "base rate"}
 
@@ -227,16 +229,16 @@ class TestCandidates:
                 stayed=np.empty(0),
             ),
         )
-        assert [model.name for model in fit_churn_models([empty], RECIPE, progress=silent)] == ["sBG"]
+        assert [model.name for model in fit_churn_models([empty], empty.ahead, RECIPE, progress=silent)] == ["sBG"]
 
     def test_inactivity_competes_without_the_churn_factor(self):
         recipe = replace(RECIPE, definition=SILENCE)
-        names = [model.name for model in fit_churn_models([silenced(1)], recipe, progress=silent)]
-        assert names == ["recency rule", "base rate", "BTYD", "anchored LightGBM"]
+        names = [model.name for model in fit_churn_models([silenced(1)], silenced(2).ahead, recipe, progress=silent)]
+        assert names == ["recency rule", "base rate", "BTYD", "blended LightGBM"]
 
     def test_baselines_survive_json(self):
         for model in (SbgChurn(), fit_base_rate([contracts(1).of_churn])):
-            assert churn_from_state(model.name, json.loads(json.dumps(model.state())), None) == model
+            assert rule_from_state(model.name, json.loads(json.dumps(model.state()))) == model
 
     def test_a_base_rate_is_never_certain(self):
         assert fit_base_rate([contracts(1, p=0.0).of_churn]).rate == pytest.approx(0.5 / 751)

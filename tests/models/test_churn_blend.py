@@ -82,35 +82,32 @@ class TestLevel:
         assert model.p_churn(AHEAD.features).mean() == pytest.approx(AHEAD.features["btyd_p_no_order"].mean(), abs=0.02)
 
     @pytest.mark.parametrize("of_others", [0.1, 0.9])
-    def test_where_btyd_was_always_wrong_the_windows_count(self, samples, blended, of_others):
+    def test_what_btyd_missed_at_every_snapshot_is_made_good(self, samples, of_others):
         rng = np.random.default_rng(1)
         other = [replace(part, n_orders=(rng.random(800) > of_others).astype(float)) for part in samples]
-        found = _levelled(blended, other, AHEAD).p_churn(AHEAD.features).mean()
-        before = blended.p_churn(AHEAD.features).mean()
-        assert abs(logit(found) - logit(of_others)) < 0.15 * abs(logit(before) - logit(of_others))
+        model = fit_blended_churn(other, AHEAD, columns=["noise"], settings=NO_SPLIT, seed=1)
+        found = model.p_churn(AHEAD.features).mean()
+        before = AHEAD.features["btyd_p_no_order"].mean()
+        assert abs(logit(found) - logit(of_others)) < 0.3 * abs(logit(before) - logit(of_others))
 
-    def test_a_level_that_moves_fast_is_not_trusted_to_stay(self, samples, blended):
+    def test_one_window_unlike_the_other_moves_it_little(self, samples):
         rng = np.random.default_rng(1)
-        rates = (0.25, 0.45)
-        moving = [
-            replace(part, n_orders=(rng.random(800) > rate).astype(float)) for part, rate in zip(samples, rates, strict=True)
-        ]
-        still = [replace(part, n_orders=(rng.random(800) > 0.35).astype(float)) for part in samples]
-        of_moving, of_still = (_levelled(blended, parts, AHEAD).p_churn(AHEAD.features).mean() for parts in (moving, still))
-        btyd = AHEAD.features["btyd_p_no_order"].mean()
-        assert abs(of_moving - btyd) < abs(of_still - btyd)
+        season = [replace(samples[0], n_orders=(rng.random(800) > 0.2).astype(float)), samples[1]]
+        plain, moved = (
+            fit_blended_churn(parts, AHEAD, columns=["noise"], settings=NO_SPLIT, seed=1) for parts in (samples, season)
+        )
+        assert abs(moved.missed) < 0.5
+        assert abs(plain.missed) < 0.05
 
-    def test_a_longer_window_leaves_fewer_without_an_order(self, samples, blended):
-        # What is known is the rate of 90 days; trust is in the windows, for BTYD was wrong.
-        rng = np.random.default_rng(1)
-        other = [replace(part, n_orders=(rng.random(800) > 0.9).astype(float)) for part in samples]
-        longer = replace(AHEAD, features=AHEAD.features.assign(btyd_window_days=360.0))
-        p, p_longer = (_levelled(blended, other, ahead).p_churn(ahead.features).mean() for ahead in (AHEAD, longer))
-        assert 0.5 < p_longer < p - 0.1
+    def test_where_hindsight_has_corrected_the_level_nothing_more_is_added(self, blended):
+        wrong = replace(blended, missed=1.0)
+        known, unknown = (_levelled(wrong, replace(AHEAD, has_hindsight=seen)) for seen in (True, False))
+        assert known.shift == pytest.approx(_levelled(replace(blended, missed=0.0), AHEAD).shift)
+        assert unknown.p_churn(AHEAD.features).mean() > known.p_churn(AHEAD.features).mean() + 0.1
 
-    def test_without_anybody_ahead_nothing_is_moved(self, samples, blended):
+    def test_without_anybody_ahead_nothing_is_moved(self, blended):
         nobody = replace(AHEAD, features=AHEAD.features.iloc[:0])
-        assert _levelled(blended, samples, nobody) is blended
+        assert _levelled(blended, nobody) is blended
 
 
 def test_it_learns_what_btyd_cannot_see(samples):
@@ -144,7 +141,7 @@ def test_it_is_deterministic(blended, samples):
 def test_a_refit_keeps_rounds_slopes_and_weight(blended, samples):
     again = refit_blended_churn(blended, samples[:1], AHEAD, columns=COLUMNS, settings=ONE_THREAD, seed=1)
     assert [b.rounds for b in again.boosters.values()] == [b.rounds for b in blended.boosters.values()]
-    kept = ("anchored_slope", "free_slope", "weight")
+    kept = ("anchored_slope", "free_slope", "weight", "missed")
     assert [getattr(again, name) for name in kept] == [getattr(blended, name) for name in kept]
     assert again.anchored.text != blended.anchored.text
 

@@ -81,24 +81,26 @@ class TestLevel:
         assert total == pytest.approx(btyd, rel=0.07)
 
     def test_a_window_three_times_as_good_moves_it_little(self, samples, blended):
-        season = _levelled(blended, scaled(samples, 3, 1), AHEAD)
+        season = fit_blended_value(scaled(samples, 3, 1), AHEAD, columns=COLUMNS, settings=ONE_THREAD, seed=1).model
         total, before = (model.expected_revenue(AHEAD.features).sum() for model in (season, blended))
-        assert total == pytest.approx(before, rel=0.1)
+        assert total == pytest.approx(before, rel=0.35)
+        assert season.missed < 0.5 * np.log(3) / 2
 
     def test_windows_that_were_all_twice_what_btyd_said_move_it(self, samples, blended):
-        doubled = _levelled(blended, scaled(samples, 2, 2), AHEAD)
+        doubled = fit_blended_value(scaled(samples, 2, 2), AHEAD, columns=COLUMNS, settings=ONE_THREAD, seed=1).model
         total, before = (model.expected_revenue(AHEAD.features).sum() for model in (doubled, blended))
-        assert 1.6 < total / before < 2.1
+        assert 1.7 < total / before < 2.1
 
-    def test_a_window_half_as_long_on_the_clock_holds_half(self, samples, blended):
-        short = replace(AHEAD, features=AHEAD.features.assign(btyd_window_days=45.0))
-        doubled = scaled(samples, 2, 2)
-        total, half = (_levelled(blended, doubled, ahead).expected_revenue(ahead.features).sum() for ahead in (AHEAD, short))
-        assert half < 0.7 * total
+    def test_where_hindsight_has_corrected_the_level_nothing_more_is_added(self, blended):
+        wrong = replace(blended, missed=0.5)
+        known, unknown = (_levelled(wrong, replace(AHEAD, has_hindsight=seen)) for seen in (True, False))
+        ratio = unknown.expected_revenue(AHEAD.features) / known.expected_revenue(AHEAD.features)
+        np.testing.assert_allclose(ratio, np.exp(0.5))
+        assert known.log_level == 0
 
-    def test_without_anybody_ahead_nothing_is_moved(self, samples, blended):
+    def test_without_anybody_ahead_nothing_is_moved(self, blended):
         nobody = replace(AHEAD, features=AHEAD.features.iloc[:0])
-        assert _levelled(blended, samples, nobody) is blended
+        assert _levelled(blended, nobody) is blended
 
 
 def test_with_nothing_to_learn_it_ranks_by_btyd(samples):
@@ -115,7 +117,7 @@ def test_it_learns_what_btyd_cannot_see(samples):
     model = fit_blended_value(red, AHEAD, columns=COLUMNS, settings={**ONE_THREAD, "learning_rate": 0.3}, seed=1).model
     factor = model.expected_revenue(AHEAD.features) / np.maximum(btyd_revenue(AHEAD.features), model.floor)
     is_red = (AHEAD.features["colour"] == "red").to_numpy()
-    assert np.median(factor[is_red]) > 1.5 * np.median(factor[~is_red])
+    assert np.median(factor[is_red]) > 1.4 * np.median(factor[~is_red])
 
 
 def test_trees_never_add_or_take_more_than_a_factor_of_twenty(blended):
@@ -145,7 +147,7 @@ def test_it_is_deterministic(blended, samples):
 def test_a_refit_keeps_rounds_and_weight(blended, samples):
     again = refit_blended_value(blended, samples[:1], AHEAD, columns=COLUMNS, settings=ONE_THREAD, seed=1)
     assert [b.rounds for b in again.boosters.values()] == [b.rounds for b in blended.boosters.values()]
-    assert again.weight == blended.weight
+    assert (again.weight, again.missed) == (blended.weight, blended.missed)
     assert again.free.text != blended.free.text
 
 

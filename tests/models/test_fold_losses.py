@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cvm.evaluation import brier_score, tweedie_deviance
-from cvm.models.churn import churn_task
-from cvm.models.clv import value_task
+from cvm.models.churn_blend import churn_task
+from cvm.models.clv_blend import value_task
 from cvm.models.fold_losses import FoldLosses
 from simulated import sample
 

@@ -14,6 +14,7 @@ from cvm.features.snapshots import Replay
 from cvm.models import samples
 from cvm.models.btyd import BTYD_COLUMNS
 from cvm.models.btyd.hindsight import Hindsight
+from cvm.models.btyd.season import SeasonClock
 from cvm.models.samples import ProspectRate, SnapshotReader, is_judged
 from simulated import TRUTH
 
@@ -165,16 +166,28 @@ class TestSeason:
         assert told == [None]
 
     def test_a_few_customers_teach_no_hindsight(self, folder):
-        assert reader(folder).hindsight(self.REPLAY) == Hindsight()
-        assert reader(folder).hindsight(None) == Hindsight()
+        assert reader(folder).hindsight(self.REPLAY, SeasonClock()) == Hindsight()
+        assert reader(folder).hindsight(None, SeasonClock()) == Hindsight()
 
-    def test_hindsight_changes_what_btyd_expects(self, folder):
+    def test_hindsight_changes_what_btyd_expects(self, folder, monkeypatch):
         plain = reader(folder).sample(AS_OF, 90)
-        found = reader(folder).sample(AS_OF, 90, hindsight=Hindsight(revenue_factor=1.5, churn_shift=0.2))
+        learned = Hindsight(revenue_factor=1.5, churn_shift=0.2)
+        monkeypatch.setattr("cvm.models.samples.learn_hindsight", lambda *_, **__: learned)
+        found = reader(folder).sample(AS_OF, 90, replay=self.REPLAY)
         value, p = "btyd_expected_order_value", "btyd_p_no_order"
         assert found.features[value].to_numpy() == pytest.approx(1.5 * plain.features[value].to_numpy())
         assert (found.features[p] > plain.features[p]).all()
         assert found.features["btyd_p_alive"].equals(plain.features["btyd_p_alive"])
+
+    def test_a_year_ago_is_told_on_todays_clock_where_it_could_not_know_its_own(self, folder):
+        today, told = replace(TRUTH, clock=SeasonClock((1.0,) * 365)), []
+
+        def fit(_, **given):
+            told.append((given["as_of"], given["clock"]))
+            return today
+
+        reader(folder, fit_btyd=fit).sample(AS_OF, 90, replay=self.REPLAY)
+        assert told == [(AS_OF, None), (self.REPLAY.as_of, today.clock)]
 
 
 class TestTreatedWindows:
@@ -220,7 +233,7 @@ class TestTreatedWindows:
         monkeypatch.setattr(samples, "learn_hindsight", lambda window, silence, **_: looked.append((window, silence)))
         OUTCOME.to_parquet(outcome_file(folder, AS_OF, 365), index=False)
         self.DRAWN.to_parquet(treatments_file(folder, AS_OF, 365), index=False)
-        replace(reader(folder), treated=treated).hindsight(TestSeason.REPLAY)
+        replace(reader(folder), treated=treated).hindsight(TestSeason.REPLAY, SeasonClock())
         ((window, silence),) = looked
         assert len(window.ordered) == len(silence.ordered) == len(seen)
         assert window.ordered.tolist() == [float(customer == "buyer") for customer in seen]

@@ -156,7 +156,7 @@ class TestBundle:
         winners = (result.judged.judgement.churn_winner, result.judged.judgement.value_winner)
         for what, winner in zip(("churn", "CLV"), winners, strict=True):
             said = [note for note in result.notes if note.startswith(f"For {what} the baseline {winner!r} beat the booster")]
-            assert len(said) == (winner != "anchored LightGBM")
+            assert len(said) == (winner != "blended LightGBM")
 
 
 class TestShortHistory:
@@ -272,12 +272,12 @@ class TestProgress:
         assert said[:3] == ["BTYD family: BG/NBD", "BTYD family: MBG/NBD", "BTYD family: Pareto/NBD"]
         assert said[3] == "BTYD on today's histories"
         assert "reading 2 training snapshots and the test of 2024-03-01" in said
-        assert "CLV: anchored LightGBM" in said
+        assert "CLV: blended LightGBM" in said
 
     def test_settings_are_tuned_before_the_judgement_if_asked_for(self, folder):
         said = []
         trained(folder, progress=said.append, trials=1)
-        assert said.index("churn: trial 1 of 1") < said.index("churn: anchored LightGBM")
+        assert said.index("churn: trial 1 of 1") < said.index("churn: blended LightGBM")
         assert "CLV: trial 1 of 1" in said
 
 
@@ -299,7 +299,7 @@ class TestLeakageGate:
         assert said[-1] == "leakage gate"
         result = trained(folder, decisions={"noise": "exclude"})
         boosters = [*result.judged.churn_models, *result.judged.value_models]
-        used = [name for model in boosters if hasattr(model, "boosted") for name in model.boosted.encoder.columns]
+        used = [name for model in boosters for part in model.boosters.values() for name in part.encoder.columns]
         assert "recency_days" in used
         assert "noise" not in used
 

@@ -71,7 +71,7 @@ def test_the_contact_line_says_how_to_be_told_and_where_no_contact_pays() -> Non
 
 def test_candidates_for_churn_are_named_for_what_they_say() -> None:
     churn = {
-        name: dict.fromkeys(CHURN_METRICS, 0.5) for name in ("BTYD", "churn factor", "recency rule", "anchored LightGBM")
+        name: dict.fromkeys(CHURN_METRICS, 0.5) for name in ("BTYD", "churn factor", "recency rule", "blended LightGBM")
     }
     judgement = {
         "churn": churn,

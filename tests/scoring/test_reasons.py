@@ -12,7 +12,8 @@ from scipy.special import expit
 from cvm.models.attribution import Contributions
 from cvm.models.btyd import BTYD_COLUMNS
 from cvm.models.bundle import Bundle, read_bundle
-from cvm.models.churn import ChurnFactorRule, RecencyRule, fit_anchored_churn
+from cvm.models.churn import ChurnFactorRule, RecencyRule
+from cvm.models.churn_blend import fit_blended_churn
 from cvm.scoring import reasons as reasons_module
 from cvm.scoring.pyfunc import ScoringModel
 from cvm.scoring.reasons import reasons, strongest
@@ -43,7 +44,7 @@ def by_recency() -> Bundle:
         leaves = expit((part.features["recency_days"].to_numpy() - 60) / 10)
         stays = np.random.default_rng(seed).random(len(leaves)) >= leaves
         samples.append(replace(part, n_orders=stays.astype(float)))
-    return bundle(churn=fit_anchored_churn(samples, columns=COLUMNS, settings={"num_threads": 1}, seed=1))
+    return bundle(churn=fit_blended_churn(samples, samples[0].ahead, columns=COLUMNS, settings={"num_threads": 1}, seed=1))
 
 
 def told(model: Bundle, asked: pd.DataFrame) -> list[list[dict]]:

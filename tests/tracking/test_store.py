@@ -43,10 +43,10 @@ def test_every_training_registers_a_version_and_moves_the_alias(featured: Path) 
         "churn: recency rule",
         "churn: churn factor",
         "churn: BTYD",
-        "churn: anchored LightGBM",
+        "churn: blended LightGBM",
         "value: naive rate",
         "value: BTYD",
-        "value: anchored LightGBM",
+        "value: blended LightGBM",
     }
     parent = next(run for run in runs if "mlflow.parentRunId" not in run.data.tags)
     assert parent.data.tags["data_fingerprint"].startswith("transactions ")

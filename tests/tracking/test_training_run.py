@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from cvm.evaluation import ContactTerms
 from cvm.models.churn import BtydChurn
-from cvm.models.clv import fit_anchored_value
+from cvm.models.clv_blend import fit_blended_value
 from cvm.models.contact import judged_decision
 from cvm.models.search import Search, Trial
 from cvm.models.stage import Trained
@@ -15,10 +15,13 @@ from simulated import bundle, sample
 
 def test_a_booster_is_recorded_with_the_settings_it_was_fitted_with() -> None:
     tuned = {"num_leaves": 4, "num_threads": 1}
-    model = fit_anchored_value([sample(n_customers=300, seed=1)], columns=["noise"], settings=tuned, seed=1)
+    part = sample(n_customers=300, seed=1)
+    model = fit_blended_value([part], part.ahead, columns=["noise"], settings=tuned, seed=1).model
     recorded = _model_params(model, tuned)
     assert (recorded["num_leaves"], recorded["learning_rate"]) == (4, 0.05)
-    assert recorded["rounds"] == model.boosted.rounds
+    assert recorded["spends.rounds"] == model.spends.rounds
+    assert recorded["free.columns"] == 1
+    assert recorded["weight"] == model.weight
     assert recorded["floor"] == model.floor
 
 
@@ -53,7 +56,7 @@ def judged_once() -> Trained:
     test = sample(n_customers=300, seed=2)
     judged = judge([], test, Recipe(("noise",), seed=1, horizon_days=90), progress=lambda _: None)
     decision = judged_decision(test, judged.p_churn["BTYD"], margin_rate=0.4, terms=ContactTerms(0.5, 0.1))
-    return Trained(bundle(), judged, test, [], decision)
+    return Trained(bundle(), judged, test, [], [], decision)
 
 
 def test_every_candidate_keeps_its_curves_and_the_winner_what_a_contact_brings() -> None:

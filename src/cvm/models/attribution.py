@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from cvm.models.btyd import BTYD_COLUMNS, WINDOW_COLUMN
+from cvm.models.btyd import BTYD_COLUMNS
 from cvm.models.churn import BaseRate, ChurnFactorRule, ChurnModel, LogisticRule, churn_logit
 from cvm.models.churn_anchor import ANCHOR
 from cvm.models.churn_blend import BlendedChurn
@@ -143,7 +143,7 @@ def churn_drivers(model: ChurnModel, features: pd.DataFrame, outlook: Outlook, r
     """
     if features.empty:
         return {}
-    buyers = _surveyed(features).drop(columns=[*BTYD_COLUMNS, WINDOW_COLUMN, ANCHOR], errors="ignore")
+    buyers = _surveyed(features).drop(columns=[*BTYD_COLUMNS, ANCHOR], errors="ignore")
     themes, added = by_theme(attribute_churn(model, outlook.predict(buyers), outlook, reference))
     means = zip(themes, np.abs(added).mean(axis=0).tolist(), strict=True)
     return dict(sorted(((theme, mean) for theme, mean in means if mean), key=lambda item: (-item[1], item[0])))

@@ -1,9 +1,8 @@
-"""Two opinions of every customer, how far each is believed, and the level of both.
+"""Two opinions of every customer, how far each is believed, and their level.
 
 Trees that start from BTYD know what a purchase process makes of a history; trees that start from nothing rank better where
-customers do not behave like one. Customers whom neither has learned from say how to weigh them. The level is another
-question: BTYD foretells one, the windows seen so far are another forecast, and each counts for as much as its errors are
-small (Bates and Granger 1969, "The combination of forecasts", Operational Research Quarterly 20, 451-468).
+customers do not behave like one. Customers whom neither has learned from say how to weigh them. The level is the anchored
+opinion's: free trees only know that of windows gone by, in which the season and the ages of customers were others.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ Floats = NDArray[np.float64]
 
 # Neither is ever silenced: a mean of two ranks better than the better of them.
 _LEAST_WEIGHT = 0.15
-# Error, as a log ratio or a shift of logits, that a forecast of a level is credited with beside what is seen of it.
-_USUAL_ERROR = 0.1
+# A level may miss by so much, as a log ratio or a shift of logits, without any fault of the model.
+_USUAL_MISS = 0.1
 
 
 def learn_weight(loss: Callable[[float], float]) -> float:
@@ -29,27 +28,20 @@ def learn_weight(loss: Callable[[float], float]) -> float:
     return float(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3}).x)
 
 
-def trust_in_windows(missed: Floats, levels: Floats, days: Floats) -> float:
-    """Weight of the mean level of the windows seen, against BTYD's.
+def consistent_miss(missed: Floats) -> float:
+    """What a level lacked at every snapshot, as far as it is no accident.
+
+    One window better than expected says nothing of the next: that is its season. A level that lacks the same at all of them
+    is wrong. So the mean ``m`` of what was missed counts by ``m^2 / (m^2 + variance between snapshots + .1^2)``.
 
     Parameters
     ----------
     missed : array of shape (n_snapshots,)
-        What BTYD's level lacked at each training snapshot, as a log ratio or a shift of logits.
-    levels : array of shape (n_snapshots,)
-        Level of each window on the same scale. How steadily it moves says how far it will have gone.
-    days : array of shape (n_snapshots,)
-        From each snapshot to the one that is asked for.
-
-    Returns
-    -------
-    float between 0 and 1
-        Inverse to the squared errors of both.
+        What the level lacked at each, as a log ratio or a shift of logits; at least one.
     """
-    of_btyd = float(np.mean(missed**2)) + _USUAL_ERROR**2
-    steady = np.polyfit(days, levels, 1)[0] if len(np.unique(days)) > 1 else 0.0
-    of_windows = float((steady * days.mean()) ** 2) + _USUAL_ERROR**2
-    return of_btyd / (of_btyd + of_windows)
+    mean = float(missed.mean())
+    variance = float(missed.var(ddof=1)) if len(missed) > 1 else 0.0
+    return mean**3 / (mean**2 + variance + _USUAL_MISS**2)
 
 
 def shift_to(margin: Floats, rate: float) -> float:

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from cvm.models.blend import learn_weight, shift_to, trust_in_windows
+from cvm.models.blend import consistent_miss, learn_weight, shift_to
 from cvm.models.boosting import Boosted, Encoder, Task, fit_boosted, refit_boosted
-from cvm.models.btyd import WINDOW_COLUMN
 from cvm.models.churn import ChurnModel, churn_logit, rule_from_state
 from cvm.models.churn_anchor import anchor_p_churn
 from cvm.models.samples import Sample, Snapshot
@@ -36,6 +35,8 @@ class BlendedChurn:
         By which logits have to be multiplied to be neither over- nor under-confident.
     weight : float between 0 and 1
         Of the anchored logit.
+    missed : float
+        What the level of the anchored logit lacked at the training snapshots, as far as it is no accident.
     shift : float
     """
 
@@ -45,6 +46,7 @@ class BlendedChurn:
     anchored_slope: float
     free_slope: float
     weight: float
+    missed: float
     shift: float = 0.0
 
     @property
@@ -72,6 +74,7 @@ class BlendedChurn:
             "anchored_slope": self.anchored_slope,
             "free_slope": self.free_slope,
             "weight": self.weight,
+            "missed": self.missed,
             "shift": self.shift,
             "encoders": {part: boosted.encoder.state() for part, boosted in self.boosters.items()},
         }
@@ -83,8 +86,8 @@ def fit_blended_churn(
     """Fit both boosters, learn how to mix them, and set the level.
 
     In training each snapshot is at its own level, for both: trees learn who churns and not how good the season was. The
-    weight is the one under which out-of-fold predictions fit best. The level of what lies ahead is then mixed from BTYD's
-    and from that of the windows seen.
+    weight is the one under which out-of-fold predictions fit best. The level of what lies ahead is the anchored logit's,
+    corrected by what it lacked at every training snapshot where no hindsight has corrected it before.
 
     Parameters
     ----------
@@ -111,8 +114,13 @@ def fit_blended_churn(
         margin = weight * slopes[0] * of_anchored + (1 - weight) * slopes[1] * of_free
         return float(np.mean(np.logaddexp(0.0, margin) - churned * margin))
 
-    model = BlendedChurn(anchored.boosted, free.boosted, *slopes, weight=learn_weight(log_loss))
-    return _levelled(model, samples, ahead)
+    asked = np.concatenate([churn_anchor(sample.features) for sample in samples]) + anchored.margin_out_of_fold
+    parts = np.split(expit(slopes[0] * asked), np.cumsum([len(sample.churned) for sample in samples])[:-1])
+    of_each = zip(parts, samples, strict=True)
+    missed = np.array([logit(_rate(sample)) - float(churn_logit(part.mean())) for part, sample in of_each])
+    weight = learn_weight(log_loss)
+    model = BlendedChurn(anchored.boosted, free.boosted, *slopes, weight=weight, missed=consistent_miss(missed))
+    return _levelled(model, ahead)
 
 
 def refit_blended_churn(
@@ -124,27 +132,21 @@ def refit_blended_churn(
     settings: Mapping[str, Any],
     seed: int,
 ) -> BlendedChurn:
-    """The judged recipe on other samples: rounds, slopes and weight stay; the level is that of what lies ahead."""
+    """The judged recipe on other samples: rounds, slopes, weight and what was missed stay."""
     given: dict[str, Any] = {"columns": columns, "settings": settings, "seed": seed}
     anchored = refit_boosted(churn_task(samples, **given), rounds=judged.anchored.rounds)
     free = refit_boosted(_free_task(samples, **given), rounds=judged.free.rounds)
-    return _levelled(replace(judged, anchored=anchored, free=free), samples, ahead)
+    return _levelled(replace(judged, anchored=anchored, free=free), ahead)
 
 
-def _levelled(model: BlendedChurn, samples: Sequence[Sample], ahead: Snapshot) -> BlendedChurn:
-    """The model at the level that BTYD and the windows seen foretell for the customers ahead."""
-    if ahead.features.empty:
+def _levelled(model: BlendedChurn, ahead: Snapshot) -> BlendedChurn:
+    """The model at the level of its anchored logit among the customers ahead, corrected by what that lacked."""
+    features = ahead.features
+    if features.empty:
         return model
-    window = float(_window_days(ahead.features).mean())
-    levels = np.array([_logit_over(window, sample) for sample in samples])
-    missed = np.array([shift_to(churn_anchor(sample.features), _rate(sample)) for sample in samples])
-    days = np.array([(ahead.as_of - sample.as_of).days for sample in samples], dtype=float)
-    trust = trust_in_windows(missed, levels, days)
-    anchored = expit(model.anchored_slope * (churn_anchor(ahead.features) + model.anchored.margin(ahead.features)))
-    free = expit(model.free_slope * (levels.mean() + model.free.margin(ahead.features)))
-    of_both = logit(np.clip([anchored.mean(), free.mean()], 1e-6, 1 - 1e-6))
-    rate = float(expit((1 - trust) * of_both[0] + trust * of_both[1]))
-    return replace(model, shift=shift_to(replace(model, shift=0.0).margin(ahead.features), rate))
+    anchored = expit(model.anchored_slope * (churn_anchor(features) + model.anchored.margin(features)))
+    rate = float(expit(churn_logit(anchored.mean()) + (0.0 if ahead.has_hindsight else model.missed)))
+    return replace(model, shift=shift_to(replace(model, shift=0.0).margin(features), rate))
 
 
 def churn_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, str]) -> ChurnModel:
@@ -185,10 +187,6 @@ def churn_anchor(features: pd.DataFrame) -> Floats:
     return churn_logit(anchor_p_churn(features))
 
 
-def _window_days(features: pd.DataFrame) -> Floats:
-    return features[WINDOW_COLUMN].to_numpy(float)
-
-
 def _levelled_anchor(sample: Sample) -> Floats:
     anchor = churn_anchor(sample.features)
     return anchor + shift_to(anchor, _rate(sample))
@@ -196,12 +194,6 @@ def _levelled_anchor(sample: Sample) -> Floats:
 
 def _rate(sample: Sample) -> float:
     return float(np.clip(sample.churned.mean(), 1e-6, 1 - 1e-6))
-
-
-def _logit_over(window_days: float, sample: Sample) -> float:
-    """Logit of the share without an order, had the window been so long and the hazard of a first order steady."""
-    stretched = np.log(_rate(sample)) * window_days / _window_days(sample.features).mean()
-    return float(logit(np.clip(np.exp(stretched), 1e-6, 1 - 1e-6)))
 
 
 def _slope(margin: Floats, churned: Floats) -> float:

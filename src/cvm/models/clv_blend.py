@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from cvm.evaluation import tweedie_deviance
-from cvm.models.blend import learn_weight, shift_to, trust_in_windows
-from cvm.models.boosting import Boosted, Encoder, Task, fit_boosted, refit_boosted
-from cvm.models.btyd import WINDOW_COLUMN
+from cvm.models.blend import consistent_miss, learn_weight, shift_to
+from cvm.models.boosting import Boosted, BoostingFit, Encoder, Task, fit_boosted, refit_boosted
 from cvm.models.clv import ValueModel, btyd_revenue, value_rule_from_state
 from cvm.models.samples import Sample, Snapshot
 
@@ -29,7 +28,7 @@ _MAX_MARGIN = 3.0
 
 @dataclass(frozen=True)
 class BlendedValue:
-    """``exp(log_level) * (weight * P(spends) * spend + (1 - weight) * revenue)``.
+    """``exp(log_level) * (weight * P(spends) * spend + (1 - weight) * revenue)``, expected revenue.
 
     ``P(spends)`` corrects BTYD's probability of an order and ``spend`` its expected revenue of who orders (a hurdle model);
     ``revenue`` is ``exp(log_scale)`` times what Tweedie trees say, which start from nothing.
@@ -40,9 +39,12 @@ class BlendedValue:
     floor : float
         Least anchor of ``spend``, in currency.
     weight : float between 0 and 1
+    missed : float
+        Log of what the hurdle's level lacked at the training snapshots, as far as it is no accident.
     log_scale : float
         Under which both opinions had the same total.
     log_level : float
+        ``missed``, or 0 where hindsight has corrected the level before.
     """
 
     name: ClassVar[str] = "blended LightGBM"
@@ -51,6 +53,7 @@ class BlendedValue:
     free: Boosted
     floor: float
     weight: float
+    missed: float
     log_scale: float = 0.0
     log_level: float = 0.0
 
@@ -78,6 +81,7 @@ class BlendedValue:
         return {
             "floor": self.floor,
             "weight": self.weight,
+            "missed": self.missed,
             "log_scale": self.log_scale,
             "log_level": self.log_level,
             "encoders": {part: boosted.encoder.state() for part, boosted in self.boosters.items()},
@@ -98,8 +102,8 @@ def fit_blended_value(
     """Fit all boosters, learn how to mix them, and set the level.
 
     In training each snapshot is at its own level: trees learn who is worth more and not how good the season was. The weight
-    is the one under which out-of-fold predictions have the lowest Tweedie deviance. The level of what lies ahead is then
-    mixed from BTYD's and from that of the windows seen.
+    is the one under which out-of-fold predictions have the lowest Tweedie deviance. The level of what lies ahead is the
+    hurdle's, corrected by what it lacked at every training snapshot where no hindsight has corrected it before.
 
     Parameters
     ----------
@@ -125,8 +129,9 @@ def fit_blended_value(
         return weight * hurdle + (1 - weight) * trees
 
     weight = learn_weight(lambda share: tweedie_deviance(free_task.target, mixed(share)))
-    model = BlendedValue(spends.boosted, spend.boosted, free.boosted, floor, weight)
-    return ValueFit(_levelled(model, samples, ahead), mixed(weight))
+    missed = consistent_miss(_missed(samples, spends, spend, floor=floor))
+    model = BlendedValue(spends.boosted, spend.boosted, free.boosted, floor, weight, missed)
+    return ValueFit(_levelled(model, ahead), mixed(weight))
 
 
 def refit_blended_value(
@@ -138,26 +143,32 @@ def refit_blended_value(
     settings: Mapping[str, Any],
     seed: int,
 ) -> BlendedValue:
-    """The judged recipe on other samples: rounds and weight stay; the level is that of what lies ahead."""
+    """The judged recipe on other samples: rounds, weight and what was missed stay."""
     floor = _floor(samples)
     tasks = _tasks(samples, floor=floor, columns=columns, settings=settings, seed=seed)
     parts = zip(judged.boosters.values(), tasks, strict=True)
     spends, spend, free = (refit_boosted(task, rounds=boosted.rounds) for boosted, task in parts)
-    return _levelled(BlendedValue(spends, spend, free, floor, judged.weight), samples, ahead)
+    return _levelled(BlendedValue(spends, spend, free, floor, judged.weight, judged.missed), ahead)
 
 
-def _levelled(model: BlendedValue, samples: Sequence[Sample], ahead: Snapshot) -> BlendedValue:
-    """The model at the level that BTYD and the windows seen foretell for the customers ahead."""
+def _missed(samples: Sequence[Sample], spends: BoostingFit, spend: BoostingFit, *, floor: float) -> Floats:
+    """Log of actual revenue over the hurdle's out-of-fold expectation at BTYD's own level, for each snapshot."""
+    found, start = [], 0
+    for sample in samples:
+        rows = slice(start, start + len(sample.revenue))
+        p_spends = expit(_spends_anchor(sample.features) + spends.margin_out_of_fold[rows])
+        log_spend = _spend_anchor(sample.features, floor=floor) + _clipped(spend.margin_out_of_fold[rows])
+        found.append(np.log(sample.revenue.sum() / (p_spends * np.exp(log_spend)).sum()))
+        start = rows.stop
+    return np.array(found)
+
+
+def _levelled(model: BlendedValue, ahead: Snapshot) -> BlendedValue:
+    """The model at the level of its hurdle among the customers ahead, corrected by what that lacked."""
     if ahead.features.empty:
         return model
-    window = float(_window_days(ahead.features).mean())
-    means = [sample.revenue.mean() * window / _window_days(sample.features).mean() for sample in samples]
-    missed = np.array([np.log(sample.revenue.sum() / btyd_revenue(sample.features).sum()) for sample in samples])
-    days = np.array([(ahead.as_of - sample.as_of).days for sample in samples], dtype=float)
-    trust = trust_in_windows(missed, np.log(means), days)
-    hurdle, trees = float(model.hurdle(ahead.features).mean()), float(model.trees(ahead.features).mean())
-    log_scale = float(np.log(hurdle / trees))
-    return replace(model, log_scale=log_scale, log_level=trust * (float(np.mean(np.log(means))) - log_scale))
+    log_scale = float(np.log(model.hurdle(ahead.features).sum() / model.trees(ahead.features).sum()))
+    return replace(model, log_scale=log_scale, log_level=0.0 if ahead.has_hindsight else model.missed)
 
 
 def value_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, str]) -> ValueModel:
@@ -205,10 +216,6 @@ def _tasks(
 
 def _clipped(margin: Floats) -> Floats:
     return np.clip(margin, -_MAX_MARGIN, _MAX_MARGIN)
-
-
-def _window_days(features: pd.DataFrame) -> Floats:
-    return features[WINDOW_COLUMN].to_numpy(float)
 
 
 def _spends_anchor(features: pd.DataFrame) -> Floats:

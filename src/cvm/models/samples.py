@@ -37,13 +37,16 @@ class Snapshot:
     ----------
     as_of : date
     features : DataFrame of shape (n_customers, ...)
-        Catalogue columns, ``customer_id``, ``BTYD_COLUMNS`` and ``WINDOW_COLUMN``.
+        Catalogue columns, ``customer_id`` and ``BTYD_COLUMNS``.
+    has_hindsight : bool
+        Whether what BTYD says was corrected by what it got wrong a year before.
     holders : Snapshot, optional
         The customers whose churn is judged, where that is not everybody here: those who hold a subscription.
     """
 
     as_of: date
     features: pd.DataFrame
+    has_hindsight: bool = field(default=False, kw_only=True)
     holders: Snapshot | None = field(default=None, kw_only=True)
 
     @property
@@ -90,7 +93,8 @@ class Sample(Snapshot):
     @property
     def ahead(self) -> Snapshot:
         """The same customers without what they did."""
-        return Snapshot(self.as_of, self.features, holders=self.holders.ahead if self.holders else None)
+        holders = self.holders.ahead if self.holders else None
+        return Snapshot(self.as_of, self.features, has_hindsight=self.has_hindsight, holders=holders)
 
 
 @dataclass(frozen=True)
@@ -212,11 +216,12 @@ class SnapshotReader:
             window: dict[str, Any] = {"horizon_days": horizon_days, "lead_days": self.lead_days, "as_of": as_of}
             return self.churn_anchor(as_of).with_anchor(customers, btyd=btyd, **window)
 
-        judged = known(everyone[is_judged(everyone, self.eligible_days)])
+        judged, has_hindsight = known(everyone[is_judged(everyone, self.eligible_days)]), btyd.hindsight != Hindsight()
         if self.definition.is_contractual:
             holders = with_anchor(known(everyone[holds_subscription(everyone)]))
-            return Snapshot(as_of, judged, holders=Snapshot(as_of, holders))
-        return Snapshot(as_of, judged if self.definition.definition == "no_order" else with_anchor(judged))
+            return Snapshot(as_of, judged, has_hindsight=has_hindsight, holders=Snapshot(as_of, holders))
+        judged = judged if self.definition.definition == "no_order" else with_anchor(judged)
+        return Snapshot(as_of, judged, has_hindsight=has_hindsight)
 
     def _labelled(self, snapshot: Snapshot, horizon_days: int, *, contractual: bool = False) -> Sample:
         """The customers of ``snapshot`` whose outcome counts, with that outcome."""
@@ -230,6 +235,7 @@ class SnapshotReader:
             *self._outcome(usable, as_of, horizon_days),
             stayed=self._stayed(usable, as_of, horizon_days) if by_definition else None,
             n_left_out=len(customers) - len(usable),
+            has_hindsight=snapshot.has_hindsight,
             holders=self._labelled(holders, horizon_days, contractual=True) if holders else None,
         )
 

@@ -77,7 +77,6 @@ _CHURN_LABELS = {
     "BTYD": "BTYD: P(no order)",
     "churn factor": "churn factor: recency / own mean gap",
     "recency rule": "recency rule: days since last order",
-    "anchored LightGBM": "LightGBM anchored on BTYD",
 }
 _VALUE_HEADERS = {
     "ratio": "ratio",
@@ -151,7 +150,8 @@ def _drivers_line(drivers: Mapping[str, float]) -> Iterable[Text]:
     """What moves churn most, in shares of all contributions."""
     total = sum(drivers.values())
     if total > 0:
-        shares = [f"{theme} {size / total:.0%}" for theme, size in list(drivers.items())[:5]]
+        largest = sorted(drivers.items(), key=lambda item: -item[1])[:5]
+        shares = [f"{theme} {size / total:.0%}" for theme, size in largest if size >= 0.005 * total]
         yield Text(f"What drives churn: {', '.join(shares)}.", style="dim")
 
 

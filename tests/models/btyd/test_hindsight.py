@@ -57,7 +57,7 @@ def test_half_of_what_silence_says_is_taken_for_leaving(intercept, slope):
 
 def test_a_short_history_is_trusted_less():
     seen = outlook(intercept=-0.5, shift=0.4)
-    long, short = (learn_hindsight(seen, seen, history_days=days) for days in (LONG, 60))
+    long, short = (learn_hindsight(seen, seen, history_days=days) for days in (LONG, 120))
     assert 0.3 * abs(long.churn_shift) < abs(short.churn_shift) < 0.5 * abs(long.churn_shift)
     assert 0.3 * abs(long.alive_intercept) < abs(short.alive_intercept) < 0.5 * abs(long.alive_intercept)
     assert abs(np.log(short.revenue_factor)) <= abs(np.log(long.revenue_factor))

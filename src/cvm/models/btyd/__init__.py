@@ -8,14 +8,13 @@ from cvm.models.btyd.bg_nbd import BgNbd
 from cvm.models.btyd.families import FAMILIES, Family, Process
 from cvm.models.btyd.gamma_gamma import GammaGamma
 from cvm.models.btyd.mbg_nbd import MbgNbd
-from cvm.models.btyd.model import BTYD_COLUMNS, WINDOW_COLUMN, Btyd
+from cvm.models.btyd.model import BTYD_COLUMNS, Btyd
 from cvm.models.btyd.pareto_nbd import ParetoNbd
 from cvm.models.btyd.sbg import Sbg
 
 __all__ = [
     "BTYD_COLUMNS",
     "FAMILIES",
-    "WINDOW_COLUMN",
     "BgBb",
     "BgNbd",
     "Btyd",

@@ -26,8 +26,6 @@ from cvm.models.btyd.spend import (
 )
 
 BTYD_COLUMNS = ("btyd_p_alive", "btyd_p_no_order", "btyd_expected_orders", "btyd_expected_order_value")
-# Not for trees: it is the same for all customers of a snapshot.
-WINDOW_COLUMN = "btyd_window_days"
 
 # Below this the likelihood is all prior: parameters would be an accident of a handful of people.
 _MIN_CUSTOMERS = 30
@@ -156,10 +154,10 @@ class Btyd:
 
         Returns
         -------
-        DataFrame of shape (n_customers, 5)
+        DataFrame of shape (n_customers, 4)
             ``BTYD_COLUMNS``, with the index of ``features``: P(alive) at the snapshot (without hindsight, see
             ``corrected_p_alive``), P(no order in the window), expected orders in the window, expected value of an order.
-            Null where there was no order yet. Then ``WINDOW_COLUMN``, the length of the window on the clock.
+            Null where there was no order yet.
         """
         result = pd.DataFrame(np.nan, index=features.index, columns=list(BTYD_COLUMNS))
         is_buyer = (features["n_orders"] > 0).to_numpy()
@@ -176,7 +174,6 @@ class Btyd:
             result.loc[is_buyer, name] = values[groups.index]
         order_value = self.spend.expected_order_value(*orders_and_means(buyers))
         result.loc[is_buyer, BTYD_COLUMNS[3]] = order_value * self.hindsight.revenue_factor
-        result[WINDOW_COLUMN] = float(end - start)
         return result
 
     def corrected_p_alive(self, p_alive: Floats) -> Floats:
