@@ -1,0 +1,77 @@
+"""How well our models foretell churn and value, against everybody else's, on the same snapshots of the same bases.
+
+    python benchmarks/accuracy.py --source DIR [--snapshots test|dev] [--bases cdnow ...] [--jobs 2] [--quick]
+
+``--source`` holds the public files of Online Retail and Starbucks; CDNOW and Complete Journey come with packages. Writes
+``benchmarks/accuracy.md`` (of dev snapshots: only into ``--into``, where settings may be chosen on them).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from contest.bases import CASES, Case, chosen_cases
+from contest.report import case_table
+from contest.run import Outcome, run_case, to_json
+from contest.snapshots import build_base
+
+REPORT = Path(__file__).with_suffix(".md")
+
+
+def main() -> None:
+    """Parse, run, write."""
+    given = _arguments()
+    cases = chosen_cases(given.snapshots, given.bases)
+    started = time.perf_counter()
+    with _work(given.work) as work, _pool(given.jobs) as pool:
+        list(pool.map(partial(build_base, work=work, source=given.source), dict.fromkeys(case.base for case in cases)))
+        outcomes = []
+        run = partial(run_case, work=work, n_resamples=given.resamples, reuse_peers=given.reuse_peers)
+        for outcome in pool.map(run, cases):
+            outcomes.append(outcome)
+            print(case_table(outcome), "\n", flush=True)
+    print(f"{(time.perf_counter() - started) / 60:.1f} minutes")
+    given.json.write_text(to_json(outcomes), encoding="utf-8")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--source", type=Path, help="folder with the public files")
+    parser.add_argument("--snapshots", choices=("test", "dev"), default="test")
+    parser.add_argument("--bases", nargs="+", default=[], choices=sorted({case.base for case in CASES}))
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--resamples", type=int, default=200, help="of the paired bootstrap; 0 for no intervals")
+    parser.add_argument("--work", type=Path, help="keep warehouses and forecasts of others here")
+    parser.add_argument(
+        "--reuse-peers", action="store_true", help="take forecasts of others from --work where they are there"
+    )
+    parser.add_argument("--json", type=Path, default=REPORT.with_suffix(".json"))
+    return parser.parse_args()
+
+
+@contextmanager
+def _work(folder: Path | None) -> Iterator[Path]:
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder.resolve()
+    else:
+        with tempfile.TemporaryDirectory() as name:
+            yield Path(name)
+
+
+def _pool(jobs: int) -> Executor:
+    os.environ["OMP_NUM_THREADS"] = "1"  # one process, one core
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+
+
+if __name__ == "__main__":
+    main()

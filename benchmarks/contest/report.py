@@ -1,0 +1,26 @@
+"""Outcomes as Markdown."""
+
+from __future__ import annotations
+
+from contest.run import Outcome
+
+_COLUMNS = ("ratio", "ngini", "decmape", "rmse", "deviance", "mae", "auc_active", "auc", "calibration", "lift")
+
+
+def case_table(outcome: Outcome) -> str:
+    """All competitors on one case."""
+    lines = [
+        f"### {outcome.case}",
+        "",
+        f"{outcome.n_customers:,} customers, {outcome.active:.1%} order in the window; {outcome.n_training} training snapshots. "
+        f"Noise floor: decMAPE {outcome.floors['decmape']:.3f}, calibration {outcome.floors['calibration']:.3f}."
+        + (f" **Season break**: {outcome.season_break}." if outcome.season_break else ""),
+        "",
+        f"| competitor | {' | '.join(_COLUMNS)} | note |",
+        f"|---|{'---|' * (len(_COLUMNS) + 1)}",
+    ]
+    for name, found in outcome.measured.items():
+        figures = (f"{found.metrics[column]:.3f}" if column in found.metrics else "" for column in _COLUMNS)
+        lines.append(f"| {name} | {' | '.join(figures)} | {found.note} |")
+    lines += [f"\nMissing: {name}, because {reason}." for name, reason in outcome.missing.items()]
+    return "\n".join(lines)

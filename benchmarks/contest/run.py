@@ -1,0 +1,129 @@
+"""One case from start to end: forecasts of everybody, then the figures."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from contest.bases import Case
+from contest.forecasts import Forecast, Unavailable
+from contest.measure import Measured, measure, noise_floor
+from contest.ours import OURS, our_forecasts
+from contest.peers import PEERS
+from contest.snapshots import Contest, read_contest
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a case showed.
+
+    Attributes
+    ----------
+    case : str
+    n_customers, n_training : int
+    active : float
+        Share of customers with an order in the window.
+    season_break : str
+        The reason, or empty.
+    measured : dict of str to Measured
+        By competitor.
+    missing : dict of str to str
+        Competitors who could not take part, and why.
+    floors : dict of str to float
+        What ``decmape`` and ``calibration`` of ours would be if every group of ten were foretold exactly.
+    seconds : dict of str to float
+        By competitor, fit and forecast.
+    """
+
+    case: str
+    base: str
+    n_customers: int
+    n_training: int
+    active: float
+    season_break: str
+    measured: dict[str, Measured]
+    missing: dict[str, str] = field(default_factory=dict)
+    floors: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def run_case(case: Case, *, work: Path, n_resamples: int, reuse_peers: bool) -> Outcome:
+    """Everybody on one case. With ``reuse_peers`` forecasts of others come from an earlier run, where there is one."""
+    contest = read_contest(case, work)
+    kept = work / case.base / case.name / "peers.parquet"
+    started = time.perf_counter()
+    ours = our_forecasts(contest)
+    seconds = {OURS: time.perf_counter() - started}
+    if reuse_peers and kept.is_file():
+        theirs, missing = _read(kept)
+    else:
+        theirs, missing = _peers(contest, seconds)
+        _write(kept, theirs, missing)
+    return _outcome(contest, ours | theirs, missing, seconds, n_resamples)
+
+
+def _peers(contest: Contest, seconds: dict[str, float]) -> tuple[dict[str, Forecast], dict[str, str]]:
+    forecasts, missing = {}, {}
+    for name, peer in PEERS.items():
+        started = time.perf_counter()
+        try:
+            forecasts[name] = peer(contest)
+        except Unavailable as reason:
+            missing[name] = str(reason)
+        seconds[name] = time.perf_counter() - started
+    return forecasts, missing
+
+
+def _outcome(
+    contest: Contest, forecasts: dict[str, Forecast], missing: dict[str, str], seconds: dict[str, float], n_resamples: int
+) -> Outcome:
+    test = contest.test
+    revenue, churned = np.maximum(test.revenue, 0.0), test.churned
+    ours = forecasts[OURS]
+    return Outcome(
+        case=contest.case.name,
+        base=contest.case.base,
+        n_customers=len(revenue),
+        n_training=len(contest.training),
+        active=float(1 - churned.mean()),
+        season_break=contest.case.season_break,
+        measured=measure(revenue, churned, forecasts, n_resamples=n_resamples),
+        missing=missing,
+        floors={
+            "decmape": noise_floor(revenue, ours.revenue) / revenue.mean(),
+            "calibration": noise_floor(churned, ours.p_churn),
+        },
+        seconds=seconds,
+    )
+
+
+def _write(path: Path, forecasts: dict[str, Forecast], missing: dict[str, str]) -> None:
+    held = {
+        f"{name}|{what}": values
+        for name, forecast in forecasts.items()
+        for what, values in (("revenue", forecast.revenue), ("p_churn", forecast.p_churn))
+        if values is not None
+    }
+    frame = pd.DataFrame(held)
+    frame.attrs = {"notes": {name: forecast.note for name, forecast in forecasts.items()}, "missing": missing}
+    frame.to_parquet(path)
+
+
+def _read(path: Path) -> tuple[dict[str, Forecast], dict[str, str]]:
+    frame = pd.read_parquet(path)
+    values = {
+        name: {what: frame[f"{name}|{what}"].to_numpy(float) for what in ("revenue", "p_churn") if f"{name}|{what}" in frame}
+        for name in frame.attrs["notes"]
+    }
+    forecasts = {name: Forecast(**values[name], note=note) for name, note in frame.attrs["notes"].items()}
+    return forecasts, frame.attrs["missing"]
+
+
+def to_json(outcomes: list[Outcome]) -> str:
+    """Outcomes as JSON."""
+    return json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n"
