@@ -19,10 +19,11 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from contest.bases import CASES, Case, chosen_cases
-from contest.report import case_table
-from contest.run import Outcome, run_case, to_json
+from contest.bases import CASES, chosen_cases
+from contest.report import case_table, duel_table
+from contest.run import run_case, to_json
 from contest.snapshots import build_base
+from contest.summary import duels
 
 REPORT = Path(__file__).with_suffix(".md")
 
@@ -39,6 +40,7 @@ def main() -> None:
         for outcome in pool.map(run, cases):
             outcomes.append(outcome)
             print(case_table(outcome), "\n", flush=True)
+    print("Ours : theirs, means over the same cases\n\n" + duel_table(duels(outcomes)))
     print(f"{(time.perf_counter() - started) / 60:.1f} minutes")
     given.json.write_text(to_json(outcomes), encoding="utf-8")
 

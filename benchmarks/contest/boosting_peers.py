@@ -8,9 +8,9 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
-from contest.forecasts import Floats, Forecast, Unavailable
-from contest.snapshots import Contest
 
+from contest.forecasts import Floats, Forecast, UnavailableError
+from contest.snapshots import Contest
 from cvm.models.boosting import Encoder, customer_folds
 from cvm.models.samples import Sample
 
@@ -34,7 +34,7 @@ def tweedie_forecast(contest: Contest, *, n_snapshots: int, with_btyd: bool) -> 
 
     Raises
     ------
-    Unavailable
+    UnavailableError
         If no training snapshot affords it.
     """
     samples = _taught(contest, n_snapshots)
@@ -48,7 +48,7 @@ def hurdle_forecast(contest: Contest, *, n_snapshots: int, with_btyd: bool) -> F
 
     Raises
     ------
-    Unavailable
+    UnavailableError
         If no training snapshot affords it.
     """
     samples = _taught(contest, n_snapshots)
@@ -101,7 +101,7 @@ def _taught(contest: Contest, n_snapshots: int) -> list[Sample]:
     samples = list(contest.plain_training[:n_snapshots])
     ordered = sum(float((sample.n_orders > 0).sum()) for sample in samples)
     if ordered < _MIN_ORDERED:
-        raise Unavailable(f"{ordered:.0f} customers ordered after {len(samples)} training snapshots: too few to boost")
+        raise UnavailableError(f"{ordered:.0f} customers ordered after {len(samples)} training snapshots: too few to boost")
     return samples
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """A competitor cannot take part; the message says why."""
 
 

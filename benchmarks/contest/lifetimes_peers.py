@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from contest.forecasts import Floats, Forecast, Unavailable
+
+from contest.forecasts import Floats, Forecast, UnavailableError
 from contest.snapshots import Contest
 
 # A user whose fit does not converge is told to raise the penalty.
@@ -19,9 +21,11 @@ _PENALTIES = (0.0, 0.001, 0.01, 0.1)
 def lifetimes_forecast(fitter: str, contest: Contest) -> Forecast:
     """Expected orders of ``fitter`` times the order value of Gamma-Gamma, which is all lifetimes tells of a window.
 
+    Of the fits that converge the first that gives everybody a number is taken, else the first.
+
     Raises
     ------
-    Unavailable
+    UnavailableError
         If no penalty makes it converge.
     """
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
@@ -36,35 +40,48 @@ def lifetimes_forecast(fitter: str, contest: Contest) -> Forecast:
             monetary_value_col="amount",
             observation_period_end=pd.Timestamp(contest.case.as_of) - pd.Timedelta(days=1),
         )
-        process, penalty = _fitted(lifetimes, fitter, summary[["frequency", "recency", "T"]])
-        repeat = summary[(summary["frequency"] > 0) & (summary["monetary_value"] > 0)]
-        spend, _ = _fitted(lifetimes, "GammaGammaFitter", repeat[["frequency", "monetary_value"]])
-        orders = process.conditional_expected_number_of_purchases_up_to_time(
-            contest.case.horizon_days, summary["frequency"], summary["recency"], summary["T"]
+        past = [summary[name] for name in ("frequency", "recency", "T")]
+        horizon_days = contest.case.horizon_days
+        orders, penalty = _first_usable(
+            getattr(lifetimes, fitter),
+            summary[["frequency", "recency", "T"]],
+            lambda model: model.conditional_expected_number_of_purchases_up_to_time(horizon_days, *past),
         )
-        value = spend.conditional_expected_average_profit(summary["frequency"], summary["monetary_value"])
-    forecast = pd.Series(np.asarray(orders) * np.asarray(value), index=summary.index)
-    customers = contest.test.features["customer_id"]
-    revenue = forecast.reindex(customers).to_numpy(float)
-    return _mended(revenue, contest.test.features, contest.case.horizon_days, penalty)
+        repeat = summary[(summary["frequency"] > 0) & (summary["monetary_value"] > 0)]
+        value, _ = _first_usable(
+            lifetimes.GammaGammaFitter,
+            repeat[["frequency", "monetary_value"]],
+            lambda model: model.conditional_expected_average_profit(summary["frequency"], summary["monetary_value"]),
+        )
+    forecast = pd.Series(orders * value, index=summary.index).reindex(contest.test.features["customer_id"])
+    return _mended(forecast.to_numpy(float), contest.test.features, horizon_days, penalty)
 
 
-def _fitted(lifetimes: Any, fitter: str, columns: pd.DataFrame) -> tuple[Any, float]:
+def _first_usable(fitter: Any, columns: pd.DataFrame, forecast: Callable[[Any], Any]) -> tuple[Floats, float]:
     from lifetimes.utils import ConvergenceError
 
+    found = []
     for penalty in _PENALTIES:
-        model = getattr(lifetimes, fitter)(penalizer_coef=penalty)
+        model = fitter(penalizer_coef=penalty)
         try:
             model.fit(**{name: columns[name] for name in columns})
         except ConvergenceError:
             continue
-        return model, penalty
-    raise Unavailable(f"{fitter} does not converge, with penalties up to {_PENALTIES[-1]}")
+        found.append((np.asarray(forecast(model), dtype=float), penalty))
+        if _usable(found[-1][0]).all():
+            return found[-1]
+    if not found:
+        raise UnavailableError(f"{fitter.__name__} does not converge, with penalties up to {_PENALTIES[-1]}")
+    return found[0]
+
+
+def _usable(values: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    return np.isfinite(values) & (values >= 0)
 
 
 def _mended(revenue: Floats, features: pd.DataFrame, horizon_days: int, penalty: float) -> Forecast:
     """Who got no number, or a negative one, gets the naive rate over at least a horizon: something has to be put there."""
-    broken = ~np.isfinite(revenue) | (revenue < 0)
+    broken = ~_usable(revenue)
     known_days = features["tenure_days"].clip(lower=horizon_days)
     naive = (features["n_orders"] / known_days * horizon_days * features["mean_order_value"]).to_numpy(float)
     notes = [f"penalty {penalty:g}"] if penalty else []

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
 from contest.forecasts import Floats, Forecast
 from contest.ours import OURS
-
 from cvm.evaluation import (
     area_under_roc,
     calibration_error,
@@ -29,7 +29,8 @@ VALUE: dict[str, Metric] = {
     "ngini": normalised_gini,
     "decmape": decile_error,
     "rmse": root_mean_squared_error,
-    "deviance": tweedie_deviance,
+    # Of money over its mean, so that it does not depend on the currency and can be averaged over bases.
+    "deviance": lambda revenue, predicted: tweedie_deviance(revenue / revenue.mean(), predicted / revenue.mean()),
 }
 CHURN: dict[str, Metric] = {
     "auc": area_under_roc,

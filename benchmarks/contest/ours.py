@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contest.forecasts import Forecast
 from contest.snapshots import Contest
-
 from cvm.models.training import judge
 
 # Candidates that are rules of the field, or BTYD unaided: everybody could have them.

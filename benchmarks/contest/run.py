@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from contest.bases import Case
-from contest.forecasts import Forecast, Unavailable
+from contest.forecasts import Forecast, UnavailableError
 from contest.measure import Measured, measure, noise_floor
 from contest.ours import OURS, our_forecasts
 from contest.peers import PEERS
@@ -73,7 +73,7 @@ def _peers(contest: Contest, seconds: dict[str, float]) -> tuple[dict[str, Forec
         started = time.perf_counter()
         try:
             forecasts[name] = peer(contest)
-        except Unavailable as reason:
+        except UnavailableError as reason:
             missing[name] = str(reason)
         seconds[name] = time.perf_counter() - started
     return forecasts, missing

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from contest.bases import BASES, Case
 
 import cvm
+from contest.bases import BASES, Case
 from cvm.engines import DuckDBEngine
 from cvm.engines.sql import literal, local_day
 from cvm.features.files import read_catalogue, read_plan
