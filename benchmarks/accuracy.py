@@ -21,7 +21,7 @@ from pathlib import Path
 
 from contest.bases import CASES, chosen_cases
 from contest.report import case_table, duel_table
-from contest.run import run_case, to_json
+from contest.run import Settings, run_case, to_json
 from contest.snapshots import build_base
 from contest.summary import duels
 
@@ -36,7 +36,8 @@ def main() -> None:
     with _work(given.work) as work, _pool(given.jobs) as pool:
         list(pool.map(partial(build_base, work=work, source=given.source), dict.fromkeys(case.base for case in cases)))
         outcomes = []
-        run = partial(run_case, work=work, n_resamples=given.resamples, reuse_peers=given.reuse_peers)
+        settings = Settings(work, given.resamples, with_scores=not given.quick, reuse_peers=given.reuse_peers)
+        run = partial(run_case, settings=settings)
         for outcome in pool.map(run, cases):
             outcomes.append(outcome)
             print(case_table(outcome), "\n", flush=True)
@@ -52,6 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--bases", nargs="+", default=[], choices=sorted({case.base for case in CASES}))
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--resamples", type=int, default=200, help="of the paired bootstrap; 0 for no intervals")
+    parser.add_argument("--quick", action="store_true", help="without the whole product at each snapshot: no intervals")
     parser.add_argument("--work", type=Path, help="keep warehouses and forecasts of others here")
     parser.add_argument(
         "--reuse-peers", action="store_true", help="take forecasts of others from --work where they are there"

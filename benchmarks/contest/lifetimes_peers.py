@@ -31,15 +31,8 @@ def lifetimes_forecast(fitter: str, contest: Contest) -> Forecast:
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         import lifetimes
-        from lifetimes.utils import summary_data_from_transaction_data
 
-        summary = summary_data_from_transaction_data(
-            contest.purchases,
-            "customer_id",
-            "day",
-            monetary_value_col="amount",
-            observation_period_end=pd.Timestamp(contest.case.as_of) - pd.Timedelta(days=1),
-        )
+        summary = daily_summary(contest)
         past = [summary[name] for name in ("frequency", "recency", "T")]
         horizon_days = contest.case.horizon_days
         orders, penalty = _first_usable(
@@ -54,7 +47,21 @@ def lifetimes_forecast(fitter: str, contest: Contest) -> Forecast:
             lambda model: model.conditional_expected_average_profit(summary["frequency"], summary["monetary_value"]),
         )
     forecast = pd.Series(orders * value, index=summary.index).reindex(contest.test.features["customer_id"])
-    return _mended(forecast.to_numpy(float), contest.test.features, horizon_days, penalty)
+    note = f"penalty {penalty:g}" if penalty else ""
+    return mended(forecast.to_numpy(float), contest.test.features, horizon_days, note=note)
+
+
+def daily_summary(contest: Contest) -> pd.DataFrame:
+    """``frequency``, ``recency``, ``T`` in days and ``monetary_value`` of repeat orders, as lifetimes counts them."""
+    from lifetimes.utils import summary_data_from_transaction_data
+
+    return summary_data_from_transaction_data(
+        contest.purchases,
+        "customer_id",
+        "day",
+        monetary_value_col="amount",
+        observation_period_end=pd.Timestamp(contest.case.as_of) - pd.Timedelta(days=1),
+    )
 
 
 def _first_usable(fitter: Any, columns: pd.DataFrame, forecast: Callable[[Any], Any]) -> tuple[Floats, float]:
@@ -79,12 +86,13 @@ def _usable(values: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return np.isfinite(values) & (values >= 0)
 
 
-def _mended(revenue: Floats, features: pd.DataFrame, horizon_days: int, penalty: float) -> Forecast:
+def mended(
+    revenue: Floats, features: pd.DataFrame, horizon_days: int, *, p_churn: Floats | None = None, note: str = ""
+) -> Forecast:
     """Who got no number, or a negative one, gets the naive rate over at least a horizon: something has to be put there."""
     broken = ~_usable(revenue)
     known_days = features["tenure_days"].clip(lower=horizon_days)
     naive = (features["n_orders"] / known_days * horizon_days * features["mean_order_value"]).to_numpy(float)
-    notes = [f"penalty {penalty:g}"] if penalty else []
     if broken.any():
-        notes.append(f"naive rate for {broken.sum():,} of {len(broken):,} without a number")
-    return Forecast(revenue=np.where(broken, naive, revenue), note="; ".join(notes))
+        note = f"{note}; ".lstrip("; ") + f"naive rate for {broken.sum():,} of {len(broken):,} without a number"
+    return Forecast(np.where(broken, naive, revenue), p_churn, note)

@@ -15,6 +15,7 @@ from contest.forecasts import Forecast, UnavailableError
 from contest.measure import Measured, measure, noise_floor
 from contest.ours import OURS, our_forecasts
 from contest.peers import PEERS
+from contest.scored import IntervalFigures, interval_figures, score_case
 from contest.snapshots import Contest, read_contest
 
 
@@ -36,6 +37,8 @@ class Outcome:
         Competitors who could not take part, and why.
     floors : dict of str to float
         What ``decmape`` and ``calibration`` of ours would be if every group of ten were foretold exactly.
+    intervals : IntervalFigures or None
+        Of the scores; ``None`` where they have no interval.
     seconds : dict of str to float
         By competitor, fit and forecast.
     """
@@ -49,22 +52,51 @@ class Outcome:
     measured: dict[str, Measured]
     missing: dict[str, str] = field(default_factory=dict)
     floors: dict[str, float] = field(default_factory=dict)
+    intervals: IntervalFigures | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def run_case(case: Case, *, work: Path, n_resamples: int, reuse_peers: bool) -> Outcome:
-    """Everybody on one case. With ``reuse_peers`` forecasts of others come from an earlier run, where there is one."""
+@dataclass(frozen=True)
+class Settings:
+    """How cases are run.
+
+    Attributes
+    ----------
+    work : Path
+        Receives warehouses, features and the forecasts of others.
+    n_resamples : int
+        Of the paired bootstrap.
+    with_scores : bool
+        Also run the whole product at the snapshot, for its promoted models and intervals.
+    reuse_peers : bool
+        Take the forecasts of others from an earlier run, where there is one.
+    """
+
+    work: Path
+    n_resamples: int = 200
+    with_scores: bool = True
+    reuse_peers: bool = False
+
+
+def run_case(case: Case, settings: Settings) -> Outcome:
+    """Everybody on one case."""
+    work = settings.work
     contest = read_contest(case, work)
     kept = work / case.base / case.name / "peers.parquet"
     started = time.perf_counter()
     ours = our_forecasts(contest)
     seconds = {OURS: time.perf_counter() - started}
-    if reuse_peers and kept.is_file():
+    if settings.reuse_peers and kept.is_file():
         theirs, missing = _read(kept)
     else:
         theirs, missing = _peers(contest, seconds)
         _write(kept, theirs, missing)
-    return _outcome(contest, ours | theirs, missing, seconds, n_resamples)
+    intervals = None
+    if settings.with_scores:
+        scored = score_case(case, work, contest.test.features["customer_id"])
+        ours[f"{OURS}: as scored"] = scored.forecast
+        intervals = interval_figures(contest.test.revenue, scored)
+    return _outcome(contest, ours | theirs, missing, seconds, intervals, settings.n_resamples)
 
 
 def _peers(contest: Contest, seconds: dict[str, float]) -> tuple[dict[str, Forecast], dict[str, str]]:
@@ -80,7 +112,12 @@ def _peers(contest: Contest, seconds: dict[str, float]) -> tuple[dict[str, Forec
 
 
 def _outcome(
-    contest: Contest, forecasts: dict[str, Forecast], missing: dict[str, str], seconds: dict[str, float], n_resamples: int
+    contest: Contest,
+    forecasts: dict[str, Forecast],
+    missing: dict[str, str],
+    seconds: dict[str, float],
+    intervals: IntervalFigures | None,
+    n_resamples: int,
 ) -> Outcome:
     test = contest.test
     revenue, churned = np.maximum(test.revenue, 0.0), test.churned
@@ -98,6 +135,7 @@ def _outcome(
             "decmape": noise_floor(revenue, ours.revenue) / revenue.mean(),
             "calibration": noise_floor(churned, ours.p_churn),
         },
+        intervals=intervals,
         seconds=seconds,
     )
 

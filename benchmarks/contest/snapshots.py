@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -66,11 +66,9 @@ def read_contest(case: Case, work: Path) -> Contest:
 
     The snapshot of the case becomes the planner's test: the product is told that today is the end of its window.
     """
-    params = _params(case, work)
+    params = case_params(case, work, {"windows.as_of": case.window_end, "outputs": work / case.base / case.name})
+    link_warehouse(case, work, params)
     workspace = workspace_of(params)
-    workspace.outputs.mkdir(parents=True, exist_ok=True)
-    if not workspace.warehouse.exists():
-        os.link(work / case.base / "outputs" / "warehouse.duckdb", workspace.warehouse)
     run_features(params)
     plan = read_plan(workspace.features)
     if plan.test != case.as_of or plan.judged_days != case.horizon_days:
@@ -92,15 +90,19 @@ def read_contest(case: Case, work: Path) -> Contest:
     return Contest(case, plan, training, test, plain_training, plain_test, recipe, purchases)
 
 
-def _params(case: Case, work: Path) -> Params:
-    overrides = {
-        "windows.as_of": case.window_end,
-        "windows.horizon_days": case.horizon_days,
-        "windows.clv_days": case.horizon_days,
-        "outputs": work / case.base / case.name,
-    }
-    given = [f"{key}={value}" for key, value in overrides.items()]
+def case_params(case: Case, work: Path, overrides: Mapping[str, object]) -> Params:
+    """The params of the base with the window of the case, and ``overrides``."""
+    windows = {"windows.horizon_days": case.horizon_days, "windows.clv_days": case.horizon_days}
+    given = [f"{key}={value}" for key, value in {**windows, **overrides}.items()]
     return cvm.load_params(work / case.base / "params.yaml", overrides=given)
+
+
+def link_warehouse(case: Case, work: Path, params: Params) -> None:
+    """Give a case its own outputs, with the warehouse of its base in them."""
+    workspace = workspace_of(params)
+    workspace.outputs.mkdir(parents=True, exist_ok=True)
+    if not workspace.warehouse.exists():
+        os.link(work / case.base / "outputs" / "warehouse.duckdb", workspace.warehouse)
 
 
 def _samples(reader: SnapshotReader, plan: SnapshotPlan, *, plain: bool = False) -> tuple[list[Sample], Sample]:
