@@ -20,10 +20,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from contest.bases import CASES, chosen_cases
-from contest.report import case_table, duel_table
+from contest.report import case_table, report
 from contest.run import Settings, run_case, to_json
 from contest.snapshots import build_base
-from contest.summary import duels
 
 REPORT = Path(__file__).with_suffix(".md")
 
@@ -35,15 +34,18 @@ def main() -> None:
     started = time.perf_counter()
     with _work(given.work) as work, _pool(given.jobs) as pool:
         list(pool.map(partial(build_base, work=work, source=given.source), dict.fromkeys(case.base for case in cases)))
-        outcomes = []
         settings = Settings(work, given.resamples, with_scores=not given.quick, reuse_peers=given.reuse_peers)
-        run = partial(run_case, settings=settings)
-        for outcome in pool.map(run, cases):
+        outcomes = []
+        for outcome in pool.map(partial(run_case, settings=settings), cases):
             outcomes.append(outcome)
             print(case_table(outcome), "\n", flush=True)
-    print("Ours : theirs, means over the same cases\n\n" + duel_table(duels(outcomes)))
-    print(f"{(time.perf_counter() - started) / 60:.1f} minutes")
-    given.json.write_text(to_json(outcomes), encoding="utf-8")
+    minutes = (time.perf_counter() - started) / 60
+    into = given.into or (REPORT if given.snapshots == "test" and not given.bases else None)
+    text = report(outcomes, command=f"python benchmarks/accuracy.py --snapshots {given.snapshots}", minutes=minutes)
+    if into:
+        into.write_text(text, encoding="utf-8")
+        into.with_suffix(".json").write_text(to_json(outcomes), encoding="utf-8")
+    print(text.split("## What is compared")[0])
 
 
 def _arguments() -> argparse.Namespace:
@@ -58,7 +60,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--reuse-peers", action="store_true", help="take forecasts of others from --work where they are there"
     )
-    parser.add_argument("--json", type=Path, default=REPORT.with_suffix(".json"))
+    parser.add_argument(
+        "--into",
+        type=Path,
+        help="report, and figures as JSON beside it; by default benchmarks/accuracy.md, if all test cases are run",
+    )
     return parser.parse_args()
 
 

@@ -43,6 +43,16 @@ COMPARED_CHURN = ("auc", "calibration")
 
 
 @dataclass(frozen=True)
+class Difference:
+    """Ours minus theirs in one metric: the figure, its 90 % interval and its spread over the resamples."""
+
+    gap: float
+    low: float
+    high: float
+    spread: float
+
+
+@dataclass(frozen=True)
 class Measured:
     """One competitor on one case.
 
@@ -50,13 +60,19 @@ class Measured:
     ----------
     metrics : dict of str to float
         Those it has predictions for.
-    differences : dict of str to (float, float, float)
-        Ours minus theirs: the figure, then the ends of its 90 % interval.
+    differences : dict of str to Difference
+        Ours minus theirs; none for ours.
+    note : str
     """
 
     metrics: dict[str, float]
-    differences: dict[str, tuple[float, float, float]]
+    differences: dict[str, Difference]
     note: str
+
+    @property
+    def ranking(self) -> float:
+        """How well it tells who orders from who does not: by its P(no order), or by its revenue if that does better."""
+        return max(self.metrics.get(name, 0.0) for name in ("auc", "auc_active"))
 
 
 def measure(
@@ -113,13 +129,14 @@ def _rows(forecast: Forecast, rows: np.ndarray) -> Forecast:
 
 def _differences(
     metrics: dict[str, dict[str, float]], drawn: dict[str, list[dict[str, float]]], name: str
-) -> dict[str, tuple[float, float, float]]:
+) -> dict[str, Difference]:
     if name == OURS:
         return {}
     found = {}
     for metric in (*COMPARED_VALUE, *COMPARED_CHURN):
         if metric in metrics[name]:
             gaps = [ours[metric] - theirs[metric] for ours, theirs in zip(drawn[OURS], drawn[name], strict=True)]
-            low, high = np.nanquantile(gaps, (0.05, 0.95)) if gaps else (float("nan"), float("nan"))
-            found[metric] = (metrics[OURS][metric] - metrics[name][metric], float(low), float(high))
+            low, high = np.quantile(gaps, (0.05, 0.95)) if gaps else (np.nan, np.nan)
+            spread = np.std(gaps) if gaps else np.nan
+            found[metric] = Difference(metrics[OURS][metric] - metrics[name][metric], float(low), float(high), float(spread))
     return found

@@ -14,10 +14,11 @@ OURS = "cvm"
 def our_forecasts(contest: Contest) -> dict[str, Forecast]:
     """Forecasts of every candidate; ``cvm`` is the most elaborate one, taken without a look at the outcome."""
     judged = judge(list(contest.training), contest.test, contest.recipe, progress=lambda _: None)
-    names = [*judged.revenue, *(name for name in judged.p_churn if name not in judged.revenue)]
-    found = {
-        name if name in BASELINES else f"cvm: {name}": Forecast(judged.revenue.get(name), judged.p_churn.get(name))
-        for name in names
-    }
     value, churn = judged.value_models[-1].name, judged.churn_models[-1].name
-    return {OURS: Forecast(judged.revenue[value], judged.p_churn[churn], f"{value}; churn by {churn}"), **found}
+    ours = Forecast(judged.revenue[value], judged.p_churn[churn], f"{value}; churn by {churn}")
+    names = dict.fromkeys([*judged.revenue, *judged.p_churn])
+    return {OURS: ours} | {
+        name if name in BASELINES else f"{OURS}: {name}": Forecast(judged.revenue.get(name), judged.p_churn.get(name))
+        for name in names
+        if not name == value == churn
+    }

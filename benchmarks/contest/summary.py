@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from contest.measure import Difference
 from contest.ours import OURS
 from contest.run import Outcome
 
@@ -21,19 +22,41 @@ class Duel:
     ----------
     n_cases : int
     ours, theirs : dict of str to float
-        Mean of each metric.
+        Mean of each metric that the competitor has.
+    differences : dict of str to list of Difference
+        Ours minus theirs, case by case.
     """
 
     name: str
     n_cases: int
     ours: dict[str, float]
     theirs: dict[str, float]
+    differences: dict[str, list[Difference]]
+
+    def gap(self, metric: str) -> float:
+        """Ours minus theirs."""
+        return self.ours[metric] - self.theirs[metric]
+
+    def interval(self, metric: str) -> tuple[float, float]:
+        """90 % interval of the mean difference, with cases taken as independent."""
+        held = self.differences[metric]
+        half = 1.645 * float(np.sqrt(sum(one.spread**2 for one in held))) / len(held)
+        return self.gap(metric) - half, self.gap(metric) + half
 
 
-def duels(outcomes: Sequence[Outcome]) -> list[Duel]:
-    """One for each competitor that took part in any of these cases, in their order."""
-    names = dict.fromkeys(name for outcome in outcomes for name in outcome.measured if name != OURS)
+def duels(outcomes: Sequence[Outcome], names: Iterable[str]) -> list[Duel]:
+    """One for each competitor named, over the cases it took part in."""
     return [_duel(name, [outcome for outcome in outcomes if name in outcome.measured]) for name in names]
+
+
+def competitor_names(outcomes: Sequence[Outcome]) -> list[str]:
+    """Everybody but the main model, in order of appearance."""
+    return list(dict.fromkeys(name for outcome in outcomes for name in outcome.measured if name != OURS))
+
+
+def peer_names(outcomes: Sequence[Outcome]) -> list[str]:
+    """Competitors that are not the product's own."""
+    return [name for name in competitor_names(outcomes) if not name.startswith(OURS)]
 
 
 def mean(values: Iterable[float]) -> float:
@@ -43,11 +66,10 @@ def mean(values: Iterable[float]) -> float:
 
 
 def _duel(name: str, outcomes: list[Outcome]) -> Duel:
-    theirs = {metric: mean(_figures(outcomes, name, metric)) for metric in METRICS}
-    known = {metric for metric, value in theirs.items() if not np.isnan(value)}
-    ours = {metric: mean(_figures(outcomes, OURS, metric)) for metric in METRICS}
-    return Duel(name, len(outcomes), {m: ours[m] for m in known}, {m: theirs[m] for m in known})
-
-
-def _figures(outcomes: list[Outcome], name: str, metric: str) -> list[float]:
-    return [o.measured[name].metrics[metric] for o in outcomes if metric in o.measured[name].metrics]
+    known = [metric for metric in METRICS if all(metric in outcome.measured[name].metrics for outcome in outcomes)]
+    ours, theirs = (
+        {metric: mean(outcome.measured[who].metrics[metric] for outcome in outcomes) for metric in known}
+        for who in (OURS, name)
+    )
+    differences = {metric: [outcome.measured[name].differences[metric] for outcome in outcomes] for metric in known}
+    return Duel(name, len(outcomes), ours, theirs, differences)
