@@ -33,7 +33,8 @@ VALUE: dict[str, Metric] = {
     "deviance": lambda revenue, predicted: tweedie_deviance(revenue / revenue.mean(), predicted / revenue.mean()),
 }
 CHURN: dict[str, Metric] = {
-    "auc": area_under_roc,
+    # Of 1 and 0 the normalised Gini is 2 AUC - 1, and seven times faster to resample.
+    "auc": lambda churned, p: (1 + normalised_gini(churned, p)) / 2,
     "calibration": calibration_error,
     "lift": lambda churned, p: lift_at(churned, p, share=0.1),
 }

@@ -19,12 +19,10 @@ PEERS: dict[str, Competitor] = {
     "lifetimes Pareto/NBD": partial(lifetimes_forecast, "ParetoNBDFitter"),
     "pymc-marketing BG/NBD": partial(pymc_forecast, "BetaGeoModel"),
     "pymc-marketing MBG/NBD": partial(pymc_forecast, "ModifiedBetaGeoModel"),
-    **{
-        f"LightGBM {kind}{' + BTYD' if with_btyd else ''}, {n} snapshot{'s' if n > 1 else ''}": partial(
-            forecast, n_snapshots=n, with_btyd=with_btyd
-        )
-        for kind, forecast in (("Tweedie", tweedie_forecast), ("hurdle", hurdle_forecast))
-        for with_btyd in (False, True)
-        for n in (1, 4)
-    },
+    "LightGBM Tweedie, 1 snapshot": partial(tweedie_forecast, n_snapshots=1, with_btyd=False),
+    "LightGBM Tweedie + BTYD, 1 snapshot": partial(tweedie_forecast, n_snapshots=1, with_btyd=True),
+    "LightGBM Tweedie, 4 snapshots": partial(tweedie_forecast, n_snapshots=4, with_btyd=False),
+    "LightGBM Tweedie + BTYD, 4 snapshots": partial(tweedie_forecast, n_snapshots=4, with_btyd=True),
+    "LightGBM hurdle, 4 snapshots": partial(hurdle_forecast, n_snapshots=4, with_btyd=False),
+    "LightGBM hurdle + BTYD, 4 snapshots": partial(hurdle_forecast, n_snapshots=4, with_btyd=True),
 }
