@@ -1,6 +1,6 @@
 """How well our models foretell churn and value, against everybody else's, on the same snapshots of the same bases.
 
-    python benchmarks/accuracy.py --source DIR [--snapshots test|dev] [--bases cdnow ...] [--jobs 2] [--quick]
+    python benchmarks/accuracy.py --source DIR [--snapshots test|dev] [--cases cdnow ...] [--jobs 2] [--quick]
 
 ``--source`` holds the public files of Online Retail and Starbucks; CDNOW and Complete Journey come with packages. Writes
 ``benchmarks/accuracy.md`` (of dev snapshots: only into ``--into``, where settings may be chosen on them).
@@ -19,10 +19,11 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from contest.bases import CASES, chosen_cases
+from contest.bases import Role, chosen_cases
 from contest.report import case_table, report
 from contest.run import Settings, run_case, to_json
 from contest.snapshots import build_base
+from contest.speed import speed_lines
 
 REPORT = Path(__file__).with_suffix(".md")
 
@@ -30,8 +31,11 @@ REPORT = Path(__file__).with_suffix(".md")
 def main() -> None:
     """Parse, run, write."""
     given = _arguments()
-    cases = chosen_cases(given.snapshots, given.bases)
+    cases = chosen_cases(given.snapshots, given.cases)
+    if not cases:
+        raise SystemExit(f"No {given.snapshots} case begins with {given.cases}; there are {_names(given.snapshots)}.")
     started = time.perf_counter()
+    speed = [] if given.quick or given.cases else speed_lines()
     with _work(given.work) as work, _pool(given.jobs) as pool:
         list(pool.map(partial(build_base, work=work, source=given.source), dict.fromkeys(case.base for case in cases)))
         settings = Settings(work, given.resamples, with_scores=not given.quick, reuse_peers=given.reuse_peers)
@@ -40,8 +44,9 @@ def main() -> None:
             outcomes.append(outcome)
             print(case_table(outcome), "\n", flush=True)
     minutes = (time.perf_counter() - started) / 60
-    into = given.into or (REPORT if given.snapshots == "test" and not given.bases else None)
-    text = report(outcomes, command=f"python benchmarks/accuracy.py --snapshots {given.snapshots}", minutes=minutes)
+    into = given.into or (REPORT if given.snapshots == "test" and not given.cases else None)
+    command = f"python benchmarks/accuracy.py --snapshots {given.snapshots}"
+    text = report(outcomes, command=command, minutes=minutes, speed=speed)
     if into:
         into.write_text(text, encoding="utf-8")
         into.with_suffix(".json").write_text(to_json(outcomes), encoding="utf-8")
@@ -52,10 +57,10 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--source", type=Path, help="folder with the public files")
     parser.add_argument("--snapshots", choices=("test", "dev"), default="test")
-    parser.add_argument("--bases", nargs="+", default=[], choices=sorted({case.base for case in CASES}))
+    parser.add_argument("--cases", nargs="+", default=[], help="beginnings of their names: cdnow, cdnow_1998-01-01_181d")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--resamples", type=int, default=200, help="of the paired bootstrap; 0 for no intervals")
-    parser.add_argument("--quick", action="store_true", help="without the whole product at each snapshot: no intervals")
+    parser.add_argument("--quick", action="store_true", help="no scores and intervals of the product, no speed")
     parser.add_argument("--work", type=Path, help="keep warehouses and forecasts of others here")
     parser.add_argument(
         "--reuse-peers", action="store_true", help="take forecasts of others from --work where they are there"
@@ -66,6 +71,10 @@ def _arguments() -> argparse.Namespace:
         help="report, and figures as JSON beside it; by default benchmarks/accuracy.md, if all test cases are run",
     )
     return parser.parse_args()
+
+
+def _names(role: Role) -> str:
+    return ", ".join(case.name for case in chosen_cases(role, []))
 
 
 @contextmanager

@@ -63,6 +63,11 @@ def test_the_tiny_base_is_run_only_when_named():
     assert chosen_cases("dev", ["tiny"]) == [TINY]
 
 
+def test_cases_are_chosen_by_the_beginning_of_their_name():
+    assert [case.name for case in chosen_cases("test", ["cdnow_1998-01-01_181d"])] == ["cdnow_1998-01-01_181d"]
+    assert {case.base for case in chosen_cases("test", ["simulated"])} == {"simulated-1", "simulated-2", "simulated-3"}
+
+
 def test_the_area_under_the_curve_is_that_of_the_product(money):
     revenue, predicted = money
     churned, p = (revenue == 0).astype(float), np.round(np.exp(-predicted / 10), 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -132,6 +132,7 @@ CASES = [
 ]
 
 
-def chosen_cases(role: Role, bases: list[str]) -> list[Case]:
-    """Cases of one role, in the order of the table; ``tiny`` only where it is named."""
-    return [case for case in CASES if case.role == role and (case.base in bases if bases else case.base != "tiny")]
+def chosen_cases(role: Role, names: Sequence[str]) -> list[Case]:
+    """Cases of one role whose name begins with one of these, all without names; ``tiny`` only where it is named."""
+    wanted = tuple(names) or tuple(name for name in BASES if name != "tiny")
+    return [case for case in CASES if case.role == role and case.name.startswith(wanted)]
