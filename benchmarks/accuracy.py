@@ -45,7 +45,7 @@ def main() -> None:
             print(case_table(outcome), "\n", flush=True)
     minutes = (time.perf_counter() - started) / 60
     into = given.into or (REPORT if given.snapshots == "test" and not given.cases else None)
-    command = f"python benchmarks/accuracy.py --snapshots {given.snapshots}"
+    command = " ".join(["python benchmarks/accuracy.py --source DIR --snapshots", given.snapshots, *_restricted(given)])
     text = report(outcomes, command=command, minutes=minutes, speed=speed)
     if into:
         into.write_text(text, encoding="utf-8")
@@ -71,6 +71,11 @@ def _arguments() -> argparse.Namespace:
         help="report, and figures as JSON beside it; by default benchmarks/accuracy.md, if all test cases are run",
     )
     return parser.parse_args()
+
+
+def _restricted(given: argparse.Namespace) -> list[str]:
+    quick = ["--quick"] if given.quick else []
+    return [*quick, "--cases", *given.cases] if given.cases else quick
 
 
 def _names(role: Role) -> str:

@@ -39,8 +39,8 @@ CHURN: dict[str, Metric] = {
     "lift": lambda churned, p: lift_at(churned, p, share=0.1),
 }
 # Metrics whose differences get an interval.
-COMPARED_VALUE = ("ngini", "decmape", "rmse", "deviance")
-COMPARED_CHURN = ("auc", "calibration")
+_COMPARED_VALUE = {name: VALUE[name] for name in ("ngini", "decmape", "rmse", "deviance")}
+_COMPARED_CHURN = {name: CHURN[name] for name in ("auc", "calibration")}
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,17 @@ def measure(
     revenue: Floats, churned: Floats, forecasts: Mapping[str, Forecast], *, n_resamples: int, seed: int = 7
 ) -> dict[str, Measured]:
     """Metrics of every forecast, and paired bootstrap intervals of ours minus theirs over the same customers."""
-    metrics = {name: _metrics(revenue, churned, forecast) for name, forecast in forecasts.items()}
+    metrics = {name: _metrics(revenue, churned, forecast, VALUE, CHURN) for name, forecast in forecasts.items()}
+    for name, forecast in forecasts.items():
+        if forecast.revenue is not None:
+            metrics[name]["auc_active"] = area_under_roc(1 - churned, forecast.revenue)
     drawn: dict[str, list[dict[str, float]]] = {name: [] for name in forecasts}
     rng = np.random.default_rng(seed)
     for _ in range(n_resamples):
         rows = rng.integers(0, len(revenue), len(revenue))
         for name, forecast in forecasts.items():
-            drawn[name].append(_metrics(revenue[rows], churned[rows], _rows(forecast, rows), only=True))
+            again = _metrics(revenue[rows], churned[rows], _rows(forecast, rows), _COMPARED_VALUE, _COMPARED_CHURN)
+            drawn[name].append(again)
     return {
         name: Measured(metrics[name], _differences(metrics, drawn, name), forecast.note)
         for name, forecast in forecasts.items()
@@ -109,18 +113,13 @@ def noise_floor(actual: Floats, predicted: Floats, *, n_draws: int = 200, seed: 
     return float(np.average(gaps, weights=[len(group) for group in groups]))
 
 
-def _metrics(revenue: Floats, churned: Floats, forecast: Forecast, *, only: bool = False) -> dict[str, float]:
+def _metrics(
+    revenue: Floats, churned: Floats, forecast: Forecast, value: Mapping[str, Metric], churn: Mapping[str, Metric]
+) -> dict[str, float]:
     found = {}
-    if forecast.revenue is not None:
-        found |= {
-            name: metric(revenue, forecast.revenue) for name, metric in VALUE.items() if not only or name in COMPARED_VALUE
-        }
-        if not only:
-            found["auc_active"] = area_under_roc(1 - churned, forecast.revenue)
-    if forecast.p_churn is not None:
-        found |= {
-            name: metric(churned, forecast.p_churn) for name, metric in CHURN.items() if not only or name in COMPARED_CHURN
-        }
+    for actual, predicted, metrics in ((revenue, forecast.revenue, value), (churned, forecast.p_churn, churn)):
+        if predicted is not None:
+            found |= {name: metric(actual, predicted) for name, metric in metrics.items()}
     return found
 
 
@@ -134,7 +133,7 @@ def _differences(
     if name == OURS:
         return {}
     found = {}
-    for metric in (*COMPARED_VALUE, *COMPARED_CHURN):
+    for metric in (*_COMPARED_VALUE, *_COMPARED_CHURN):
         if metric in metrics[name]:
             gaps = [ours[metric] - theirs[metric] for ours, theirs in zip(drawn[OURS], drawn[name], strict=True)]
             low, high = np.quantile(gaps, (0.05, 0.95)) if gaps else (np.nan, np.nan)

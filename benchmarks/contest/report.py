@@ -74,6 +74,7 @@ def report(outcomes: Sequence[Outcome], *, command: str, minutes: float, speed: 
         *_means("the real cases without season break", steady),
         *_means("all cases", outcomes),
         *_interval_section(outcomes),
+        *_missing_section(outcomes),
         _NOTES.strip(),
         "## Cases",
         *(case_table(outcome) for outcome in outcomes),
@@ -114,8 +115,7 @@ def case_table(outcome: Outcome) -> str:
             if found.differences and not name.startswith("cvm")
         ),
     )
-    missing = [f"Missing: {name} ({reason})." for name, reason in outcome.missing.items()]
-    return "\n\n".join([f"### {outcome.case}", facts, figures, gaps, *missing])
+    return "\n\n".join([f"### {outcome.case}", facts, figures, gaps])
 
 
 def _means(name: str, outcomes: Sequence[Outcome]) -> list[str]:
@@ -144,6 +144,15 @@ def _interval_section(outcomes: Sequence[Outcome]) -> list[str]:
         "has one width for everybody and is given the quantiles of this very window, which nobody knows beforehand."
     )
     return ["## 90 % intervals", what, _table(["case", "coverage", *TIERS, "interval score", "global band"], rows)]
+
+
+def _missing_section(outcomes: Sequence[Outcome]) -> list[str]:
+    cases: dict[tuple[str, str], list[str]] = {}
+    for outcome in outcomes:
+        for absent in outcome.missing.items():
+            cases.setdefault(absent, []).append(outcome.case)
+    rows = ([name, "all" if len(held) == len(outcomes) else ", ".join(held), why] for (name, why), held in cases.items())
+    return ["## Missing", _table(["competitor", "cases", "reason"], rows)] if cases else []
 
 
 def _verdict_table(lines: Sequence[Line]) -> str:

@@ -74,14 +74,22 @@ def _duels(required: str, found: list[Duel], holds: Callable[[Duel], bool]) -> L
 
 def _worst(outcomes: Sequence[Outcome]) -> Line:
     required = "in no case worse than a peer by more than .01 nGini and .03 decMAPE together"
-    failed = []
-    for outcome in outcomes:
-        for name in peer_names([outcome]):
-            gaps = outcome.measured[name].differences
-            if "ngini" in gaps and gaps["ngini"].gap < -_NGINI_WORSE and gaps["decmape"].gap > _DECMAPE_WORSE:
-                mark = " (season break)" if outcome.season_break else ""
-                failed.append(f"{outcome.case}{mark} against {name}: {gaps['ngini'].gap:+.3f}, {gaps['decmape'].gap:+.3f}")
-    return Line(required, "; ".join(failed) or f"none of {len(outcomes)} cases", not failed)
+    failed = [
+        f"{outcome.case} against {name} ({ngini.gap:+.3f}, {decmape.gap:+.3f}; {_circumstances(outcome)})"
+        for outcome in outcomes
+        for name in peer_names([outcome])
+        if (ngini := outcome.measured[name].differences.get("ngini"))
+        and (decmape := outcome.measured[name].differences["decmape"])
+        and ngini.gap < -_NGINI_WORSE
+        and decmape.gap > _DECMAPE_WORSE
+    ]
+    return Line(required, f"{len(outcomes)} cases{_except(failed)}", not failed)
+
+
+def _circumstances(outcome: Outcome) -> str:
+    """What may explain a case that fails."""
+    facts = [f"our ratio {outcome.measured[OURS].metrics['ratio']:.2f}", f"{outcome.n_training} training snapshots"]
+    return ", ".join([*facts, *(["season break"] if outcome.season_break else [])])
 
 
 def _churn_ranking(outcomes: Sequence[Outcome]) -> Line:
