@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from contest.bases import BASES, CASES, Case, chosen_cases
-from contest.forecasts import Forecast, UnavailableError
+from contest.forecasts import Forecast, UnavailableError, read_forecasts, write_forecasts
 from contest.measure import CHURN, measure, noise_floor
 from contest.ours import OURS
 from contest.peers import PEERS
@@ -109,6 +109,16 @@ def test_intervals_that_follow_the_customer_beat_one_band(money):
     assert set(found.by_tier) == {"top", "low"}
 
 
+def test_kept_forecasts_come_back_as_they_were(tmp_path):
+    given = {"a": Forecast(np.array([1.0, 2.0]), None, "penalty 0.1"), "b": Forecast(p_churn=np.array([0.1, 0.2]))}
+    write_forecasts(tmp_path / "kept.parquet", given, {"c": "not installed"})
+    found, missing = read_forecasts(tmp_path / "kept.parquet")
+    assert missing == {"c": "not installed"}
+    assert found["a"].revenue.tolist() == [1.0, 2.0]
+    assert found["a"].p_churn is None
+    assert (found["a"].note, found["b"].p_churn.tolist()) == ("penalty 0.1", [0.1, 0.2])
+
+
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory) -> Outcome:
     work = tmp_path_factory.mktemp("contest")
@@ -118,17 +128,11 @@ def outcome(tmp_path_factory) -> Outcome:
             if name not in ("lifetimes BG/NBD", "LightGBM hurdle + BTYD, 4 snapshots"):
                 patch.delitem(PEERS, name)
         patch.setitem(PEERS, "absent", _absent)
-        run_case(TINY, Settings(work, n_resamples=2, with_scores=False))
-        patch.setitem(PEERS, "absent", _forbidden)
-        return run_case(TINY, Settings(work, n_resamples=2, with_scores=False, reuse_peers=True))
+        return run_case(TINY, Settings(work, n_resamples=2, with_scores=False))
 
 
 def _absent(_):
     raise UnavailableError("it is not installed")
-
-
-def _forbidden(_):
-    raise AssertionError("forecasts of others were to be reused")
 
 
 def test_everybody_is_measured_on_the_same_case(outcome):

@@ -105,7 +105,7 @@ BASES = {
         Base("online-retail", "real", date(2010, 12, 1), _published("online-retail")),
         Base("starbucks", "provider", date(2018, 8, 1), _published("starbucks")),
         *(_SIMULATED(f"simulated-{seed}", build=_simulated(seed, 20_000, 3.0)) for seed in (1, 2, 3, 11)),
-        Base("tiny", "simulated", date(2024, 7, 1), _simulated(5, 1_500, 1.5)),
+        Base("tiny", "simulated", date(2024, 7, 1), _simulated(5, 800, 1.5)),
     )
 }
 

@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from contest.bases import Case
-from contest.forecasts import Forecast, UnavailableError
+from contest.forecasts import Forecast, UnavailableError, read_forecasts, write_forecasts
 from contest.measure import Measured, measure, noise_floor
 from contest.ours import OURS, our_forecasts
 from contest.peers import PEERS
@@ -87,10 +86,10 @@ def run_case(case: Case, settings: Settings) -> Outcome:
     ours = our_forecasts(contest)
     seconds = {OURS: time.perf_counter() - started}
     if settings.reuse_peers and kept.is_file():
-        theirs, missing = _read(kept)
+        theirs, missing = read_forecasts(kept)
     else:
         theirs, missing = _peers(contest, seconds)
-        _write(kept, theirs, missing)
+        write_forecasts(kept, theirs, missing)
     intervals = None
     if settings.with_scores:
         scored = score_case(case, work, contest.test.features["customer_id"])
@@ -138,28 +137,6 @@ def _outcome(
         intervals=intervals,
         seconds=seconds,
     )
-
-
-def _write(path: Path, forecasts: dict[str, Forecast], missing: dict[str, str]) -> None:
-    held = {
-        f"{name}|{what}": values
-        for name, forecast in forecasts.items()
-        for what, values in (("revenue", forecast.revenue), ("p_churn", forecast.p_churn))
-        if values is not None
-    }
-    frame = pd.DataFrame(held)
-    frame.attrs = {"notes": {name: forecast.note for name, forecast in forecasts.items()}, "missing": missing}
-    frame.to_parquet(path)
-
-
-def _read(path: Path) -> tuple[dict[str, Forecast], dict[str, str]]:
-    frame = pd.read_parquet(path)
-    values = {
-        name: {what: frame[f"{name}|{what}"].to_numpy(float) for what in ("revenue", "p_churn") if f"{name}|{what}" in frame}
-        for name in frame.attrs["notes"]
-    }
-    forecasts = {name: Forecast(**values[name], note=note) for name, note in frame.attrs["notes"].items()}
-    return forecasts, frame.attrs["missing"]
 
 
 def to_json(outcomes: list[Outcome]) -> str:
