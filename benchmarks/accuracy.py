@@ -21,7 +21,7 @@ from pathlib import Path
 
 from contest.bases import Role, chosen_cases
 from contest.report import case_table, report
-from contest.run import Settings, run_case, to_json
+from contest.run import Settings, from_json, run_case, to_json
 from contest.snapshots import build_base
 from contest.speed import speed_lines
 
@@ -39,7 +39,7 @@ def main() -> None:
     with _work(given.work) as work, _pool(given.jobs) as pool:
         list(pool.map(partial(build_base, work=work, source=given.source), dict.fromkeys(case.base for case in cases)))
         settings = Settings(work, given.resamples, with_scores=not given.quick, reuse_peers=given.reuse_peers)
-        outcomes = []
+        outcomes = [outcome for path in given.add for outcome in from_json(path.read_text(encoding="utf-8"))]
         for outcome in pool.map(partial(run_case, settings=settings), cases):
             outcomes.append(outcome)
             print(case_table(outcome), "\n", flush=True)
@@ -62,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--resamples", type=int, default=200, help="of the paired bootstrap; 0 for no intervals")
     parser.add_argument("--quick", action="store_true", help="no scores and intervals of the product, no speed")
     parser.add_argument("--work", type=Path, help="keep warehouses and forecasts of others here")
+    parser.add_argument("--add", type=Path, nargs="+", default=[], help="figures (JSON) of other cases, run before")
     parser.add_argument(
         "--reuse-peers", action="store_true", help="take forecasts of others from --work where they are there"
     )

@@ -13,7 +13,7 @@ from contest.measure import CHURN, measure, noise_floor
 from contest.ours import OURS
 from contest.peers import PEERS
 from contest.report import report
-from contest.run import Outcome, Settings, run_case
+from contest.run import Outcome, Settings, from_json, run_case, to_json
 from contest.scored import Scored, interval_figures
 from contest.snapshots import build_base
 from contest.verdict import verdict
@@ -147,3 +147,7 @@ def test_the_report_opens_with_what_has_to_be_shown(outcome):
     assert text.index("What has to be shown") < text.index("## Cases")
     assert "| lifetimes BG/NBD |" in text
     assert {line.met for line in verdict([outcome])} <= {True, False, None}
+
+
+def test_figures_come_back_from_json_as_they_were(outcome):
+    assert from_json(to_json([outcome])) == [outcome]

@@ -70,11 +70,6 @@ class Measured:
     differences: dict[str, Difference]
     note: str
 
-    @property
-    def ranking(self) -> float:
-        """How well it tells who orders from who does not: by its P(no order), or by its revenue if that does better."""
-        return max(self.metrics.get(name, 0.0) for name in ("auc", "auc_active"))
-
 
 def measure(
     revenue: Floats, churned: Floats, forecasts: Mapping[str, Forecast], *, n_resamples: int, seed: int = 7

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from contest.bases import Case
 from contest.forecasts import Forecast, UnavailableError, read_forecasts, write_forecasts
-from contest.measure import Measured, measure, noise_floor
+from contest.measure import Difference, Measured, measure, noise_floor
 from contest.ours import OURS, our_forecasts
 from contest.peers import PEERS
 from contest.scored import IntervalFigures, interval_figures, score_case
@@ -139,6 +140,24 @@ def _outcome(
     )
 
 
-def to_json(outcomes: list[Outcome]) -> str:
+def to_json(outcomes: Sequence[Outcome]) -> str:
     """Outcomes as JSON."""
     return json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n"
+
+
+def from_json(text: str) -> list[Outcome]:
+    """Outcomes of an earlier run."""
+    return [
+        Outcome(
+            **entry
+            | {
+                "measured": {name: _measured(**found) for name, found in entry["measured"].items()},
+                "intervals": IntervalFigures(**entry["intervals"]) if entry["intervals"] else None,
+            }
+        )
+        for entry in json.loads(text)
+    ]
+
+
+def _measured(metrics: dict[str, float], differences: dict[str, dict[str, float]], note: str) -> Measured:
+    return Measured(metrics, {metric: Difference(**one) for metric, one in differences.items()}, note)
