@@ -34,19 +34,21 @@ def main() -> None:
     cases = chosen_cases(given.snapshots, given.cases)
     if not cases:
         raise SystemExit(f"No {given.snapshots} case begins with {given.cases}; there are {_names(given.snapshots)}.")
+    outcomes = [outcome for path in given.add for outcome in from_json(path.read_text(encoding="utf-8"))]
+    cases = [case for case in cases if case.name not in {outcome.case for outcome in outcomes}]
     started = time.perf_counter()
     speed = [] if given.quick or given.cases else speed_lines()
     with _work(given.work) as work, _pool(given.jobs) as pool:
         list(pool.map(partial(build_base, work=work, source=given.source), dict.fromkeys(case.base for case in cases)))
         settings = Settings(work, given.resamples, with_scores=not given.quick, reuse_peers=given.reuse_peers)
-        outcomes = [outcome for path in given.add for outcome in from_json(path.read_text(encoding="utf-8"))]
         for outcome in pool.map(partial(run_case, settings=settings), cases):
             outcomes.append(outcome)
             print(case_table(outcome), "\n", flush=True)
     minutes = (time.perf_counter() - started) / 60
     into = given.into or (REPORT if given.snapshots == "test" and not given.cases else None)
     command = " ".join(["python benchmarks/accuracy.py --source DIR --snapshots", given.snapshots, *_restricted(given)])
-    text = report(outcomes, command=command, minutes=minutes, speed=speed)
+    before = f", {len(outcomes) - len(cases)} cases before" if given.add else ""
+    text = report(outcomes, how=f"`{command}` ({minutes:.0f} minutes{before})", speed=speed)
     if into:
         into.write_text(text, encoding="utf-8")
         into.with_suffix(".json").write_text(to_json(outcomes), encoding="utf-8")
@@ -62,7 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--resamples", type=int, default=200, help="of the paired bootstrap; 0 for no intervals")
     parser.add_argument("--quick", action="store_true", help="no scores and intervals of the product, no speed")
     parser.add_argument("--work", type=Path, help="keep warehouses and forecasts of others here")
-    parser.add_argument("--add", type=Path, nargs="+", default=[], help="figures (JSON) of other cases, run before")
+    parser.add_argument("--add", type=Path, nargs="+", default=[], help="figures (JSON) of cases that need not be run again")
     parser.add_argument(
         "--reuse-peers", action="store_true", help="take forecasts of others from --work where they are there"
     )

@@ -143,7 +143,7 @@ def test_everybody_is_measured_on_the_same_case(outcome):
 
 
 def test_the_report_opens_with_what_has_to_be_shown(outcome):
-    text = report([outcome], command="make accuracy", minutes=1.0)
+    text = report([outcome], how="a test")
     assert text.index("What has to be shown") < text.index("## Cases")
     assert "| lifetimes BG/NBD |" in text
     assert {line.met for line in verdict([outcome])} <= {True, False, None}

@@ -50,16 +50,14 @@ December in the window is more than a third away from that in the history.
 """
 
 
-def report(outcomes: Sequence[Outcome], *, command: str, minutes: float, speed: Sequence[Line] = ()) -> str:
+def report(outcomes: Sequence[Outcome], *, how: str, speed: Sequence[Line] = ()) -> str:
     """The whole page.
 
     Parameters
     ----------
     outcomes : sequence of Outcome
-    command : str
-        That made it.
-    minutes : float
-        It took.
+    how : str
+        The command that made it, and what else to know of the run.
     speed : sequence of Line
         Requirements on speed, measured elsewhere.
     """
@@ -67,7 +65,7 @@ def report(outcomes: Sequence[Outcome], *, command: str, minutes: float, speed: 
     steady = [outcome for outcome in real if not outcome.season_break]
     parts = [
         "# Accuracy: churn and value out of time, against peers",
-        f"Measured by `{command}` in {minutes:.0f} minutes: {_facts()}. {len(outcomes)} cases.",
+        f"Measured by {how}: {_facts()}. {len(outcomes)} cases.",
         "## What has to be shown",
         _verdict_table([*verdict(outcomes), *speed]),
         *_means("the real cases", real),
