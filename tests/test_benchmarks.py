@@ -14,8 +14,8 @@ from contest.ours import OURS
 from contest.peers import PEERS
 from contest.report import report
 from contest.run import Outcome, Settings, from_json, run_case, to_json
-from contest.scored import Scored, interval_figures
-from contest.snapshots import build_base
+from contest.scored import Scored, interval_figures, score_case
+from contest.snapshots import build_base, read_contest
 from contest.verdict import verdict
 from cvm.evaluation import area_under_roc, calibration_error, decile_error
 
@@ -151,3 +151,13 @@ def test_the_report_opens_with_what_has_to_be_shown(outcome):
 
 def test_figures_come_back_from_json_as_they_were(outcome):
     assert from_json(to_json([outcome])) == [outcome]
+
+
+@pytest.mark.slow
+def test_the_product_is_scored_as_if_the_snapshot_were_today(tmp_path):
+    build_base(TINY.base, tmp_path, None)
+    customers = read_contest(TINY, tmp_path).test.features["customer_id"]
+    scored = score_case(TINY, tmp_path, customers)
+    assert len(scored.forecast.revenue) == len(customers)
+    assert np.isfinite(scored.forecast.revenue).all()
+    assert np.isfinite(scored.forecast.p_churn).all()
