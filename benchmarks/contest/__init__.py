@@ -1,0 +1,1 @@
+"""The accuracy benchmark: the same snapshots for our models and for everybody else's."""
