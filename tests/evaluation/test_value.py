@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from cvm.evaluation import decile_error, mean_absolute_error, ratio, root_mean_squared_error, tweedie_deviance
+from cvm.evaluation import (
+    decile_error,
+    interval_score,
+    mean_absolute_error,
+    ratio,
+    root_mean_squared_error,
+    tweedie_deviance,
+)
 
 ACTUAL = np.array([0.0, 10.0, 0.0, 30.0])
 PREDICTED = np.array([5.0, 5.0, 5.0, 45.0])
@@ -71,3 +78,16 @@ def test_a_handful_of_customers_can_be_judged():
 @pytest.mark.parametrize("metric", ALL)
 def test_without_revenue_there_is_nothing_to_compare_with(metric):
     assert math.isnan(metric(np.zeros(4), PREDICTED))
+
+
+def test_the_interval_score_is_width_plus_what_was_missed():
+    actual, lower, upper = np.array([5.0, 0.0, 12.0]), np.array([0.0, 1.0, 4.0]), np.array([10.0, 3.0, 10.0])
+    # Widths 10, 2, 6; missed by 0, 1, 2, each times 2 / .1.
+    assert interval_score(actual, lower, upper, level=0.9) == pytest.approx((10 + 2 + 6 + 20 + 40) / 3)
+
+
+def test_no_interval_scores_better_than_the_true_quantiles():
+    drawn = np.random.default_rng(1).normal(size=20_000)
+    width = np.ones(len(drawn))
+    true, wide, narrow = (interval_score(drawn, -k * width, k * width, level=0.9) for k in (1.645, 2.2, 1.2))
+    assert true < min(wide, narrow)

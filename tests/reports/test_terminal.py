@@ -121,3 +121,16 @@ def test_the_total_is_one_line_with_its_bounds() -> None:
         "CLV of all customers 1.23 M EUR (1.11 M to 1.36 M); revenue of the next 90 days 650 EUR (520 to 812): 90% intervals"
     )
     assert total_line(scores, bundle(evidence={})) == []
+
+
+def test_intervals_are_told_with_what_they_held() -> None:
+    found = {"level": 0.9, "coverage": 0.912, "coverage_by_tier": {"top": 0.93, "low": 0.9}}
+    evidence = {
+        "judgement": {"churn": {}, "value": {}, "churn_winner": "BTYD", "value_winner": "BTYD"},
+        "test": "2024-01-01",
+        "judged_days": 90,
+        "churn_drivers": {},
+        "intervals": found,
+    }
+    text = printed(*judgement_tables(bundle(evidence=evidence)))
+    assert "90% intervals of revenue held 91.2% of customers (top 93.0%, low 90.0%).\n" in text

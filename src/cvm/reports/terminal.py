@@ -115,8 +115,18 @@ def judgement_tables(bundle: Bundle) -> list[RenderableType]:
         ),
         Text(f"BTYD is {bundle.btyd.label}, fitted to the histories before the test snapshot.", style="dim"),
         contact_line(evidence.get("contact"), currency=bundle.currency),
+        *_intervals_line(evidence.get("intervals")),
         *_drivers_line(evidence["churn_drivers"]),
     ]
+
+
+def _intervals_line(found: Mapping[str, Any] | None) -> Iterable[Text]:
+    """How well intervals made without the test snapshot held there."""
+    if found:
+        tiers = ", ".join(f"{tier} {share:.1%}" for tier, share in found["coverage_by_tier"].items())
+        yield Text(
+            f"{found['level']:.0%} intervals of revenue held {found['coverage']:.1%} of customers ({tiers}).", style="dim"
+        )
 
 
 def contact_line(decision: Mapping[str, Any] | None, *, currency: str) -> Text:
