@@ -12,7 +12,8 @@ from cvm.errors import ParamsError
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.declared import declared_source
 from cvm.ingest.origins import DatabaseSource, FileSource, FrameSource, Source
-from cvm.params_data import DataParams, Params, load_params
+from cvm.params import Params, load_params
+from cvm.params_data import DataParams
 
 FOLDER = Path("project")
 SECRET = "hunter2"  # noqa: S105 - made up
