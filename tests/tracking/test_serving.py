@@ -90,8 +90,9 @@ def test_a_posted_row_gets_the_batch_score_and_a_bad_one_a_reason(server: tuple[
     for served, expected in zip(answer["predictions"], batch, strict=True):
         assert served["customer_id"] == expected["customer_id"]
         assert served["segment"] == expected["segment"]
-        assert served["clv_lower"] is None
-        for name in ("p_churn", "p_alive", "clv", "expected_orders"):
+        assert served["next_best_action"] is None
+        assert [reason["sentence"] for reason in served["reasons"]] == [reason["sentence"] for reason in expected["reasons"]]
+        for name in ("p_churn", "p_alive", "clv", "clv_lower", "clv_upper", "expected_orders"):
             assert served[name] == pytest.approx(expected[name], rel=1e-9)
 
     without_required = [{key: value for key, value in rows[0].items() if key != "n_orders"}]
