@@ -13,6 +13,8 @@ import pytest
 import shop
 from cvm.models.bundle import read_bundle
 
+pytestmark = pytest.mark.slow
+
 PARAMS = {
     "windows": {"horizon_days": 60, "clv_days": 90},
     "train": {"snapshots": 2, "step_days": 30},

@@ -14,6 +14,8 @@ from cvm.models.bundle import Bundle, read_bundle
 from cvm.params import Params
 from cvm.pipeline import run_features, run_ingest, run_train, workspace_of
 
+pytestmark = pytest.mark.slow
+
 DAYS, HORIZON = 500, 120
 LAST_DAY = shop.FIRST_DAY + timedelta(days=DAYS - 1)
 TEST = LAST_DAY + timedelta(days=1 - HORIZON)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit, logit
 
+from cvm.models.blend import consistent_miss
 from cvm.models.boosting import Boosted
 from cvm.models.churn import BtydChurn
 from cvm.models.churn_blend import (
@@ -17,6 +18,7 @@ from cvm.models.churn_blend import (
     _levelled_anchor,
     churn_anchor,
     churn_from_state,
+    churn_seen_at,
     churn_task,
     fit_blended_churn,
     refit_blended_churn,
@@ -96,14 +98,22 @@ class TestLevel:
         plain, moved = (
             fit_blended_churn(parts, AHEAD, columns=["noise"], settings=NO_SPLIT, seed=1) for parts in (samples, season)
         )
-        assert abs(moved.missed) < 0.5
-        assert abs(plain.missed) < 0.05
+        assert abs(consistent_miss(np.array(moved.misses))) < 0.5
+        assert abs(consistent_miss(np.array(plain.misses))) < 0.05
 
     def test_where_hindsight_has_corrected_the_level_nothing_more_is_added(self, blended):
-        wrong = replace(blended, missed=1.0)
+        wrong = replace(blended, misses=(1.0, 1.0))
         known, unknown = (_levelled(wrong, replace(AHEAD, has_hindsight=seen)) for seen in (True, False))
-        assert known.shift == pytest.approx(_levelled(replace(blended, missed=0.0), AHEAD).shift)
+        assert known.shift == pytest.approx(_levelled(replace(blended, misses=(0.0,)), AHEAD).shift)
         assert unknown.p_churn(AHEAD.features).mean() > known.p_churn(AHEAD.features).mean() + 0.1
+
+    def test_a_test_snapshot_that_was_right_calls_what_was_missed_before_an_accident(self, samples, blended):
+        wrong = replace(blended, misses=(1.0,))
+        seen = churn_seen_at(wrong, samples[0])
+        assert len(seen.misses) == 2
+        assert abs(seen.misses[1]) < 0.2
+        assert abs(consistent_miss(np.array(seen.misses))) < 0.5 * abs(consistent_miss(np.array(wrong.misses)))
+        assert churn_seen_at(wrong, replace(samples[0], has_hindsight=True)) is wrong
 
     def test_without_anybody_ahead_nothing_is_moved(self, blended):
         nobody = replace(AHEAD, features=AHEAD.features.iloc[:0])
@@ -141,7 +151,7 @@ def test_it_is_deterministic(blended, samples):
 def test_a_refit_keeps_rounds_slopes_and_weight(blended, samples):
     again = refit_blended_churn(blended, samples[:1], AHEAD, columns=COLUMNS, settings=ONE_THREAD, seed=1)
     assert [b.rounds for b in again.boosters.values()] == [b.rounds for b in blended.boosters.values()]
-    kept = ("anchored_slope", "free_slope", "weight", "missed")
+    kept = ("anchored_slope", "free_slope", "weight", "misses")
     assert [getattr(again, name) for name in kept] == [getattr(blended, name) for name in kept]
     assert again.anchored.text != blended.anchored.text
 

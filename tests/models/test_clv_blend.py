@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cvm.evaluation import tweedie_deviance
+from cvm.models.blend import consistent_miss
 from cvm.models.clv import BtydValue, btyd_revenue
 from cvm.models.clv_blend import (
     BlendedValue,
@@ -17,6 +18,7 @@ from cvm.models.clv_blend import (
     fit_blended_value,
     refit_blended_value,
     value_from_state,
+    value_seen_at,
     value_task,
 )
 from cvm.models.samples import Snapshot
@@ -84,7 +86,7 @@ class TestLevel:
         season = fit_blended_value(scaled(samples, 3, 1), AHEAD, columns=COLUMNS, settings=ONE_THREAD, seed=1).model
         total, before = (model.expected_revenue(AHEAD.features).sum() for model in (season, blended))
         assert total == pytest.approx(before, rel=0.35)
-        assert season.missed < 0.5 * np.log(3) / 2
+        assert season.log_level < 0.5 * np.log(3) / 2
 
     def test_windows_that_were_all_twice_what_btyd_said_move_it(self, samples, blended):
         doubled = fit_blended_value(scaled(samples, 2, 2), AHEAD, columns=COLUMNS, settings=ONE_THREAD, seed=1).model
@@ -92,11 +94,18 @@ class TestLevel:
         assert 1.7 < total / before < 2.1
 
     def test_where_hindsight_has_corrected_the_level_nothing_more_is_added(self, blended):
-        wrong = replace(blended, missed=0.5)
+        wrong = replace(blended, misses=(0.5, 0.5))
         known, unknown = (_levelled(wrong, replace(AHEAD, has_hindsight=seen)) for seen in (True, False))
         ratio = unknown.expected_revenue(AHEAD.features) / known.expected_revenue(AHEAD.features)
-        np.testing.assert_allclose(ratio, np.exp(0.5))
+        np.testing.assert_allclose(ratio, np.exp(consistent_miss(np.full(2, 0.5))))
         assert known.log_level == 0
+
+    def test_a_test_snapshot_that_was_right_calls_what_was_missed_before_an_accident(self, samples, blended):
+        wrong = replace(blended, misses=(1.0,))
+        seen = value_seen_at(wrong, samples[0])
+        assert abs(seen.misses[1]) < 0.15
+        assert abs(consistent_miss(np.array(seen.misses))) < 0.5 * abs(consistent_miss(np.array(wrong.misses)))
+        assert value_seen_at(wrong, replace(samples[0], has_hindsight=True)) is wrong
 
     def test_without_anybody_ahead_nothing_is_moved(self, blended):
         nobody = replace(AHEAD, features=AHEAD.features.iloc[:0])
@@ -147,7 +156,7 @@ def test_it_is_deterministic(blended, samples):
 def test_a_refit_keeps_rounds_and_weight(blended, samples):
     again = refit_blended_value(blended, samples[:1], AHEAD, columns=COLUMNS, settings=ONE_THREAD, seed=1)
     assert [b.rounds for b in again.boosters.values()] == [b.rounds for b in blended.boosters.values()]
-    assert (again.weight, again.missed) == (blended.weight, blended.missed)
+    assert (again.weight, again.misses) == (blended.weight, blended.misses)
     assert again.free.text != blended.free.text
 
 

@@ -53,6 +53,7 @@ def test_every_training_registers_a_version_and_moves_the_alias(featured: Path) 
     assert "churn.auc" in parent.data.metrics
 
 
+@pytest.mark.slow
 def test_trials_of_tuning_are_nested_runs_with_their_loss_and_state(featured: Path) -> None:
     from mlflow.tracking import MlflowClient
 

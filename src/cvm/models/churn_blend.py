@@ -35,8 +35,8 @@ class BlendedChurn:
         By which logits have to be multiplied to be neither over- nor under-confident.
     weight : float between 0 and 1
         Of the anchored logit.
-    missed : float
-        What the level of the anchored logit lacked at the training snapshots, as far as it is no accident.
+    misses : tuple of float
+        What the level of the anchored logit lacked at each snapshot known, as a shift of the logit of the mean.
     shift : float
     """
 
@@ -46,7 +46,7 @@ class BlendedChurn:
     anchored_slope: float
     free_slope: float
     weight: float
-    missed: float
+    misses: tuple[float, ...]
     shift: float = 0.0
 
     @property
@@ -74,7 +74,7 @@ class BlendedChurn:
             "anchored_slope": self.anchored_slope,
             "free_slope": self.free_slope,
             "weight": self.weight,
-            "missed": self.missed,
+            "misses": list(self.misses),
             "shift": self.shift,
             "encoders": {part: boosted.encoder.state() for part, boosted in self.boosters.items()},
         }
@@ -116,11 +116,16 @@ def fit_blended_churn(
 
     asked = np.concatenate([churn_anchor(sample.features) for sample in samples]) + anchored.margin_out_of_fold
     parts = np.split(expit(slopes[0] * asked), np.cumsum([len(sample.churned) for sample in samples])[:-1])
-    of_each = zip(parts, samples, strict=True)
-    missed = np.array([logit(_rate(sample)) - float(churn_logit(part.mean())) for part, sample in of_each])
-    weight = learn_weight(log_loss)
-    model = BlendedChurn(anchored.boosted, free.boosted, *slopes, weight=weight, missed=consistent_miss(missed))
+    misses = tuple(_miss(part, sample) for part, sample in zip(parts, samples, strict=True))
+    model = BlendedChurn(anchored.boosted, free.boosted, *slopes, weight=learn_weight(log_loss), misses=misses)
     return _levelled(model, ahead)
+
+
+def churn_seen_at(model: BlendedChurn, test: Sample) -> BlendedChurn:
+    """The model, after what its level lacked at a snapshot that it was judged on has become known, too."""
+    if test.has_hindsight or test.features.empty:
+        return model
+    return replace(model, misses=(*model.misses, _miss(_anchored(model, test.features), test)))
 
 
 def refit_blended_churn(
@@ -132,7 +137,7 @@ def refit_blended_churn(
     settings: Mapping[str, Any],
     seed: int,
 ) -> BlendedChurn:
-    """The judged recipe on other samples: rounds, slopes, weight and what was missed stay."""
+    """The judged recipe on other samples: rounds, slopes, weight and misses stay."""
     given: dict[str, Any] = {"columns": columns, "settings": settings, "seed": seed}
     anchored = refit_boosted(churn_task(samples, **given), rounds=judged.anchored.rounds)
     free = refit_boosted(_free_task(samples, **given), rounds=judged.free.rounds)
@@ -144,9 +149,18 @@ def _levelled(model: BlendedChurn, ahead: Snapshot) -> BlendedChurn:
     features = ahead.features
     if features.empty:
         return model
-    anchored = expit(model.anchored_slope * (churn_anchor(features) + model.anchored.margin(features)))
-    rate = float(expit(churn_logit(anchored.mean()) + (0.0 if ahead.has_hindsight else model.missed)))
+    missed = 0.0 if ahead.has_hindsight else consistent_miss(np.array(model.misses))
+    rate = float(expit(churn_logit(_anchored(model, features).mean()) + missed))
     return replace(model, shift=shift_to(replace(model, shift=0.0).margin(features), rate))
+
+
+def _anchored(model: BlendedChurn, features: pd.DataFrame) -> Floats:
+    """What the anchored trees alone say."""
+    return expit(model.anchored_slope * (churn_anchor(features) + model.anchored.margin(features)))
+
+
+def _miss(p_churn: Floats, sample: Sample) -> float:
+    return float(logit(_rate(sample)) - churn_logit(p_churn.mean()))
 
 
 def churn_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, str]) -> ChurnModel:
@@ -160,8 +174,8 @@ def churn_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, st
     if name != BlendedChurn.name:
         return rule_from_state(name, state)
     parts = {part: Boosted(Encoder.from_state(encoder), trees[part]) for part, encoder in state["encoders"].items()}
-    numbers: dict[str, float] = {key: value for key, value in state.items() if key != "encoders"}
-    return BlendedChurn(parts["anchored"], parts["free"], **numbers)
+    numbers: dict[str, Any] = {key: value for key, value in state.items() if key != "encoders"}
+    return BlendedChurn(parts["anchored"], parts["free"], **{**numbers, "misses": tuple(numbers["misses"])})
 
 
 def churn_task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:

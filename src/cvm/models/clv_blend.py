@@ -39,12 +39,12 @@ class BlendedValue:
     floor : float
         Least anchor of ``spend``, in currency.
     weight : float between 0 and 1
-    missed : float
-        Log of what the hurdle's level lacked at the training snapshots, as far as it is no accident.
+    misses : tuple of float
+        Log of actual revenue over what the hurdle expected at each snapshot known.
     log_scale : float
         Under which both opinions had the same total.
     log_level : float
-        ``missed``, or 0 where hindsight has corrected the level before.
+        What of the misses is no accident; 0 where hindsight has corrected the level before.
     """
 
     name: ClassVar[str] = "blended LightGBM"
@@ -53,7 +53,7 @@ class BlendedValue:
     free: Boosted
     floor: float
     weight: float
-    missed: float
+    misses: tuple[float, ...]
     log_scale: float = 0.0
     log_level: float = 0.0
 
@@ -81,7 +81,7 @@ class BlendedValue:
         return {
             "floor": self.floor,
             "weight": self.weight,
-            "missed": self.missed,
+            "misses": list(self.misses),
             "log_scale": self.log_scale,
             "log_level": self.log_level,
             "encoders": {part: boosted.encoder.state() for part, boosted in self.boosters.items()},
@@ -129,8 +129,8 @@ def fit_blended_value(
         return weight * hurdle + (1 - weight) * trees
 
     weight = learn_weight(lambda share: tweedie_deviance(free_task.target, mixed(share)))
-    missed = consistent_miss(_missed(samples, spends, spend, floor=floor))
-    model = BlendedValue(spends.boosted, spend.boosted, free.boosted, floor, weight, missed)
+    misses = _misses(samples, spends, spend, floor=floor)
+    model = BlendedValue(spends.boosted, spend.boosted, free.boosted, floor, weight, misses)
     return ValueFit(_levelled(model, ahead), mixed(weight))
 
 
@@ -143,24 +143,31 @@ def refit_blended_value(
     settings: Mapping[str, Any],
     seed: int,
 ) -> BlendedValue:
-    """The judged recipe on other samples: rounds, weight and what was missed stay."""
+    """The judged recipe on other samples: rounds, weight and misses stay."""
     floor = _floor(samples)
     tasks = _tasks(samples, floor=floor, columns=columns, settings=settings, seed=seed)
     parts = zip(judged.boosters.values(), tasks, strict=True)
     spends, spend, free = (refit_boosted(task, rounds=boosted.rounds) for boosted, task in parts)
-    return _levelled(BlendedValue(spends, spend, free, floor, judged.weight, judged.missed), ahead)
+    return _levelled(BlendedValue(spends, spend, free, floor, judged.weight, judged.misses), ahead)
 
 
-def _missed(samples: Sequence[Sample], spends: BoostingFit, spend: BoostingFit, *, floor: float) -> Floats:
+def value_seen_at(model: BlendedValue, test: Sample) -> BlendedValue:
+    """The model, after what its level lacked at a snapshot that it was judged on has become known, too."""
+    if test.has_hindsight or not test.revenue.sum() > 0:
+        return model
+    return replace(model, misses=(*model.misses, float(np.log(test.revenue.sum() / model.hurdle(test.features).sum()))))
+
+
+def _misses(samples: Sequence[Sample], spends: BoostingFit, spend: BoostingFit, *, floor: float) -> tuple[float, ...]:
     """Log of actual revenue over the hurdle's out-of-fold expectation at BTYD's own level, for each snapshot."""
     found, start = [], 0
     for sample in samples:
         rows = slice(start, start + len(sample.revenue))
         p_spends = expit(_spends_anchor(sample.features) + spends.margin_out_of_fold[rows])
         log_spend = _spend_anchor(sample.features, floor=floor) + _clipped(spend.margin_out_of_fold[rows])
-        found.append(np.log(sample.revenue.sum() / (p_spends * np.exp(log_spend)).sum()))
+        found.append(float(np.log(sample.revenue.sum() / (p_spends * np.exp(log_spend)).sum())))
         start = rows.stop
-    return np.array(found)
+    return tuple(found)
 
 
 def _levelled(model: BlendedValue, ahead: Snapshot) -> BlendedValue:
@@ -168,7 +175,8 @@ def _levelled(model: BlendedValue, ahead: Snapshot) -> BlendedValue:
     if ahead.features.empty:
         return model
     log_scale = float(np.log(model.hurdle(ahead.features).sum() / model.trees(ahead.features).sum()))
-    return replace(model, log_scale=log_scale, log_level=0.0 if ahead.has_hindsight else model.missed)
+    missed = 0.0 if ahead.has_hindsight else consistent_miss(np.array(model.misses))
+    return replace(model, log_scale=log_scale, log_level=missed)
 
 
 def value_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, str]) -> ValueModel:
@@ -182,7 +190,8 @@ def value_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, st
     if name != BlendedValue.name:
         return value_rule_from_state(name, state)
     parts = {part: Boosted(Encoder.from_state(encoder), trees[part]) for part, encoder in state["encoders"].items()}
-    numbers: dict[str, float] = {key: value for key, value in state.items() if key != "encoders"}
+    numbers: dict[str, Any] = {key: value for key, value in state.items() if key != "encoders"}
+    numbers["misses"] = tuple(numbers["misses"])
     return BlendedValue(parts["spends"], parts["spend"], parts["free"], **numbers)
 
 

@@ -32,7 +32,7 @@ from cvm.models.leakage import Decision, pass_gate, refuse_overlap, without_excl
 from cvm.models.portfolio import PastWindow, past_windows, portfolio_interval
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.search import Search
-from cvm.models.training import Judged, Recipe, fit_winners, forecast, judge
+from cvm.models.training import Judged, Recipe, after_the_test, fit_winners, forecast, judge
 from cvm.models.treated import Treated, check_enough, treated_note
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.tiers import ValueCuts
@@ -148,7 +148,7 @@ def train(
     judged, test = trial.judged, trial.test
     labelled = [reader.sample(as_of, plan.horizon_days) for as_of in plan.labelled]
     labelled, level = _levelled(labelled, taught_by=labelled, definition=definition)
-    churn_winner, value_winner = judged.winners if judged else (anchor_alone(definition), BtydValue())
+    churn_winner, value_winner = after_the_test(judged, test) if judged and test else (anchor_alone(definition), BtydValue())
     churn, value = fit_winners(
         labelled,
         at_level(reader.snapshot(plan.score, plan.horizon_days, today, btyd), level),

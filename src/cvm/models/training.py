@@ -36,9 +36,9 @@ from cvm.models.churn import (
     fit_churn_factor_rule,
     fit_recency_rule,
 )
-from cvm.models.churn_blend import BlendedChurn, fit_blended_churn, refit_blended_churn
+from cvm.models.churn_blend import BlendedChurn, churn_seen_at, fit_blended_churn, refit_blended_churn
 from cvm.models.clv import BtydValue, NaiveRate, ValueModel
-from cvm.models.clv_blend import BlendedValue, fit_blended_value, refit_blended_value
+from cvm.models.clv_blend import BlendedValue, fit_blended_value, refit_blended_value, value_seen_at
 from cvm.models.intervals import Forecast
 from cvm.models.samples import Floats, Sample, Snapshot
 
@@ -265,6 +265,16 @@ def judge(training: Sequence[Sample], test: Sample, recipe: Recipe, *, progress:
         value_winner=_lowest(value, "tweedie_deviance", default=BtydValue.name),
     )
     return Judged(judgement, recipe, churn_models, value_candidates, p_churn, revenue)
+
+
+def after_the_test(judged: Judged, test: Sample) -> tuple[ChurnModel, ValueModel]:
+    """The winners, with what their levels lacked at the test snapshot among what they know."""
+    churn, value = judged.winners
+    if isinstance(churn, BlendedChurn):
+        churn = churn_seen_at(churn, test.of_churn)
+    if isinstance(value, BlendedValue):
+        value = value_seen_at(value, test)
+    return churn, value
 
 
 def fit_winners(

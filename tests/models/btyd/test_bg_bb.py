@@ -59,6 +59,7 @@ def test_all_courses_of_events_have_probability_one_in_all():
         assert total == pytest.approx(1.0, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_weight_counts_like_repetition_and_the_order_of_rows_not_at_all(base):
     x, t_x, n = base.columns
     once = BgBb.fit(x, t_x, n, base.weight)
