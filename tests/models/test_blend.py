@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import expit
 
-from cvm.models.blend import consistent_miss, learn_weight, shift_to
+from cvm.models.blend import consistent_miss, learn_weight
 
 
 @pytest.mark.parametrize(("best", "expected"), [(0.4, 0.4), (0.0, 0.15), (1.0, 0.85)])
@@ -27,9 +26,3 @@ class TestMiss:
 
     def test_nothing_missed_is_nothing(self):
         assert consistent_miss(np.zeros(3)) == 0
-
-
-@pytest.mark.parametrize("rate", [1e-6, 0.3, 0.999])
-def test_a_shift_gives_the_rate_asked_for(rate):
-    margin = np.random.default_rng(1).normal(0, 3, 500)
-    assert expit(margin + shift_to(margin, rate)).mean() == pytest.approx(rate, abs=1e-9)

@@ -9,8 +9,8 @@ import pytest
 from cvm.models.btyd import Btyd, MbgNbd, ParetoNbd
 from cvm.models.btyd.hindsight import Hindsight
 from cvm.models.btyd.season import SeasonClock
-from cvm.models.churn import churn_logit
 from cvm.models.history import Outlook, Usual, attribute_history, usual_gap_days
+from cvm.models.logits import finite_logit
 from simulated import PROCESS, SPEND, TRUTH, histories
 
 AS_OF = date(2024, 6, 1)
@@ -44,7 +44,7 @@ class TestHistory:
         btyd = MODELS[name]
         found = attributed(BASE, btyd=btyd, lead_days=lead_days)
         p = btyd.predict(BASE, horizon_days=90, lead_days=lead_days, as_of=AS_OF)["btyd_p_no_order"].to_numpy()
-        np.testing.assert_allclose(USUAL.on_time + found.sum(axis=1), churn_logit(p), rtol=0, atol=1e-9)
+        np.testing.assert_allclose(USUAL.on_time + found.sum(axis=1), finite_logit(p), rtol=0, atol=1e-9)
 
     @pytest.mark.parametrize("name", [name for name in MODELS if "season" not in name])
     def test_silence_raises_churn_where_it_lasts_longer_than_usual(self, name: str) -> None:

@@ -32,3 +32,7 @@ def test_the_windows_of_a_plan_never_overlap(history_days, horizon_days, lead_da
         step_days=step_days,
     )
     refuse_overlap(plan)
+    window, judged = timedelta(days=plan.horizon_days + lead_days), timedelta(days=plan.judged_days + lead_days)
+    assert all(as_of + judged <= plan.test for as_of in plan.training)
+    assert all(as_of + window <= plan.score for as_of in plan.labelled)
+    assert plan.test is None or plan.test + judged <= plan.score

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import logit
 
 from cvm.models.btyd import BTYD_COLUMNS
-from cvm.models.churn import BaseRate, ChurnFactorRule, ChurnModel, LogisticRule, churn_logit
+from cvm.models.churn import BaseRate, ChurnFactorRule, ChurnModel, LogisticRule
 from cvm.models.churn_anchor import ANCHOR
 from cvm.models.churn_blend import BlendedChurn
 from cvm.models.history import HISTORY_FIELDS, Outlook, Usual, attribute_anchor, usual_gap_days
+from cvm.models.logits import finite_logit
 from cvm.models.themes import theme_of
 
 Floats = NDArray[np.float64]
@@ -121,7 +121,7 @@ def attribute_churn(model: ChurnModel, known: pd.DataFrame, outlook: Outlook, re
     if isinstance(model, BlendedChurn):
         return _of_blended(model, known, dict(zip(fields, anchor.T, strict=True)), reference)
     if isinstance(model, BaseRate):
-        return Contributions(float(churn_logit(np.array(model.rate))), fields, np.zeros_like(anchor))
+        return Contributions(float(finite_logit(np.array(model.rate))), fields, np.zeros_like(anchor))
     return Contributions(reference.usual.on_time, fields, anchor)
 
 
@@ -170,7 +170,7 @@ def _of_rule(model: LogisticRule, known: pd.DataFrame, reference: Reference) -> 
     score = known[model.score].to_numpy(float)
     missing = np.isnan(score)
     by_score = model.intercept + model.slope * np.log1p(np.nan_to_num(score)) - level
-    without = logit(np.clip(model.rate_without_score, 1e-6, 1 - 1e-6)) - level
+    without = finite_logit(np.array(model.rate_without_score)) - level
     added = np.column_stack([np.where(missing, 0.0, by_score), np.where(missing, without, 0.0)])
     return Contributions(level, (model.score, "n_orders"), added)
 

@@ -11,8 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize_scalar
-from scipy.special import expit
+from scipy.optimize import minimize_scalar
 
 Floats = NDArray[np.float64]
 
@@ -42,8 +41,3 @@ def consistent_miss(missed: Floats) -> float:
     mean = float(missed.mean())
     variance = float(missed.var(ddof=1)) if len(missed) > 1 else 0.0
     return mean**3 / (mean**2 + variance + _USUAL_MISS**2)
-
-
-def shift_to(margin: Floats, rate: float) -> float:
-    """What has to be added to logits to make their mean probability ``rate``, which must lie between 0 and 1."""
-    return float(brentq(lambda shift: expit(margin + shift).mean() - rate, -50, 50))

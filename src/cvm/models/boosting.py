@@ -142,6 +142,17 @@ class Boosted:
         return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
+def boosters_from_state(encoders: Mapping[str, Any], trees: Mapping[str, str]) -> dict[str, Boosted]:
+    """Boosters by their part in a model, from the states of their encoders and the texts of their trees.
+
+    Raises
+    ------
+    KeyError
+        If trees are missing.
+    """
+    return {part: Boosted(Encoder.from_state(encoder), trees[part]) for part, encoder in encoders.items()}
+
+
 class WithoutTrees:
     """A model without boosters."""
 

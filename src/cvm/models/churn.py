@@ -9,12 +9,13 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from cvm.features.churn import ChurnDefinition
 from cvm.models.boosting import Boosted, WithoutTrees
 from cvm.models.churn_anchor import anchor_p_churn
+from cvm.models.logits import finite_logit
 from cvm.models.samples import Sample
 
 Floats = NDArray[np.float64]
@@ -133,11 +134,6 @@ def fit_churn_factor_rule(samples: Sequence[Sample]) -> ChurnFactorRule:
     return ChurnFactorRule("recency_over_mean_gap", *_logistic(samples, "recency_over_mean_gap"))
 
 
-def churn_logit(p_churn: Floats) -> Floats:
-    """Logit of a probability, kept finite."""
-    return logit(np.clip(p_churn, 1e-6, 1 - 1e-6))
-
-
 def _logistic(samples: Sequence[Sample], score: str) -> tuple[float, float, float]:
     values = np.concatenate([sample.features[score].to_numpy(float) for sample in samples])
     churned = np.concatenate([sample.churned for sample in samples])
@@ -145,8 +141,8 @@ def _logistic(samples: Sequence[Sample], score: str) -> tuple[float, float, floa
     rate_missing = float(churned[missing].mean()) if missing.any() else float(churned.mean())
     known = churned[~missing]
     if len(known) == 0 or known.min() == known.max():
-        rate = float(np.clip(known.mean() if len(known) else churned.mean(), 1e-6, 1 - 1e-6))
-        return float(logit(rate)), 0.0, rate_missing
+        rate = known.mean() if len(known) else churned.mean()
+        return float(finite_logit(rate)), 0.0, rate_missing
     model = LogisticRegression().fit(np.log1p(values[~missing])[:, None], known)
     return float(model.intercept_[0]), float(model.coef_[0, 0]), rate_missing
 

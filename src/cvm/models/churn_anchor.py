@@ -22,11 +22,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from cvm.errors import FeatureMismatchError
 from cvm.features.churn import ChurnDefinition
 from cvm.models.btyd import Btyd
+from cvm.models.logits import finite_logit
 from cvm.models.retention import Retention
 
 Floats = NDArray[np.float64]
@@ -46,7 +47,7 @@ class Level:
 
     def apply(self, p: Floats) -> Floats:
         """Probabilities at this level."""
-        return expit(self.intercept + self.slope * logit(np.clip(p, 1e-6, 1 - 1e-6)))
+        return expit(self.intercept + self.slope * finite_logit(p))
 
 
 @dataclass(frozen=True)

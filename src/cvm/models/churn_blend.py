@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from cvm.models.blend import consistent_miss, learn_weight, shift_to
-from cvm.models.boosting import Boosted, Encoder, Task, fit_boosted, refit_boosted
-from cvm.models.churn import ChurnModel, churn_logit, rule_from_state
+from cvm.models.blend import consistent_miss, learn_weight
+from cvm.models.boosting import Boosted, Task, boosters_from_state, fit_boosted, refit_boosted
+from cvm.models.churn import ChurnModel, rule_from_state
 from cvm.models.churn_anchor import anchor_p_churn
+from cvm.models.logits import finite_logit, shift_to, within
 from cvm.models.samples import Sample, Snapshot
 
 Floats = NDArray[np.float64]
@@ -150,7 +151,7 @@ def _levelled(model: BlendedChurn, ahead: Snapshot) -> BlendedChurn:
     if features.empty:
         return model
     missed = 0.0 if ahead.has_hindsight else consistent_miss(np.array(model.misses))
-    rate = float(expit(churn_logit(_anchored(model, features).mean()) + missed))
+    rate = float(expit(finite_logit(_anchored(model, features).mean()) + missed))
     return replace(model, shift=shift_to(replace(model, shift=0.0).margin(features), rate))
 
 
@@ -160,7 +161,7 @@ def _anchored(model: BlendedChurn, features: pd.DataFrame) -> Floats:
 
 
 def _miss(p_churn: Floats, sample: Sample) -> float:
-    return float(logit(_rate(sample)) - churn_logit(p_churn.mean()))
+    return float(logit(_rate(sample)) - finite_logit(p_churn.mean()))
 
 
 def churn_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, str]) -> ChurnModel:
@@ -173,7 +174,7 @@ def churn_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, st
     """
     if name != BlendedChurn.name:
         return rule_from_state(name, state)
-    parts = {part: Boosted(Encoder.from_state(encoder), trees[part]) for part, encoder in state["encoders"].items()}
+    parts = boosters_from_state(state["encoders"], trees)
     numbers: dict[str, Any] = {key: value for key, value in state.items() if key != "encoders"}
     return BlendedChurn(parts["anchored"], parts["free"], **{**numbers, "misses": tuple(numbers["misses"])})
 
@@ -198,7 +199,7 @@ def _task(
 
 def churn_anchor(features: pd.DataFrame) -> Floats:
     """Logit of what is said of each customer before any outcome is learned from, kept finite."""
-    return churn_logit(anchor_p_churn(features))
+    return finite_logit(anchor_p_churn(features))
 
 
 def _levelled_anchor(sample: Sample) -> Floats:
@@ -207,7 +208,7 @@ def _levelled_anchor(sample: Sample) -> Floats:
 
 
 def _rate(sample: Sample) -> float:
-    return float(np.clip(sample.churned.mean(), 1e-6, 1 - 1e-6))
+    return float(within(sample.churned.mean()))
 
 
 def _slope(margin: Floats, churned: Floats) -> float:

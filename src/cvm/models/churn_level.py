@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import expit, logit
+from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 from cvm.models.churn_anchor import Level, anchor_p_churn, anchored
+from cvm.models.logits import finite_logit, shift_to
 from cvm.models.samples import Sample, Snapshot
 
 Customers = TypeVar("Customers", bound=Snapshot)
@@ -33,10 +33,9 @@ def learn_level(samples: Sequence[Sample]) -> Level:
     n_churned, n = float(churned.sum()), len(churned)
     if n == 0:
         return Level()
-    anchor = logit(np.clip(np.concatenate([anchor_p_churn(sample.features) for sample in samples]), 1e-6, 1 - 1e-6))
+    anchor = finite_logit(np.concatenate([anchor_p_churn(sample.features) for sample in samples]))
     if min(n_churned, n - n_churned) < _MIN_PER_CLASS:
-        rate = (n_churned + 0.5) / (n + 1)
-        return Level(intercept=float(brentq(lambda shift: expit(anchor + shift).mean() - rate, -50, 50)))
+        return Level(intercept=shift_to(anchor, (n_churned + 0.5) / (n + 1)))
     model = LogisticRegression(C=np.inf).fit(anchor[:, None], churned)
     # A falling line would turn the anchor upside down: it says no more than that the anchor tells nothing here.
     if model.coef_[0, 0] < 0:

@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from cvm.evaluation import tweedie_deviance
-from cvm.models.blend import consistent_miss, learn_weight, shift_to
-from cvm.models.boosting import Boosted, BoostingFit, Encoder, Task, fit_boosted, refit_boosted
+from cvm.models.blend import consistent_miss, learn_weight
+from cvm.models.boosting import Boosted, BoostingFit, Task, boosters_from_state, fit_boosted, refit_boosted
 from cvm.models.clv import ValueModel, btyd_revenue, value_rule_from_state
+from cvm.models.logits import finite_logit, shift_to, within
 from cvm.models.samples import Sample, Snapshot
 
 Floats = NDArray[np.float64]
@@ -189,7 +190,7 @@ def value_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, st
     """
     if name != BlendedValue.name:
         return value_rule_from_state(name, state)
-    parts = {part: Boosted(Encoder.from_state(encoder), trees[part]) for part, encoder in state["encoders"].items()}
+    parts = boosters_from_state(state["encoders"], trees)
     numbers: dict[str, Any] = {key: value for key, value in state.items() if key != "encoders"}
     numbers["misses"] = tuple(numbers["misses"])
     return BlendedValue(parts["spends"], parts["spend"], parts["free"], **numbers)
@@ -197,29 +198,23 @@ def value_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, st
 
 def value_task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:
     """What the free trees are fitted to: revenue, from the log of each snapshot's mean."""
-    return _tasks(samples, floor=_floor(samples), columns=columns, settings=settings, seed=seed)[2]
+    mean = np.concatenate([np.full(len(sample.revenue), np.log(sample.revenue.mean())) for sample in samples])
+    revenue = np.concatenate([sample.revenue for sample in samples])
+    return Task(samples, revenue, mean, columns=columns, objective=_TWEEDIE, settings=settings, seed=seed)
 
 
 def _tasks(
     samples: Sequence[Sample], *, floor: float, columns: Sequence[str], settings: Mapping[str, Any], seed: int
 ) -> tuple[Task, Task, Task]:
     """What ``spends``, ``spend`` and ``free`` are fitted to, each snapshot at its own level."""
-    revenue = np.concatenate([sample.revenue for sample in samples])
-    spends = Task(
-        samples,
-        target=(revenue > 0).astype(float),
-        anchor=np.concatenate([_levelled_spends(sample) for sample in samples]),
-        columns=columns,
-        objective={"objective": "binary"},
-        settings=settings,
-        seed=seed,
-    )
+    free = value_task(samples, columns=columns, settings=settings, seed=seed)
+    spent = free.target > 0
+    spends_anchor = np.concatenate([_levelled_spends(sample) for sample in samples])
     spend_anchor = np.concatenate([_levelled_spend(sample, floor=floor) for sample in samples])
-    mean = np.concatenate([np.full(len(sample.revenue), np.log(sample.revenue.mean())) for sample in samples])
     return (
-        spends,
-        replace(spends, target=revenue, anchor=spend_anchor, objective={"objective": "gamma"}, taught=revenue > 0),
-        replace(spends, target=revenue, anchor=mean, objective=_TWEEDIE),
+        replace(free, target=spent.astype(float), anchor=spends_anchor, objective={"objective": "binary"}),
+        replace(free, anchor=spend_anchor, objective={"objective": "gamma"}, taught=spent),
+        free,
     )
 
 
@@ -228,7 +223,7 @@ def _clipped(margin: Floats) -> Floats:
 
 
 def _spends_anchor(features: pd.DataFrame) -> Floats:
-    return -logit(np.clip(features["btyd_p_no_order"].to_numpy(float), 1e-6, 1 - 1e-6))
+    return -finite_logit(features["btyd_p_no_order"].to_numpy(float))
 
 
 def _spend_anchor(features: pd.DataFrame, *, floor: float) -> Floats:
@@ -246,7 +241,7 @@ def _floor(samples: Sequence[Sample]) -> float:
 
 def _levelled_spends(sample: Sample) -> Floats:
     anchor = _spends_anchor(sample.features)
-    return anchor + shift_to(anchor, float(np.clip((sample.revenue > 0).mean(), 1e-6, 1 - 1e-6)))
+    return anchor + shift_to(anchor, float(within((sample.revenue > 0).mean())))
 
 
 def _levelled_spend(sample: Sample, *, floor: float) -> Floats:

@@ -12,6 +12,7 @@ import numpy as np
 from cvm.errors import InsufficientDataError
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.btyd import FAMILIES, Family
+from cvm.models.logits import within
 from cvm.models.samples import Sample, SnapshotReader
 
 # Where no snapshot teaches otherwise.
@@ -93,7 +94,7 @@ def prediction_loss(sample: Sample) -> float:
     if len(actual) == 0:
         return float("nan")
     expected = np.maximum(sample.features["btyd_expected_orders"].to_numpy(float), 1e-6)
-    p = np.clip(sample.features["btyd_p_no_order"].to_numpy(float), 1e-6, 1 - 1e-6)
+    p = within(sample.features["btyd_p_no_order"].to_numpy(float))
     surprise = actual * np.log(np.where(actual > 0, actual, 1.0) / expected)
     deviance = np.where(actual > 0, surprise, 0.0) - (actual - expected)
     log_loss = -(silent * np.log(p) + (1 - silent) * np.log1p(-p))

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from cvm.models.btyd import Btyd
 from cvm.models.btyd.distinct import distinct
-from cvm.models.churn import churn_logit
 from cvm.models.churn_anchor import ANCHOR, CONTRACT_COLUMNS, ChurnAnchor, anchor_p_churn, holds_subscription
+from cvm.models.logits import finite_logit
 
 Floats = NDArray[np.float64]
 
@@ -57,7 +57,7 @@ class Outlook:
         start, end = (clock.ahead(self.as_of, days) for days in (self.lead_days, self.lead_days + self.horizon_days))
         silent = process.p_no_order_if_alive(x, T, days=end - start, lead_days=start)
         p_no_order = 1 - process.p_alive(x, t_x, T) * (1 - silent)
-        return churn_logit(self.btyd.hindsight.p_no_order(p_no_order))
+        return finite_logit(self.btyd.hindsight.p_no_order(p_no_order))
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def attribute_anchor(known: pd.DataFrame, outlook: Outlook, usual: Usual) -> tup
     """
     if ANCHOR not in known:
         return HISTORY_FIELDS, attribute_history(known, outlook, usual)
-    added = churn_logit(anchor_p_churn(known)) - usual.on_time
+    added = finite_logit(anchor_p_churn(known)) - usual.on_time
     contractual = outlook.anchor.definition.is_contractual
     holds = holds_subscription(known) if contractual else np.zeros(len(known), dtype=bool)
     return (HISTORY_FIELDS[0], CONTRACT_COLUMNS[1]), np.column_stack(
@@ -132,5 +132,5 @@ def attribute_history(known: pd.DataFrame, outlook: Outlook, usual: Usual) -> Fl
     rhythms = distinct(x, t_x)
     orders, until_last = rhythms.columns
     on_time = outlook.churn_logit(orders, until_last, until_last + usual.gaps(orders, until_last))[rhythms.index]
-    own = churn_logit(known["btyd_p_no_order"].to_numpy(float))
+    own = finite_logit(known["btyd_p_no_order"].to_numpy(float))
     return np.column_stack([own - on_time, on_time - usual.on_time])

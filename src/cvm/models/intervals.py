@@ -80,7 +80,8 @@ class ValueBands:
 def fit_bands(known: Forecast, *, knows_season: bool, level: float = LEVEL) -> ValueBands:
     """Bands that hold a share ``level`` of each group.
 
-    Where more than half of those left out did nothing at all, the band begins at 0 and all that is left out lies above.
+    Where a larger share did nothing at all than may be left out below, the band begins at 0 and all that is left out lies
+    above.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ from cvm.models.leakage import Decision, pass_gate, refuse_overlap, without_excl
 from cvm.models.portfolio import PastWindow, past_windows, portfolio_interval
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.search import Search
-from cvm.models.training import Judged, Recipe, after_the_test, fit_winners, forecast, judge
+from cvm.models.training import Judged, Recipe, after_the_test, fit_winners, judge
 from cvm.models.treated import Treated, check_enough, treated_note
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.tiers import ValueCuts
@@ -295,8 +295,7 @@ def _known_forecasts(judged: Judged | None, test: Sample | None) -> Forecast | N
     """What the promoted model expected of customers it had not learned from: out of fold in training, and at the test."""
     if judged is None or test is None:
         return None
-    winner = judged.winning_candidate
-    known = Forecast.join([winner.out_of_fold, forecast(winner.model, test)])
+    known = Forecast.join([judged.winning_candidate.out_of_fold, judged.winning_forecast(test)])
     return known if known.actual.sum() > 0 else None
 
 
@@ -317,11 +316,11 @@ def _judged_intervals(
     """How well intervals that knew nothing of the test snapshot held there."""
     if judged is None or test is None or test.revenue.sum() <= 0:
         return None
-    winner = judged.winning_candidate
-    if not winner.out_of_fold.actual.sum() > 0:
+    known = judged.winning_candidate.out_of_fold
+    if not known.actual.sum() > 0:
         return None
-    bands = fit_bands(winner.out_of_fold, knows_season=plan.knows_season(test.as_of))
-    return judge_bands(bands, winner.out_of_fold, forecast(winner.model, test), tiers=settings.tiers)
+    bands = fit_bands(known, knows_season=plan.knows_season(test.as_of))
+    return judge_bands(bands, known, judged.winning_forecast(test), tiers=settings.tiers)
 
 
 def _levelled(samples: list[Sample], *, taught_by: list[Sample], definition: ChurnDefinition) -> tuple[list[Sample], Level]:

@@ -238,6 +238,10 @@ class Judged:
         """Of value."""
         return next(found for found in self.value_candidates if found.model.name == self.judgement.value_winner)
 
+    def winning_forecast(self, test: Sample) -> Forecast:
+        """What the winner of value expected at the test snapshot, beside what happened."""
+        return Forecast(self.revenue[self.judgement.value_winner], test.revenue)
+
 
 def judge(training: Sequence[Sample], test: Sample, recipe: Recipe, *, progress: Callable[[str], None]) -> Judged:
     """Fit every candidate on the training snapshots and compare them on the test snapshot.
