@@ -124,7 +124,7 @@ def test_the_total_is_one_line_with_its_bounds() -> None:
 
 
 def test_intervals_are_told_with_what_they_held() -> None:
-    found = {"level": 0.9, "coverage": 0.912, "coverage_by_tier": {"top": 0.93, "low": 0.9}}
+    found = {"level": 0.9, "coverage": 0.912, "coverage_by_tier": {"low": 0.9, "top": 0.93}}
     evidence = {
         "judgement": {"churn": {}, "value": {}, "churn_winner": "BTYD", "value_winner": "BTYD"},
         "test": "2024-01-01",

@@ -16,7 +16,7 @@ from cvm.datasets.catalogue import Dataset
 from cvm.ingest.assessment import Assessment
 from cvm.ingest.quality import Finding
 from cvm.models.bundle import Bundle
-from cvm.segments import SEGMENTS
+from cvm.segments import SEGMENTS, VALUE_TIERS
 
 _GOALS = {
     "vip": "keep",
@@ -123,7 +123,8 @@ def judgement_tables(bundle: Bundle) -> list[RenderableType]:
 def _intervals_line(found: Mapping[str, Any] | None) -> Iterable[Text]:
     """How well intervals made without the test snapshot held there."""
     if found:
-        tiers = ", ".join(f"{tier} {share:.1%}" for tier, share in found["coverage_by_tier"].items())
+        held = found["coverage_by_tier"]
+        tiers = ", ".join(f"{tier} {held[tier]:.1%}" for tier in VALUE_TIERS if tier in held)
         yield Text(
             f"{found['level']:.0%} intervals of revenue held {found['coverage']:.1%} of customers ({tiers}).", style="dim"
         )

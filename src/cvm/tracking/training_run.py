@@ -159,5 +159,5 @@ def _figures(trained: Trained) -> Iterator[tuple[str, Figure]]:
     for what, models in (("churn", judged.churn_models), ("value", judged.value_models)):
         for model in models:
             for part, boosted in model.boosters.items():
-                title = f"What the {part!r} trees of the {what} model look at"
+                title = f"{what.capitalize()}: what the {part!r} trees look at"
                 yield f"{what}_importance_{part}", importance_figure(boosted.importance(), title=title)
