@@ -1,0 +1,112 @@
+"""Arms of exact size within each stratum.
+
+Customers are ranked by their draw within their stratum, and the ranks are cut at ``floor(n * cumulative share + u)`` with
+one ``u`` in [0, 1) drawn per stratum. So each arm of each stratum differs by less than one customer from its share, and each
+customer's probability of an arm is exactly the arm's share, however small the stratum. (Own derivation.)
+
+The price: ranks depend on who else is drawn. An audience is drawn once, as a whole, and its ledger is what counts; later
+customers are a list of their own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from cvm.campaigns.assignment import (
+    RESOLUTION,
+    AssignmentError,
+    Names,
+    Split,
+    campaign_key,
+    draw_key,
+    draw_sql,
+    draws,
+    ledger_rows,
+)
+from cvm.engines import literal
+
+_UNKNOWN = "unknown"
+
+
+def assign_balanced(
+    customer_ids: Sequence[str], strata: Sequence[str | None], split: Split, *, campaign_id: str, salt: str
+) -> Names:
+    """Arm of each customer, the arms of exact size in every stratum.
+
+    Parameters
+    ----------
+    customer_ids : sequence of str of shape (n_customers,)
+        Each once.
+    strata : sequence of str or None of shape (n_customers,)
+        What the arms shall agree on, for example the value tier; one value for all gives exact sizes alone. ``None`` is a
+        stratum of its own, called ``unknown``.
+    split : Split
+    campaign_id : str
+    salt : str
+
+    Returns
+    -------
+    array of str of shape (n_customers,)
+
+    Raises
+    ------
+    AssignmentError
+        If a customer stands there twice, or the lengths differ.
+    """
+    if len(customer_ids) != len(strata):
+        raise AssignmentError(f"There are {len(customer_ids):,} customers and {len(strata):,} strata; give one for each.")
+    repeated = [name for name, n in Counter(customer_ids).items() if n > 1]
+    if repeated:
+        raise AssignmentError(f"{len(repeated):,} customers stand in the list twice; keep one row of each.")
+    arms = np.empty(len(customer_ids), dtype=object)
+    if not arms.size:
+        return arms
+    key = campaign_key(campaign_id, salt=salt)
+    drawn, names = draws(customer_ids, key=key), np.array(list(split.shares), dtype=object)
+    labels, codes = np.unique([_UNKNOWN if stratum is None else str(stratum) for stratum in strata], return_inverse=True)
+    order = np.lexsort((drawn, codes))
+    for stratum, ranked in zip(labels, np.split(order, np.cumsum(np.bincount(codes))[:-1]), strict=True):
+        start = int(draws([f"stratum {stratum}"], key=draw_key(key, "strata"))[0])
+        cuts = [(len(ranked) * cut + start) // RESOLUTION for cut in split.cuts.values()]
+        arms[ranked] = names[np.searchsorted(cuts, np.arange(len(ranked)), side="right")]
+    return arms
+
+
+def balanced_query(customers: str, split: Split, *, stratum: str, campaign_id: str, salt: str) -> str:
+    """SQL for the same as ``assign_balanced``.
+
+    Parameters
+    ----------
+    customers : str
+        A table, or a query in parentheses, with ``customer_id`` once per customer.
+    split : Split
+    stratum : str
+        SQL of the stratum; a null is a stratum of its own, called ``unknown``.
+    campaign_id : str
+    salt : str
+
+    Returns
+    -------
+    str
+        A query with ``campaign_id``, ``customer_id``, ``arm`` and ``propensity``, one row per customer, unordered.
+    """
+    key = campaign_key(campaign_id, salt=salt)
+    start = draw_sql("'stratum ' || stratum", key=draw_key(key, "strata"))
+    *bounded, (last, _) = split.cuts.items()
+    # A draw scaled to the stratum's size has more digits than BIGINT.
+    cuts = [f"CAST((CAST(count(*) AS HUGEINT) * {cut} + {start}) // {RESOLUTION} AS BIGINT)" for _, cut in bounded]
+    columns = "".join(f", {cut} AS cut_{number}" for number, cut in enumerate(cuts))
+    branches = " ".join(f"WHEN place < cut_{number} THEN {literal(arm)}" for number, (arm, _) in enumerate(bounded))
+    return ledger_rows(
+        f"WITH member AS (SELECT customer_id, coalesce(CAST({stratum} AS VARCHAR), {literal(_UNKNOWN)}) AS stratum "
+        f"FROM {customers}), "
+        f"cuts AS (SELECT stratum{columns} FROM member GROUP BY stratum), "
+        f"drawn AS (SELECT *, {draw_sql('customer_id', key=key)} AS draw FROM member), "
+        "ranked AS (SELECT *, row_number() OVER (PARTITION BY stratum ORDER BY draw, customer_id) - 1 AS place FROM drawn) "
+        f"SELECT customer_id, CASE {branches} ELSE {literal(last)} END AS arm FROM ranked JOIN cuts USING (stratum)",
+        split,
+        campaign_id=campaign_id,
+    )
