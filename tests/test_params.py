@@ -381,3 +381,16 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes(CDNOW.encode("utf-16"))
     with pytest.raises(ParamsError, match="cannot be read: it is not UTF-8 text"):
         load_params(tmp_path / "params.yaml")
+
+
+def test_the_global_holdout_needs_a_first_day_and_a_later_end(tmp_path: Path) -> None:
+    text = CDNOW + "campaigns: {global_holdout: {share: 0.05, starts_on: 2026-01-01, ends_on: 2027-01-01}}\n"
+    found = loaded(tmp_path, text).campaigns.global_holdout
+    assert (found.share, found.starts_on, found.ends_on) == (0.05, date(2026, 1, 1), date(2027, 1, 1))
+    where = "campaigns.global_holdout"
+    assert one_problem(tmp_path, text, f"{where}.ends_on=2026-01-01") == (
+        f"{where}: ends_on == 2026-01-01, must be later than starts_on == 2026-01-01"
+    )
+    assert "starts_on is missing" in one_problem(tmp_path, text, f"{where}.starts_on=null")
+    assert "'latest' is no date here; write a day" in one_problem(tmp_path, text, f"{where}.starts_on=latest")
+    assert "'soon' is no date" in one_problem(tmp_path, text, f"{where}.starts_on=soon")

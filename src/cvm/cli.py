@@ -191,6 +191,47 @@ def segment(
 
 
 @app.command()
+def power(
+    outcome: Annotated[str, typer.Option("--outcome", help="conversion, orders or revenue, per customer.")] = "conversion",
+    effect: Annotated[str | None, typer.Option("--effect", help="To be found: 0.01 in its unit, 5% relative.")] = None,
+    size: Annotated[int | None, typer.Option("--size", min=1, help="Customers in all arms; else the active base.")] = None,
+    days: Annotated[int | None, typer.Option("--days", min=1, help="Length of the outcome; else as in params.")] = None,
+    held_out: Annotated[float | None, typer.Option("--holdout", help="Share held out; else as in params.")] = None,
+    treatments: Annotated[int, typer.Option("--treatments", min=1, help="Arms beside control, of equal size.")] = 1,
+    alpha: Annotated[float, typer.Option("--alpha", help="Chance of a false alarm.")] = 0.05,
+    wanted: Annotated[float, typer.Option("--power", help="Chance to find the effect.")] = 0.8,
+    mean: Annotated[float | None, typer.Option("--mean", help="Without a history: mean of the outcome.")] = None,
+    sd: Annotated[float | None, typer.Option("--sd", help="Its standard deviation; a conversion needs none.")] = None,
+    figure: Annotated[Path | None, typer.Option("--figure", help="File for the power curve: .png, .svg, .pdf.")] = None,
+    params: ParamsOption = _PARAMS,
+    set_: SetOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Size of a holdout, the effect it can show, and what it costs."""
+    from cvm.campaigns.power import Design, check_outcome, given_baseline
+    from cvm.campaigns.power_plan import Effect, power_plan
+    from cvm.pipeline import past_outcomes
+    from cvm.reports.power import check_figure_name, power_tables, write_power_figure
+
+    checked, printer, started = load_params(params, overrides=set_ or ()), Printer(quiet=quiet), time.perf_counter()
+    share = checked.campaigns.control_share if held_out is None else held_out
+    design = Design.even(share, n_treatments=treatments, alpha=alpha, power=wanted)
+    asked, to_find = check_outcome(outcome), None if effect is None else Effect.parse(effect)
+    known, days = given_baseline(asked, mean=mean, sd=sd), days or checked.campaigns.outcome_days
+    if figure:
+        check_figure_name(figure)
+    with printer.stage("power") as progress:
+        basis = known or past_outcomes(checked, asked, days=days, progress=progress)
+        plan = power_plan(basis, design, n_customers=size, effect=to_find)
+        if figure:
+            write_power_figure(plan, figure)
+    message = f"{plan.n_customers:,} customers" + (f"; curve in {figure}" if figure else "")
+    printer.outcome("power", message, plan.notes, time.perf_counter() - started)
+    if not quiet:
+        printer.console.print(*power_tables(plan, currency=checked.business.currency), sep="\n")
+
+
+@app.command()
 def simulate(
     folder: Annotated[Path, typer.Argument(help="Folder to write: tables/, truth/ and params.yaml.")],
     customers: Annotated[int, typer.Option("--customers", help="How many.")] = 50_000,

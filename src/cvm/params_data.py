@@ -51,10 +51,18 @@ def _date_or_latest(value: object) -> object:
     return day
 
 
+def _date(value: object) -> object:
+    day = _date_or_latest(value)
+    if day == "latest":
+        raise ValueError("'latest' is no date here; write a day such as 2024-06-30")
+    return day
+
+
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_usable_path)]
 CountryCode = Annotated[str, BeforeValidator(_digits), Field(pattern=r"^[1-9][0-9]{0,2}$")]
 AsOf = Annotated[date | Literal["latest"], BeforeValidator(_date_or_latest)]
+Day = Annotated[date, BeforeValidator(_date)]
 Preset = Literal[
     "amocrm-contacts",
     "amplitude-events",

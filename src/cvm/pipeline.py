@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from cvm.campaigns.history import OutcomeHistory, outcome_history
+from cvm.campaigns.power import Outcome
 from cvm.engines import DuckDBEngine, QueryError
 from cvm.errors import CvmError, FeatureMismatchError, MissingOutputError
 from cvm.features.files import read_churn_definition, read_plan
@@ -222,6 +224,20 @@ def run(params: Params, *, tables: Mapping[str, object] | None = None, progress:
     """
     options = {"ingest": {"tables": tables}}
     return [stage(params, progress=progress, **options.get(name, {})) for name, stage in STAGES.items()]
+
+
+def past_outcomes(params: Params, outcome: Outcome, *, days: int, progress: Progress = silent) -> OutcomeHistory:
+    """Level and spread of an outcome per customer in past windows of the warehouse, to plan a campaign with."""
+    with _engine_trouble(), _warehouse(workspace_of(params)) as engine:
+        return outcome_history(
+            engine,
+            outcome,
+            days=days,
+            active_days=params.business.active_days,
+            timezone=params.business.timezone,
+            economics=economics_of(params),
+            progress=progress,
+        )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cvm.campaigns.holdout import GlobalHoldout
 from cvm.datasets import cdnow_transactions
 from cvm.errors import ParamsError
 from cvm.evaluation import ContactTerms
@@ -93,3 +94,11 @@ def economics_of(params: Params) -> Economics:
         cost_per_return=business.unit_costs.per_return,
         cost_per_event=business.unit_costs.per_event,
     )
+
+
+def global_holdout_of(params: Params) -> GlobalHoldout | None:
+    """For campaigns; none where nobody is held out from all of them."""
+    found = params.campaigns.global_holdout
+    if not found.share or found.starts_on is None:
+        return None
+    return GlobalHoldout(found.share, found.starts_on, found.rotation_days, found.ends_on)
