@@ -14,8 +14,19 @@ SRC = Path(__file__).parents[1] / "src"
 MAX_LINES = 400
 
 # From left to right; a room imports only from rooms left of it.
-STAGES = ("ingest", "features", "models", "scoring", "campaigns", "reports", "tracking")
-FLOW = (*STAGES, "stage_inputs", "pipeline", "cli", "__main__")
+FLOW = (
+    "ingest",
+    "features",
+    "models",
+    "scoring",
+    "campaigns",
+    "reports",
+    "tracking",
+    "stage_inputs",
+    "pipeline",
+    "cli",
+    "__main__",
+)
 # Importable by all.
 LEAVES = ("errors", "workspace", "engines", "evaluation", "segments")
 # Imported by the rooms named and no others.

@@ -9,6 +9,8 @@ from scipy.stats import chi2_contingency
 from cvm.campaigns.assignment import AssignmentError, Split, assign
 from cvm.campaigns.holdout import GlobalHoldout, HoldoutPeriod, campaign_query, held_out, held_out_sql, holdout_query
 from cvm.engines import DuckDBEngine
+from cvm.params import Params
+from cvm.stage_inputs import global_holdout_of
 
 IDS = [f"c{number}" for number in range(20_000)]
 START = date(2026, 1, 1)
@@ -93,3 +95,10 @@ def test_a_rotation_of_no_days_is_refused() -> None:
 def test_a_ledger_of_no_holdout_is_refused() -> None:
     with pytest.raises(AssignmentError, match="holdout on 2026-12-01: it starts on 2026-01-01 and ends on 2026-12-01"):
         holdout_query("customers", HOLDOUT, on=date(2026, 12, 1), salt="s")
+
+
+def test_params_say_the_global_holdout_or_none() -> None:
+    said = {"share": 0.05, "starts_on": START, "rotation_days": 30, "ends_on": None}
+    params = Params.model_validate({"data": {"dataset": "cdnow"}, "campaigns": {"global_holdout": said}})
+    assert global_holdout_of(params) == GlobalHoldout(0.05, START, 30)
+    assert global_holdout_of(Params.model_validate({"data": {"dataset": "cdnow"}})) is None

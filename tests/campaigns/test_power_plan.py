@@ -102,6 +102,11 @@ def test_unequal_treatments_keep_their_proportions_at_other_shares() -> None:
     assert half == same
 
 
+def test_shares_that_would_leave_an_arm_next_to_empty_are_not_shown() -> None:
+    plan = power_plan(SALES, Design.even(0.1, n_treatments=10), n_customers=150)
+    assert [option.control_share for option in plan.options] == [0.1, 0.2, 0.3]
+
+
 def test_heavy_tails_small_bases_and_several_treatments_are_told() -> None:
     assert power_plan(HISTORY, TENTH).notes == ()
     notes = power_plan(replace(HISTORY, skewness=20.0), Design.even(0.1, n_treatments=2), n_customers=30_000).notes

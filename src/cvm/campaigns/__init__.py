@@ -1,1 +1,1 @@
-"""Campaigns: who is drawn for which arm, how large a holdout must be, and what a campaign earned."""
+"""Campaigns: who is held out, and what contacting the others earned."""

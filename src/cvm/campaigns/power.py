@@ -138,6 +138,11 @@ class Design:
         return cls(split.shares[CONTROL], min(treatments), len(treatments), alpha, power)
 
     @property
+    def smallest_share(self) -> float:
+        """Of the smallest arm."""
+        return min(self.control_share, self.treatment_share)
+
+    @property
     def alpha_each(self) -> float:
         """Chance of a false alarm that one comparison may have."""
         return self.alpha / self.n_treatments
@@ -255,7 +260,7 @@ def required_customers(baseline: Baseline, design: Design, *, effect: float) -> 
     PowerError
         If the effect cannot be, or no number of customers would do.
     """
-    fewest = 2 / min(design.control_share, design.treatment_share)
+    fewest = 2 / design.smallest_share
     n = _crossing(
         lambda size: power_at(baseline, design, n_customers=size, effect=effect) - design.power, fewest, _MOST_CUSTOMERS
     )

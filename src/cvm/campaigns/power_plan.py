@@ -23,6 +23,8 @@ SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 # The mean of so many draws is near enough to normal for 95 % intervals, per square of the skewness (Cochran 1977,
 # Sampling Techniques, section 2.15).
 _PER_SQUARED_SKEWNESS = 25
+# Other shares are shown where they leave so many customers in every arm.
+_SMALLEST_SHOWN = 10
 # Of effects in the curve, as shares of the detectable one.
 _CURVE = np.linspace(0.02, 2.0, 100)
 
@@ -157,7 +159,8 @@ def power_plan(
     baseline = basis.baseline if isinstance(basis, OutcomeHistory) else basis
     wanted = None if effect is None else effect.of(baseline)
     required = None if wanted is None else required_customers(baseline, design, effect=wanted)
-    n_customers = n_customers or (history.n_customers if history else required)
+    if n_customers is None:
+        n_customers = history.n_customers if history else required
     if n_customers is None:
         raise PowerError("Neither the size of the campaign nor an effect is known; give --size, --effect, or both.")
 
@@ -171,7 +174,8 @@ def power_plan(
     chosen, smallest = option(design.control_share), None
     if wanted is not None:
         smallest = smallest_control_share(baseline, design, n_customers=n_customers, effect=wanted)
-    shares = sorted({design.control_share, *(share for share in SHARES if n_customers * min(share, 1 - share) >= 20)})
+    others = (share for share in SHARES if n_customers * _with_share(design, share).smallest_share >= _SMALLEST_SHOWN)
+    shares = sorted({design.control_share, *others})
     return PowerPlan(
         baseline,
         design,
@@ -213,7 +217,7 @@ def _with_share(design: Design, control_share: float) -> Design:
 def _notes(baseline: Baseline, design: Design, n_customers: int, history: OutcomeHistory | None) -> list[str]:
     notes = []
     skewness = _skewness(baseline, history)
-    smallest = n_customers * min(design.control_share, design.treatment_share)
+    smallest = n_customers * design.smallest_share
     if smallest < _PER_SQUARED_SKEWNESS * skewness**2:
         notes.append(
             f"Few customers make up most of {baseline.outcome} (skewness {skewness:.1f}): the figures hold from some "
