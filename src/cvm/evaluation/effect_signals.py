@@ -26,7 +26,9 @@ from cvm.evaluation.uplift import interval_of
 Floats = NDArray[np.float64]
 
 
-def arm_values(outcome: ArrayLike, arm: ArrayLike, propensity: ArrayLike, *, expected: ArrayLike = 0.0) -> Floats:
+def arm_values(
+    outcome: ArrayLike, arm: ArrayLike, drawn_with: ArrayLike, *, n_arms: int, expected: ArrayLike = 0.0
+) -> Floats:
     """Unbiased signal of the outcome of every customer in every arm: array of shape (n_customers, n_arms).
 
     Parameters
@@ -34,8 +36,10 @@ def arm_values(outcome: ArrayLike, arm: ArrayLike, propensity: ArrayLike, *, exp
     outcome : array of shape (n_customers,)
     arm : array of int of shape (n_customers,)
         Position of the arm each customer was drawn for; 0 is control.
-    propensity : array of shape (n_arms,) or (n_customers, n_arms)
-        Probability of the design to draw each arm: above 0, in all at most 1.
+    drawn_with : array that broadcasts to (n_customers,), above 0 and at most 1
+        Propensity: with what probability the design drew the customer for that arm.
+    n_arms : int
+        With control.
     expected : array that broadcasts to (n_customers, n_arms)
         Outcome expected in each arm by who did not see the customer's own. 0 makes this IPS; even the mean is far better.
 
@@ -44,29 +48,24 @@ def arm_values(outcome: ArrayLike, arm: ArrayLike, propensity: ArrayLike, *, exp
     ExperimentError
         If shapes disagree, a number is missing, an arm is unknown, or a propensity is not a probability.
     """
-    y, codes, p = np.asarray(outcome, dtype=float), np.asarray(arm), np.asarray(propensity, dtype=float)
-    n_arms = p.shape[-1] if p.ndim else 0
-    if y.ndim != 1 or codes.shape != y.shape or p.shape not in ((n_arms,), (len(y), n_arms)) or n_arms < 2:
-        raise ExperimentError(
-            f"outcome, arm and propensity have shapes {y.shape}, {codes.shape} and {p.shape}: one outcome and arm per "
-            "customer, and a propensity for each of two or more arms (0 is control) are needed."
-        )
+    y, codes = np.asarray(outcome, dtype=float), np.asarray(arm)
+    if y.ndim != 1 or codes.shape != y.shape:
+        raise ExperimentError(f"outcome and arm have shapes {y.shape} and {codes.shape}: one value per customer each.")
     if not np.issubdtype(codes.dtype, np.integer) or (len(codes) and not 0 <= codes.min() <= codes.max() < n_arms):
-        raise ExperimentError(f"arm holds values outside of 0 to {n_arms - 1}, the arms that have a propensity.")
-    if not np.isfinite(y).all():
+        raise ExperimentError(f"arm holds values outside of 0 to {n_arms - 1}, the positions of the arms.")
+    n_bad = len(y) - int(np.isfinite(y).sum())
+    if n_bad:
+        raise ExperimentError(f"outcome is missing or infinite for {n_bad:,} of {len(y):,} customers.")
+    p = np.broadcast_to(np.asarray(drawn_with, dtype=float), y.shape)
+    n_bad = len(p) - int(((p > 0) & (p <= 1)).sum())
+    if n_bad:
         raise ExperimentError(
-            f"outcome is missing or infinite for {int((~np.isfinite(y)).sum()):,} of {len(y):,} customers."
+            f"The propensity of {n_bad:,} of {len(y):,} customers is missing, or not above 0 and at most 1: it is the "
+            "probability with which each was drawn for the arm they are in."
         )
-    if not ((p > 0).all() and (p.sum(axis=-1) <= 1 + 1e-6).all()):
-        raise ExperimentError(
-            "propensity holds values that are missing, 0 or below, or that sum to more than 1: an arm that could not be "
-            "drawn cannot be judged. Leave out customers whom the design kept out of an arm."
-        )
-    guess = np.broadcast_to(np.asarray(expected, dtype=float), (len(y), n_arms))
-    values = guess.copy()
+    values = np.broadcast_to(np.asarray(expected, dtype=float), (len(y), n_arms)).copy()
     rows = np.arange(len(y))
-    drawn_at = np.broadcast_to(p, guess.shape)[rows, codes]
-    values[rows, codes] += (y - guess[rows, codes]) / drawn_at
+    values[rows, codes] += (y - values[rows, codes]) / p
     return values
 
 
@@ -81,9 +80,8 @@ def effect_signal(outcome: ArrayLike, treated: ArrayLike, propensity: ArrayLike,
     expected : array that broadcasts to (n_customers, 2)
         See ``arm_values``.
     """
-    p = np.broadcast_to(np.asarray(propensity, dtype=float), np.shape(treated))
-    both = np.stack([1 - p, p], axis=-1)
-    values = arm_values(outcome, np.asarray(treated).astype(int), both, expected=expected)
+    code, p = np.asarray(treated).astype(int), np.asarray(propensity, dtype=float)
+    values = arm_values(outcome, code, np.where(code == 1, p, 1 - p), n_arms=2, expected=expected)
     return values[:, 1] - values[:, 0]
 
 

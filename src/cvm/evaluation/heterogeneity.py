@@ -12,6 +12,7 @@ Chernozhukov (2021), Econometrics Journal 24.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,5 +175,5 @@ def _group_of(score: Floats, from_score: Floats) -> NDArray[np.intp]:
     return len(from_score) - np.searchsorted(from_score[::-1], score, side="right")
 
 
-def _mean(sums: Floats, n: NDArray[np.intp], *, least: int) -> Floats:
+def _mean(sums: NDArray[Any], n: NDArray[np.intp], *, least: int) -> Floats:
     return np.divide(sums, n, out=np.full(len(n), np.nan), where=n >= least)

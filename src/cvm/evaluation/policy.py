@@ -1,8 +1,8 @@
 """What a policy, a rule that gives every customer an arm, would have brought on a randomised experiment.
 
 Both functions take the signals of ``arm_values``: with a prediction of outcomes the estimates are doubly robust (DR),
-without one they are by inverse propensity (IPS). The policy must have been learned from other customers. For net value, hand over
-outcomes less the cost of the arm each customer was drawn for.
+without one they are by inverse propensity (IPS). The policy must have been learned from other customers. For net value,
+hand over outcomes less the cost of the arm each customer was drawn for.
 """
 
 from __future__ import annotations
