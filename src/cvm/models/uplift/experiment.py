@@ -104,7 +104,7 @@ def experiment_of(
     n_repeated = int(features["customer_id"].duplicated().sum())
     if n_repeated:
         raise ExperimentError(
-            f"{n_repeated:,} rows repeat a customer_id: hand over one row per customer, without those drawn for several arms."
+            f"{n_repeated:,} rows repeat a customer_id: hand over one row each, without those drawn for several arms."
         )
     values = outcome.to_numpy(float)
     n_bad = int((~np.isfinite(values)).sum())
@@ -132,7 +132,7 @@ def _drawn_with(names: NDArray[Any], arms: tuple[str, ...], propensity: Mapping[
     if n_bad:
         raise ExperimentError(
             f"propensity is missing, or not between 0 and 1, for {n_bad:,} of {len(names):,} customers: it is the "
-            "probability with which each was drawn for the arm they are in. Leave out customers whom the design gave no choice."
+            "probability with which each was drawn for the arm they are in. Leave out whom the design gave no choice."
         )
     return given
 
@@ -166,6 +166,6 @@ def _check_drawn_at_random(experiment: Experiment) -> None:
             n, expected = int((experiment.arm == position).sum()), len(experiment)
             raise ExperimentError(
                 f"Arm {name!r} was not drawn at random with the propensities given (p = {p_value:.1g}): {n:,} customers "
-                f"stand for {(excess + 1).sum():,.0f} of {expected:,}, or differ from the others in what was known before. Hand "
-                "over the propensities of the design. Of a campaign that picked its customers, effects cannot be learned."
+                f"stand for {(excess + 1).sum():,.0f} of {expected:,}, or differ from the others in what was known before. "
+                "Hand over the propensities of the design. Effects of a campaign that picked its customers cannot be learned."
             )
