@@ -4,9 +4,9 @@ All take signals of each customer's own effect (``effect_signal``) and scores by
 
 Source
 ------
-Chernozhukov, Demirer, Duflo and Fernandez-Val (2018), Generic machine learning inference on heterogeneous treatment effects:
-best linear predictor (section 3.1) and sorted groups (section 3.2); with doubly robust signals as in Semenova and
-Chernozhukov (2021), Econometrics Journal 24.
+The idea of testing, and stretching, a score of any origin: Chernozhukov, Demirer, Duflo and Fernandez-Val (2018), Generic
+machine learning inference on heterogeneous treatment effects, best linear predictor (section 3.1) and sorted groups (section
+3.2). The test by ranks: Yadlowsky, Fleming, Shah, Brunskill and Wager (2025), JASA 120. A slope by ranks: own derivation.
 """
 
 from __future__ import annotations
@@ -16,20 +16,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import norm, rankdata
 
 from cvm.errors import ExperimentError
 from cvm.evaluation.area_interval import Estimate
 
 Floats = NDArray[np.float64]
 
-# A spread this small against the scores themselves is rounding.
-_ROUNDING = 1e-12
-
 
 @dataclass(frozen=True)
 class Heterogeneity:
-    """Best linear predictor of the effect given a score: ``mean_effect + slope * (score - its mean)``.
+    """Effects as a line in the score: ``mean_effect + slope * (score - its mean)``.
 
     Attributes
     ----------
@@ -48,7 +45,7 @@ class Heterogeneity:
 def heterogeneity(
     effect: Floats, score: Floats, *, fold: NDArray[np.intp] | None = None, level: float = 0.95
 ) -> Heterogeneity:
-    """Test whether effects rise with the score.
+    """Test whether effects rise with the rank of the score, and by how much of what the score promises.
 
     Parameters
     ----------
@@ -57,26 +54,27 @@ def heterogeneity(
     score : array of shape (n_customers,)
         Predicted effect.
     fold : array of int of shape (n_customers,), optional
-        By which of several fits each was scored; only differences within a fit count.
+        By which of several fits each was scored; customers are ranked, and compared, within a fit only.
     level : float, 0 to 1
         Of the intervals.
 
     Notes
     -----
-    Errors are robust to unequal variance (HC3).
+    The slope is ``sum(rank * effect) / sum(rank * score)`` with centred ranks: what ranking by the score brings over what it
+    promises to bring. Least squares would let a handful of heavy buyers, whom scores put far out, decide alone.
     """
     n, z = len(effect), float(norm.ppf(0.5 + level / 2))
-    group = np.zeros(n, dtype=np.intp) if fold is None else fold
-    size = np.bincount(group)
-    x = score - (np.bincount(group, weights=score) / np.maximum(size, 1))[group]
     mean, error = float(effect.mean()), float(effect.std(ddof=1) / np.sqrt(n))
     found = Estimate(mean, mean - z * error, mean + z * error)
-    spread = float(x @ x)
-    if not spread > n * (_ROUNDING * float(np.abs(score).max())) ** 2:
+    rank, x = np.empty(n), np.empty(n)
+    for rows in [np.arange(n)] if fold is None else [np.flatnonzero(fold == number) for number in np.unique(fold)]:
+        rank[rows] = (rankdata(score[rows]) - (len(rows) + 1) / 2) / len(rows)
+        x[rows] = score[rows] - score[rows].mean()
+    promised = float(rank @ x)
+    if not rank.any() or promised <= 0:
         return Heterogeneity(found, Estimate(0.0, 0.0, 0.0), 1.0)
-    slope = float(x @ effect) / spread
-    residual = (effect - mean - slope * x) / np.maximum(1 - 1 / n - x**2 / spread, 1 / n)
-    slope_error = float(np.sqrt((x**2) @ (residual**2))) / spread
+    slope = float(rank @ effect) / promised
+    slope_error = float(np.sqrt(rank**2 @ (effect - mean - slope * x) ** 2)) / promised
     p_value = float(norm.sf(slope / slope_error)) if slope_error > 0 else float(slope <= 0)
     return Heterogeneity(found, Estimate(slope, slope - z * slope_error, slope + z * slope_error), p_value)
 

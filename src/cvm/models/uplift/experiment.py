@@ -167,5 +167,5 @@ def _check_drawn_at_random(experiment: Experiment) -> None:
             raise ExperimentError(
                 f"Arm {name!r} was not drawn at random with the propensities given (p = {p_value:.1g}): {n:,} customers "
                 f"stand for {(excess + 1).sum():,.0f} of {expected:,}, or differ from the others in what was known before. "
-                "Hand over the propensities of the design. Effects of a campaign that picked its customers cannot be learned."
+                "Hand over the propensities of the design. A campaign that picked its customers teaches no effects."
             )

@@ -212,17 +212,17 @@ class FittedLearners:
     ----------
     learners : dict of str to Learner
         S, T, X, DR, ridge, response, ``PROPORTIONAL`` and ``MEAN``.
-    values : array of shape (n_customers, n_arms)
+    arm_values : array of shape (n_customers, n_arms)
         Doubly robust signals of each customer's outcome in each arm, by responses that did not learn from that customer.
     """
 
     learners: dict[str, Learner]
-    values: Floats
+    arm_values: Floats
 
     @property
     def signals(self) -> Floats:
         """Of each customer's effects: array of shape (n_customers, n_treatments)."""
-        return self.values[:, 1:] - self.values[:, :1]
+        return self.arm_values[:, 1:] - self.arm_values[:, :1]
 
 
 def fit_learners(experiment: Experiment, *, learning: Learning) -> FittedLearners:

@@ -179,14 +179,14 @@ class UpliftFit:
         By treatment.
     out_of_fold : array of shape (n_customers, n_treatments)
         Expected uplift of each customer by trees that did not learn from that customer.
-    values : array of shape (n_customers, n_arms)
+    arm_values : array of shape (n_customers, n_arms)
         Signals of each customer's outcome in each arm, for ``policy_value``.
     """
 
     model: UpliftModel
     evidence: tuple[ArmEvidence, ...]
     out_of_fold: Floats
-    values: Floats
+    arm_values: Floats
 
 
 def fit_uplift(experiment: Experiment, *, settings: Mapping[str, Any] | None = None, seed: int = 7) -> UpliftFit:
@@ -211,7 +211,7 @@ def fit_uplift(experiment: Experiment, *, settings: Mapping[str, Any] | None = N
         arms.append(_arm_uplift(known, fitted, experiment, column))
     used = {arm.learner for arm in arms}
     learners = {name: fitted.learners[name] for name in CANDIDATES if name in used}
-    return UpliftFit(UpliftModel(tuple(arms), learners), tuple(evidence), out_of_fold, fitted.values)
+    return UpliftFit(UpliftModel(tuple(arms), learners), tuple(evidence), out_of_fold, fitted.arm_values)
 
 
 def _effects_out_of_fold(experiment: Experiment, learning: Learning) -> tuple[NDArray[np.intp], dict[str, Floats]]:
