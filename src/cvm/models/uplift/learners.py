@@ -148,7 +148,7 @@ class SignalMean:
 
 @dataclass(frozen=True)
 class MeanLearner:
-    """The plain mean of several."""
+    """The plain mean of several, in alphabetical order, so that it rounds alike when it comes back from a file."""
 
     kind: ClassVar[str] = "mean"
     parts: Mapping[str, Learner]
@@ -169,8 +169,8 @@ class MeanLearner:
     @classmethod
     def from_state(cls, state: Mapping[str, Any], boosters: Mapping[str, Boosted]) -> MeanLearner:
         """See ``learner_from_state``."""
-        own = {name: _below(name, boosters) for name in state["parts"]}
-        return cls({name: _learner(part, own[name]) for name, part in state["parts"].items()})
+        parts = sorted(state["parts"].items())
+        return cls({name: _learner(part, _below(name, boosters)) for name, part in parts})
 
 
 _KINDS = {one.kind: one for one in (ResponseDifference, ControlResponse, SignalMean, LinearEffect, MeanLearner)}
@@ -247,7 +247,7 @@ def fit_learners(experiment: Experiment, *, learning: Learning) -> FittedLearner
         "T": ResponseDifference(by_arm.responses),
         "response": ControlResponse(by_arm.responses[0], signals.shape[1]),
         PROPORTIONAL: ResponseDifference((alike,)),
-        MEAN: MeanLearner(parts),
+        MEAN: MeanLearner(dict(sorted(parts.items()))),
     }
     return FittedLearners({**parts, **others}, values)
 
