@@ -174,7 +174,13 @@ def _sorted_curve(y: Floats, treated: NDArray[np.bool_], score: Floats) -> tuple
     t, outcome = treated[order], y[order]
     n_treated, of_treated, total = (_sums_down_to(last, values) for values in (t, outcome * t, outcome))
     n_control = np.append(0.0, last + 1) - n_treated
-    return UpliftCurve(ranked[last], n_treated, n_control, of_treated, total - of_treated), order, last
+    return (
+        UpliftCurve(
+            ranked if len(last) == len(ranked) else ranked[last], n_treated, n_control, of_treated, total - of_treated
+        ),
+        order,
+        last,
+    )
 
 
 def _qini_and_influence(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> tuple[float, Floats]:
@@ -206,8 +212,10 @@ def _qini_and_influence(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike
 
 def _sums_down_to(last: Rows, values: NDArray[Any]) -> Floats:
     sums = np.zeros(len(last) + 1)
-    cumulated = np.cumsum(values)
-    sums[1:] = cumulated if len(last) == len(values) else cumulated[last]
+    if len(last) == len(values):
+        np.cumsum(values, dtype=float, out=sums[1:])
+    else:
+        sums[1:] = np.cumsum(values, dtype=float)[last]
     return sums
 
 
