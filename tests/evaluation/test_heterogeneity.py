@@ -33,6 +33,19 @@ class TestHeterogeneity:
             p_values.append(heterogeneity(score * rng.normal(size=1_000), score).p_value)
         assert 0.03 <= np.mean(np.array(p_values) < 0.05) <= 0.075
 
+    @pytest.mark.parametrize("n_columns", [1, 5])
+    def test_folds_that_teach_each_other_claim_no_more_than_promised(self, n_columns):
+        claimed = []
+        for seed in range(400):
+            rng = np.random.default_rng(seed)
+            X, effect, fold = rng.normal(size=(400, n_columns)), rng.normal(size=400), np.arange(400) % 4
+            score = np.empty(400)
+            for number in range(4):
+                taught = fold != number
+                score[~taught] = X[~taught] @ np.linalg.lstsq(X[taught], effect[taught], rcond=None)[0]
+            claimed.append(heterogeneity(effect, score, fold=fold).p_value < 0.05)
+        assert np.mean(claimed) <= 0.07
+
     def test_a_score_that_is_wrong_has_a_slope_below_zero_and_claims_nothing(self):
         found = heterogeneity(*scored(5_000, seed=3, slope=-1.0))
         assert found.slope.upper < 0

@@ -206,23 +206,22 @@ def _below(name: str, boosters: Mapping[str, Boosted]) -> dict[str, Boosted]:
 
 @dataclass(frozen=True)
 class FittedLearners:
-    """All learners of one experiment, and what they were fitted to.
+    """All learners of one experiment, and the responses below them.
 
     Attributes
     ----------
     learners : dict of str to Learner
         S, T, X, DR, ridge, response, ``PROPORTIONAL`` and ``MEAN``.
-    arm_values : array of shape (n_customers, n_arms)
-        Doubly robust signals of each customer's outcome in each arm, by responses that did not learn from that customer.
+    responses : tuple of Response
+        Outcome expected in each arm.
     """
 
     learners: dict[str, Learner]
-    arm_values: Floats
+    responses: tuple[Response, ...]
 
-    @property
-    def signals(self) -> Floats:
-        """Of each customer's effects: array of shape (n_customers, n_treatments)."""
-        return self.arm_values[:, 1:] - self.arm_values[:, :1]
+    def expected(self, features: pd.DataFrame) -> Floats:
+        """Expected outcome in each arm: array of shape (n_customers, n_arms)."""
+        return np.hstack([response.expected(features) for response in self.responses])
 
 
 def fit_learners(experiment: Experiment, *, learning: Learning) -> FittedLearners:
@@ -249,7 +248,7 @@ def fit_learners(experiment: Experiment, *, learning: Learning) -> FittedLearner
         PROPORTIONAL: ResponseDifference((alike,)),
         MEAN: MeanLearner(dict(sorted(parts.items()))),
     }
-    return FittedLearners({**parts, **others}, values)
+    return FittedLearners({**parts, **others}, by_arm.responses)
 
 
 def _crossed(

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cvm.evaluation import Estimate, Heterogeneity, UpliftGroups, effect_qini, heterogeneity, uplift_by_group
+from cvm.evaluation import Estimate, Heterogeneity, UpliftGroups, arm_values, effect_qini, heterogeneity, uplift_by_group
 from cvm.models.boosting import Boosted, customer_folds
 from cvm.models.uplift.experiment import Experiment
 from cvm.models.uplift.learners import (
@@ -202,31 +202,53 @@ def fit_uplift(experiment: Experiment, *, settings: Mapping[str, Any] | None = N
     """
     learning = Learning(settings or {}, seed)
     fitted = fit_learners(experiment, learning=learning)
-    fold, effects = _effects_out_of_fold(experiment, learning)
-    arms, evidence, out_of_fold = [], [], np.empty(fitted.signals.shape)
+    others = _out_of_fold(experiment, learning)
+    arms, evidence, out_of_fold = [], [], []
     for column, arm in enumerate(experiment.arms[1:]):
-        own = {name: effect[:, column] for name, effect in effects.items()}
-        known, out_of_fold[:, column] = _judged(arm, fitted.signals[:, column], own, fold)
+        signal = others.arm_values[:, column + 1] - others.arm_values[:, 0]
+        known, uplift = _judged(
+            arm, signal, {name: effect[:, column] for name, effect in others.effects.items()}, others.fold
+        )
         evidence.append(known)
+        out_of_fold.append(uplift)
         arms.append(_arm_uplift(known, fitted, experiment, column))
     used = {arm.learner for arm in arms}
     learners = {name: fitted.learners[name] for name in CANDIDATES if name in used}
-    return UpliftFit(UpliftModel(tuple(arms), learners), tuple(evidence), out_of_fold, fitted.arm_values)
+    return UpliftFit(UpliftModel(tuple(arms), learners), tuple(evidence), np.column_stack(out_of_fold), others.arm_values)
 
 
-def _effects_out_of_fold(experiment: Experiment, learning: Learning) -> tuple[NDArray[np.intp], dict[str, Floats]]:
-    """Fold of each customer, and effects by candidate, each fold's of mean 0: folds differ in their level by accident."""
-    shape = (len(experiment), len(experiment.arms) - 1)
-    fold, effects = np.empty(len(experiment), dtype=np.intp), {name: np.empty(shape) for name in CANDIDATES}
+@dataclass(frozen=True)
+class _OutOfFold:
+    """What fits to the other folds say of each customer.
+
+    Attributes
+    ----------
+    fold : array of int of shape (n_customers,)
+    effects : dict of str to array of shape (n_customers, n_treatments)
+        By candidate, each fold's of mean 0: folds differ in their level by accident.
+    arm_values : array of shape (n_customers, n_arms)
+        Doubly robust signals, by responses that learned from nobody in the fold either.
+    """
+
+    fold: NDArray[np.intp]
+    effects: dict[str, Floats]
+    arm_values: Floats
+
+
+def _out_of_fold(experiment: Experiment, learning: Learning) -> _OutOfFold:
+    n, n_arms = len(experiment), len(experiment.arms)
+    fold, expected = np.empty(n, dtype=np.intp), np.empty((n, n_arms))
+    effects = {name: np.empty((n, n_arms - 1)) for name in CANDIDATES}
     folds = customer_folds(experiment.features["customer_id"].to_numpy(), seed=learning.seed)
     for number, (train, test) in enumerate(folds):
-        learners = fit_learners(experiment.take(train), learning=learning).learners
+        fitted = fit_learners(experiment.take(train), learning=learning)
         features = experiment.features.iloc[test].reset_index(drop=True)
-        fold[test] = number
+        fold[test], expected[test] = number, fitted.expected(features)
         for name in CANDIDATES:
-            found = learners[name].effect(features)
+            found = fitted.learners[name].effect(features)
             effects[name][test] = found - found.mean(axis=0)
-    return fold, effects
+    given = (experiment.outcome, experiment.arm, experiment.drawn_with)
+    return _OutOfFold(fold, effects, arm_values(*given, n_arms=n_arms, expected=expected))
 
 
 def _judged(arm: str, signal: Floats, effects: Mapping[str, Floats], fold: NDArray[np.intp]) -> tuple[ArmEvidence, Floats]:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from cvm.models.boosting import Boosted, BoostingFit, Task, fit_boosted
+from cvm.models.boosting import Boosted, Task, customer_folds, fit_boosted, refit_boosted
 from cvm.models.uplift.experiment import Experiment
 
 Floats = NDArray[np.float64]
@@ -100,7 +100,7 @@ def fit_response(experiment: Experiment, *, link: str, sees_arm: bool, learning:
     if sees_arm:
         features = features.assign(**{ARM: np.array(experiment.arms, dtype=object)[experiment.arm]})
         columns = (*columns, ARM)
-    fit = _boost(features, columns, outcome, anchors[experiment.arm], _OBJECTIVES[link], learning)
+    fit = fit_boosted(_task(features, columns, outcome, anchors[experiment.arm], _OBJECTIVES[link], learning))
     return Response(fit.boosted, link, experiment.arms, tuple(anchors.tolist()), sees_arm)
 
 
@@ -121,19 +121,29 @@ class ArmResponses:
 
 
 def fit_arm_responses(experiment: Experiment, *, link: str, learning: Learning) -> ArmResponses:
-    """Fit a response in each arm; customers of other arms are new to it anyhow, its own are predicted out of fold."""
+    """Fit a response in each arm, and predict every customer, of whatever arm, by trees of the other folds.
+
+    What is expected of a customer must not depend on the arm drawn: trees of all customers would say more of those in other
+    arms than of their own, and signals of effects would hold differences that are none.
+    """
     responses, expected = [], np.empty((len(experiment), len(experiment.arms)))
+    folds = customer_folds(experiment.features["customer_id"].to_numpy(), seed=learning.seed)
     for position, arm in enumerate(experiment.arms):
         rows = np.flatnonzero(experiment.arm == position)
-        own = experiment.take(rows)
-        anchor = float(_linked(link, np.array([own.outcome.mean()]))[0])
-        start = np.full(len(own), anchor)
-        fit = _boost(own.features, own.columns, own.outcome, start, _OBJECTIVES[link], learning)
-        response = Response(fit.boosted, link, (arm,), (anchor,), sees_arm=False)
-        expected[:, position] = response.expected(experiment.features)[:, 0]
-        expected[rows, position] = _unlinked(link, anchor, fit.margin_out_of_fold)
-        responses.append(response)
+        task, anchor = _arm_task(experiment.take(rows), link, learning)
+        boosted = fit_boosted(task).boosted
+        responses.append(Response(boosted, link, (arm,), (anchor,), sees_arm=False))
+        for train, test in folds:
+            task, anchor = _arm_task(experiment.take(np.intersect1d(train, rows)), link, learning)
+            response = Response(refit_boosted(task, rounds=boosted.rounds), link, (arm,), (anchor,), sees_arm=False)
+            expected[test, position] = response.expected(experiment.features.iloc[test])[:, 0]
     return ArmResponses(tuple(responses), expected)
+
+
+def _arm_task(own: Experiment, link: str, learning: Learning) -> tuple[Task, float]:
+    anchor = float(_linked(link, own.outcome.mean(keepdims=True))[0])
+    start = np.full(len(own), anchor)
+    return _task(own.features, own.columns, own.outcome, start, _OBJECTIVES[link], learning), anchor
 
 
 def fit_signal(
@@ -141,26 +151,25 @@ def fit_signal(
 ) -> tuple[float, Boosted]:
     """Least squares trees for a signal of the effect, and the level they start from."""
     level = float(signal.mean())
-    fit = _boost(features, columns, signal, np.full(len(signal), level), _OBJECTIVES["identity"], learning)
-    return level, fit.boosted
+    task = _task(features, columns, signal, np.full(len(signal), level), _OBJECTIVES["identity"], learning)
+    return level, fit_boosted(task).boosted
 
 
-def _boost(
+def _task(
     features: pd.DataFrame,
     columns: Sequence[str],
     target: Floats,
     anchor: Floats,
     objective: Mapping[str, Any],
     learning: Learning,
-) -> BoostingFit:
-    samples = [TaughtRows(features)]
-    return fit_boosted(Task(samples, target, anchor, columns, objective, learning.settings, learning.seed))
+) -> Task:
+    return Task([TaughtRows(features)], target, anchor, columns, objective, learning.settings, learning.seed)
 
 
 def _linked(link: str, mean: Floats) -> Floats:
     if link == "identity":
         return mean
-    return np.log(mean) if link == "log" else logit(np.minimum(mean, 1 - 1e-6))
+    return np.log(np.maximum(mean, 1e-9)) if link == "log" else logit(np.clip(mean, 1e-6, 1 - 1e-6))
 
 
 def _unlinked(link: str, anchor: float, margin: Floats) -> Floats:
