@@ -123,12 +123,10 @@ def test_what_means_nothing_is_refused(change, message):
 
 
 @pytest.mark.slow
-def test_ten_million_customers_take_seconds(record_property):
+def test_ten_million_customers_take_seconds():
     rng = np.random.default_rng(9)
     n = 10_000_000
     given = rng.normal(size=n), rng.random(n) < 0.5, rng.normal(size=n)
     started = time.process_time()
     qini_per_customer(*given)
-    seconds = time.process_time() - started
-    record_property("seconds", seconds)
-    assert seconds < 10
+    assert time.process_time() - started < 10
