@@ -142,3 +142,7 @@ class WorkspaceError(CvmError):
 
 class TrackingError(CvmError):
     """The MLflow store cannot be used."""
+
+
+class ExperimentError(CvmError, ValueError):
+    """An experiment cannot tell what its treatment did."""

@@ -19,7 +19,9 @@ from cvm.models.churn_blend import fit_blended_churn
 from cvm.models.clv import NaiveRate
 from cvm.models.clv_blend import fit_blended_value
 from cvm.models.samples import Sample
+from cvm.models.uplift import experiment_of, fit_uplift
 from simulated import PROCESS, bundle, sample
+from uplifted import FAST, campaign
 
 ONE_THREAD = {"num_threads": 1}
 FILES = [
@@ -112,6 +114,17 @@ class TestRoundTrip:
         assert {path.name: path.read_bytes() for path in again.iterdir()} == {
             path.name: path.read_bytes() for path in folder.iterdir()
         }
+
+    def test_uplift_comes_back_trees_and_all(self, tmp_path):
+        features, result = campaign(3_000, seed=1)
+        shares = {"control": 0.5, "offer_0": 0.5}
+        experiment = experiment_of(features, outcome=result["outcome"], arm=result["arm"], propensity=shares)
+        model = bundle(uplift=fit_uplift(experiment, settings=FAST).model)
+        folder = written(model, tmp_path / "champion")
+        assert (folder / "uplift.0.X.0.1.txt").is_file()
+        again = read_bundle(folder)
+        np.testing.assert_array_equal(again.uplift.expected_uplift(features), model.uplift.expected_uplift(features))
+        assert again.model_version == model.model_version != bundle().model_version
 
 
 class TestVersion:

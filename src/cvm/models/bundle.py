@@ -23,6 +23,7 @@ from cvm.models.clv import ValueModel
 from cvm.models.clv_blend import value_from_state
 from cvm.models.intervals import ValueBands
 from cvm.models.samples import ProspectRate
+from cvm.models.uplift import UpliftModel, uplift_from_state
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.tiers import ValueCuts
 
@@ -31,7 +32,7 @@ SCHEMA_VERSION = 2
 _CONTENT = "bundle.json"
 _HASHES = "hashes.json"
 # Trees lie in <model>.<part>.txt.
-_TREES = re.compile(r"(churn|clv)\.([a-z]+)\.txt")
+_TREES = re.compile(r"(churn|clv|uplift)\.([A-Za-z0-9.]+)\.txt")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class Bundle:
         The catalogue at training.
     churn_anchor : ChurnAnchor
         The definition of churn, and what churn models start from.
+    uplift : UpliftModel or None
+        Effect of each treatment, once a campaign has taught it.
     evidence : dict
         Judgement, data fingerprint, versions: what a reader wants to know, nothing scoring needs.
     """
@@ -98,6 +101,7 @@ class Bundle:
     rfm_cuts: RfmCuts
     features: tuple[BundledFeature, ...]
     churn_anchor: ChurnAnchor = field(default_factory=ChurnAnchor)
+    uplift: UpliftModel | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -114,6 +118,8 @@ class Bundle:
 
     def _files(self) -> dict[str, str]:
         trees = {**_named("churn", self.churn.boosters), **_named("clv", self.value.boosters)}
+        if self.uplift is not None:
+            trees |= _named("uplift", self.uplift.boosters)
         return {_CONTENT: _json(self._content()), **trees}
 
     def _content(self) -> dict[str, Any]:
@@ -142,6 +148,7 @@ class Bundle:
             "value_cuts": self.value_cuts.state(),
             "rfm_cuts": self.rfm_cuts.state(),
             "features": [vars(feature) for feature in self.features],
+            **({} if self.uplift is None else {"uplift": self.uplift.state()}),
             "evidence": self.evidence,
         }
 
@@ -176,6 +183,7 @@ def read_bundle(folder: Path) -> Bundle:
             value_cuts=ValueCuts(**{name: tuple(cuts) for name, cuts in content["value_cuts"].items()}),
             rfm_cuts=RfmCuts(**{name: tuple(cuts) for name, cuts in content["rfm_cuts"].items()}),
             features=tuple(BundledFeature(**feature) for feature in content["features"]),
+            uplift=uplift_from_state(content["uplift"], _parts("uplift", texts)) if "uplift" in content else None,
             evidence=content["evidence"],
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:

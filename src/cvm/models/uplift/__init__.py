@@ -1,0 +1,22 @@
+"""Uplift: the effect of each treatment on each customer, learned from randomised experiments."""
+
+from cvm.models.uplift.experiment import CONTROL, Experiment, experiment_of
+from cvm.models.uplift.learners import MEAN, PROPORTIONAL, fit_learners
+from cvm.models.uplift.model import ArmEvidence, ArmUplift, UpliftFit, UpliftModel, fit_uplift, uplift_from_state
+from cvm.models.uplift.responses import Learning
+
+__all__ = [
+    "CONTROL",
+    "MEAN",
+    "PROPORTIONAL",
+    "ArmEvidence",
+    "ArmUplift",
+    "Experiment",
+    "Learning",
+    "UpliftFit",
+    "UpliftModel",
+    "experiment_of",
+    "fit_learners",
+    "fit_uplift",
+    "uplift_from_state",
+]

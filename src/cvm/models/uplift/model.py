@@ -1,0 +1,274 @@
+"""Who gains from which treatment: learned, tested on customers who did not teach, and no bolder than the test allows.
+
+Two candidates compete for each treatment, the mean of several learners and the proportional effect; the one that ranks
+customers of other folds better is tested. Where it cannot tell who gains more, everybody is expected to gain the mean
+effect, and the evidence says so. Where it can, its differences are stretched or shrunk to the size found to be true:
+
+    uplift = mean_effect + slope * (learned effect - its mean)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cvm.evaluation import Estimate, Heterogeneity, UpliftGroups, arm_values, effect_qini, heterogeneity, uplift_by_group
+from cvm.models.boosting import Boosted, customer_folds
+from cvm.models.uplift.experiment import Experiment
+from cvm.models.uplift.learners import (
+    MEAN,
+    PROPORTIONAL,
+    FittedLearners,
+    Learner,
+    fit_learners,
+    learner_from_state,
+    learner_state,
+)
+from cvm.models.uplift.responses import Learning
+
+Floats = NDArray[np.float64]
+
+CANDIDATES = (MEAN, PROPORTIONAL)
+# Of claiming differences where there are none.
+_FALSE_CLAIMS = 0.05
+
+
+@dataclass(frozen=True)
+class ArmUplift:
+    """``mean_effect + slope * (effect by learner - centre)``; without a learner everybody gains the mean effect."""
+
+    arm: str
+    mean_effect: float
+    learner: str | None = None
+    slope: float = 0.0
+    centre: float = 0.0
+
+
+@dataclass(frozen=True)
+class UpliftModel:
+    """Expected uplift per customer and treatment.
+
+    Attributes
+    ----------
+    arms : tuple of ArmUplift
+        One per treatment.
+    learners : dict of str to Learner
+        Those that the arms name.
+    """
+
+    arms: tuple[ArmUplift, ...]
+    learners: Mapping[str, Learner]
+
+    def expected_uplift(self, features: pd.DataFrame) -> Floats:
+        """Outcome added by each treatment: array of shape (n_customers, n_treatments), in the order of ``arms``."""
+        effects = {name: learner.effect(features) for name, learner in self.learners.items()}
+        uplift = np.empty((len(features), len(self.arms)))
+        for column, arm in enumerate(self.arms):
+            uplift[:, column] = arm.mean_effect
+            if arm.learner is not None:
+                uplift[:, column] += arm.slope * (effects[arm.learner][:, column] - arm.centre)
+        return uplift
+
+    @property
+    def boosters(self) -> dict[str, Boosted]:
+        """The trees by candidate, learner and part."""
+        found: dict[str, Boosted] = {}
+        for position, name in enumerate(CANDIDATES):
+            if name in self.learners:
+                found |= {f"{position}.{part}": trees for part, trees in self.learners[name].boosters.items()}
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """Everything but the trees, as JSON values."""
+        learners = {name: learner_state(learner) for name, learner in self.learners.items()}
+        return {"arms": [vars(arm) for arm in self.arms], "learners": learners}
+
+
+def uplift_from_state(state: Mapping[str, Any], trees: Mapping[str, str]) -> UpliftModel:
+    """The model ``state`` was taken from; ``trees`` are the boosters' texts by part.
+
+    Raises
+    ------
+    KeyError
+        If a learner is unknown, or trees are missing.
+    """
+    learners = {}
+    for name, own in state["learners"].items():
+        prefix = f"{CANDIDATES.index(name)}."
+        texts = {part.removeprefix(prefix): text for part, text in trees.items() if part.startswith(prefix)}
+        learners[name] = learner_from_state(own, texts)
+    return UpliftModel(tuple(ArmUplift(**arm) for arm in state["arms"]), learners)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How well one candidate ranked customers of other folds.
+
+    Attributes
+    ----------
+    qini : Estimate
+        Per customer, by doubly robust signals; 0 where it knows nothing.
+    heterogeneity : Heterogeneity
+    """
+
+    qini: Estimate
+    heterogeneity: Heterogeneity
+
+
+@dataclass(frozen=True)
+class ArmEvidence:
+    """What is known of one treatment.
+
+    Attributes
+    ----------
+    arm : str
+    mean_effect : Estimate
+        Of assigning everybody, doubly robust.
+    candidates : dict of str to Judgement
+    chosen : str
+        The candidate that ranked better.
+    p_value : float
+        Of the chosen one knowing nothing, times the number of candidates it was chosen from.
+    groups : UpliftGroups
+        Expected uplift out of fold against what came, by tenths; one group where differences are not detectable.
+    """
+
+    arm: str
+    mean_effect: Estimate
+    candidates: dict[str, Judgement]
+    chosen: str
+    p_value: float
+    groups: UpliftGroups
+
+    @property
+    def is_heterogeneous(self) -> bool:
+        """Whether some customers are known to gain more than others."""
+        return self.p_value < _FALSE_CLAIMS
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words."""
+        mean = self.mean_effect
+        level = f"{self.arm}: mean effect {mean.value:.4g} per customer (95 % interval {mean.lower:.4g} to {mean.upper:.4g})"
+        if self.is_heterogeneous:
+            qini = self.candidates[self.chosen].qini
+            return (
+                f"{level}; who gains more can be told (p = {self.p_value:.2g}, learner: {self.chosen}, qini per customer "
+                f"{qini.value:.3g}, {qini.lower:.3g} to {qini.upper:.3g})."
+            )
+        return (
+            f"{level}; no difference between customers is detectable (p = {self.p_value:.2g}), so everybody is expected to "
+            "gain the mean effect. Rank them by value, or learn from a larger campaign."
+        )
+
+
+@dataclass(frozen=True)
+class UpliftFit:
+    """A model, and what it was judged by.
+
+    Attributes
+    ----------
+    model : UpliftModel
+        Fitted to all customers.
+    evidence : tuple of ArmEvidence
+        By treatment.
+    out_of_fold : array of shape (n_customers, n_treatments)
+        Expected uplift of each customer by trees that did not learn from that customer.
+    arm_values : array of shape (n_customers, n_arms)
+        Signals of each customer's outcome in each arm, for ``policy_value``.
+    """
+
+    model: UpliftModel
+    evidence: tuple[ArmEvidence, ...]
+    out_of_fold: Floats
+    arm_values: Floats
+
+
+def fit_uplift(experiment: Experiment, *, settings: Mapping[str, Any] | None = None, seed: int = 7) -> UpliftFit:
+    """Learn the uplift of every treatment of an experiment.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        See ``experiment_of``.
+    settings : mapping, optional
+        LightGBM settings that differ from the defaults.
+    seed : int
+    """
+    learning = Learning(settings or {}, seed)
+    fitted = fit_learners(experiment, learning=learning)
+    others = _out_of_fold(experiment, learning)
+    arms, evidence, out_of_fold = [], [], []
+    for column, arm in enumerate(experiment.arms[1:]):
+        signal = others.arm_values[:, column + 1] - others.arm_values[:, 0]
+        known, uplift = _judged(
+            arm, signal, {name: effect[:, column] for name, effect in others.effects.items()}, others.fold
+        )
+        evidence.append(known)
+        out_of_fold.append(uplift)
+        arms.append(_arm_uplift(known, fitted, experiment, column))
+    used = {arm.learner for arm in arms}
+    learners = {name: fitted.learners[name] for name in CANDIDATES if name in used}
+    return UpliftFit(UpliftModel(tuple(arms), learners), tuple(evidence), np.column_stack(out_of_fold), others.arm_values)
+
+
+@dataclass(frozen=True)
+class _OutOfFold:
+    """What fits to the other folds say of each customer.
+
+    Attributes
+    ----------
+    fold : array of int of shape (n_customers,)
+    effects : dict of str to array of shape (n_customers, n_treatments)
+        By candidate, each fold's of mean 0: folds differ in their level by accident.
+    arm_values : array of shape (n_customers, n_arms)
+        Doubly robust signals, by responses that learned from nobody in the fold either.
+    """
+
+    fold: NDArray[np.intp]
+    effects: dict[str, Floats]
+    arm_values: Floats
+
+
+def _out_of_fold(experiment: Experiment, learning: Learning) -> _OutOfFold:
+    n, n_arms = len(experiment), len(experiment.arms)
+    fold, expected = np.empty(n, dtype=np.intp), np.empty((n, n_arms))
+    effects = {name: np.empty((n, n_arms - 1)) for name in CANDIDATES}
+    folds = customer_folds(experiment.features["customer_id"].to_numpy(), seed=learning.seed)
+    for number, (train, test) in enumerate(folds):
+        fitted = fit_learners(experiment.take(train), learning=learning)
+        features = experiment.features.iloc[test].reset_index(drop=True)
+        fold[test], expected[test] = number, fitted.expected(features)
+        for name in CANDIDATES:
+            found = fitted.learners[name].effect(features)
+            effects[name][test] = found - found.mean(axis=0)
+    given = (experiment.outcome, experiment.arm, experiment.drawn_with)
+    return _OutOfFold(fold, effects, arm_values(*given, n_arms=n_arms, expected=expected))
+
+
+def _judged(arm: str, signal: Floats, effects: Mapping[str, Floats], fold: NDArray[np.intp]) -> tuple[ArmEvidence, Floats]:
+    """The evidence on one treatment, and the uplift it leaves of the chosen candidate's effects."""
+    candidates = {
+        name: Judgement(effect_qini(signal, effect), heterogeneity(signal, effect, fold=fold))
+        for name, effect in effects.items()
+    }
+    chosen = max(candidates, key=lambda name: candidates[name].qini.value)
+    found = candidates[chosen].heterogeneity
+    p_value = min(1.0, len(candidates) * found.p_value)
+    slope = found.slope.value if p_value < _FALSE_CLAIMS else 0.0
+    uplift = found.mean_effect.value + slope * effects[chosen]
+    evidence = ArmEvidence(arm, found.mean_effect, candidates, chosen, p_value, uplift_by_group(signal, uplift))
+    return evidence, uplift
+
+
+def _arm_uplift(evidence: ArmEvidence, fitted: FittedLearners, experiment: Experiment, column: int) -> ArmUplift:
+    if not evidence.is_heterogeneous:
+        return ArmUplift(evidence.arm, evidence.mean_effect.value)
+    effect = fitted.learners[evidence.chosen].effect(experiment.features)[:, column]
+    slope = evidence.candidates[evidence.chosen].heterogeneity.slope.value
+    return ArmUplift(evidence.arm, evidence.mean_effect.value, evidence.chosen, slope, float(effect.mean()))
