@@ -142,3 +142,7 @@ class WorkspaceError(CvmError):
 
 class TrackingError(CvmError):
     """The MLflow store cannot be used."""
+
+
+class ExperimentError(CvmError):
+    """A campaign was not run, or not recorded, in a way from which its effect can be told."""

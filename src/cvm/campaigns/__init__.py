@@ -1,0 +1,1 @@
+"""Campaigns: who is held out, and what contacting the others earned."""
