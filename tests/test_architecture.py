@@ -14,7 +14,19 @@ SRC = Path(__file__).parents[1] / "src"
 MAX_LINES = 400
 
 # From left to right; a room imports only from rooms left of it.
-FLOW = ("ingest", "features", "models", "scoring", "reports", "tracking", "stage_inputs", "pipeline", "cli", "__main__")
+FLOW = (
+    "ingest",
+    "features",
+    "models",
+    "scoring",
+    "campaigns",
+    "reports",
+    "tracking",
+    "stage_inputs",
+    "pipeline",
+    "cli",
+    "__main__",
+)
 # Importable by all.
 LEAVES = ("errors", "workspace", "engines", "evaluation", "segments")
 # Imported by the rooms named and no others.
@@ -141,6 +153,12 @@ def test_a_stage_imports_only_from_stages_left_of_it(module):
     else:
         allowed = MAY_IMPORT[module.room]
     assert module.rooms_imported - {"__version__"} <= allowed
+
+
+@each_inner_module
+def test_an_effect_is_measured_without_any_model(module):
+    if module.name.startswith("cvm.campaigns.effect"):
+        assert not module.rooms_imported & {"models", "scoring"}
 
 
 @each_module

@@ -144,5 +144,5 @@ class TrackingError(CvmError):
     """The MLflow store cannot be used."""
 
 
-class ExperimentError(CvmError):
-    """A campaign was not run, or not recorded, in a way from which its effect can be told."""
+class ExperimentError(CvmError, ValueError):
+    """An experiment cannot tell what its treatment did."""

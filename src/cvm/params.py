@@ -111,6 +111,29 @@ class SegmentParams(Section):
     tiers: TierParams = TierParams()
 
 
+class EvaluateParams(Section):
+    """How a campaign that ran is judged."""
+
+    metric: Annotated[str, Field(min_length=1)] = "margin"
+    pre_days: Days = 90
+    until_next: bool = False
+    allow_partial: bool = False
+    covariates: list[str] = Field(default_factory=list)
+    events: list[str] = Field(default_factory=list)
+    segment_by: str | None = None
+    shares: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    cost_per_customer: Cost | None = None
+    fixed_cost: Cost = 0.0
+    level: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+
+
+class CampaignParams(Section):
+    """How campaigns are judged."""
+
+    outcome_days: Annotated[int, Field(gt=0, le=3650)] = 30
+    evaluate: EvaluateParams = EvaluateParams()
+
+
 class TrackingParams(Section):
     """The MLflow store."""
 
@@ -142,6 +165,7 @@ class Params(Section):
     btyd: BtydParams = BtydParams()
     churn: ChurnParams = ChurnParams()
     segments: SegmentParams = SegmentParams()
+    campaigns: CampaignParams = CampaignParams()
     engine: Literal["duckdb"] = "duckdb"
     tracking: TrackingParams = TrackingParams()
     outputs: PathText = "outputs"

@@ -86,7 +86,9 @@ def evaluate(
         together = Sums.total(by_arm[arm.name] for arm in trial.treatments)
         treated[ANY] = together.moments
     effects = [
-        effect for arm, group in treated.items() for effect in _arm_effects(arm, group, moments[CONTROL], variables, settings)
+        effect
+        for arm, group in treated.items()
+        for effect in _arm_effects(arm, group, moments[CONTROL], variables, settings)
     ]
     main = {effect.arm: effect for effect in effects if effect.metric == settings.metric}
     return CampaignEffect(
@@ -166,16 +168,15 @@ def _best(treated: Moments, control: Moments, metric: str, variables: Variables,
 
 
 def _figures(arm: str, group: Moments, trial: Trial, variables: Variables, settings: EvaluationSettings) -> ArmFigures:
-    means: dict[str, float | None] = {name: float(group.of(name).mean[0]) for name in (*variables.outcomes, *variables.after)}
+    means: dict[str, float | None] = {
+        name: float(group.of(name).mean[0]) for name in (*variables.outcomes, *variables.after)
+    }
     for ratio, (top, bottom) in RATIOS.items():
         denominator = float(group.of(bottom).mean[0])
         means[ratio] = float(group.of(top).mean[0]) / denominator if denominator else None
     on_ledger = next(found for found in trial.arms if found.name == arm)
-    if arm == CONTROL or settings.cost_per_customer is None:
-        cost = on_ledger.cost
-    else:
-        cost = settings.cost_per_customer * group.n
-    return ArmFigures(arm, group.n, cost, means)
+    given = None if arm == CONTROL else settings.cost_per_customer
+    return ArmFigures(arm, group.n, on_ledger.cost if given is None else given * group.n, means)
 
 
 def _timeline(
@@ -210,9 +211,7 @@ def _segments(
     return [SegmentEffect(*row, None if isnan(rate) else float(rate)) for row, rate in zip(rows, rates, strict=True)]
 
 
-def _earned(
-    arm: str, treated: Moments, effects: list[ArmEffect], trial: Trial, settings: EvaluationSettings
-) -> Earned:
+def _earned(arm: str, treated: Moments, effects: list[ArmEffect], trial: Trial, settings: EvaluationSettings) -> Earned:
     of = {effect.metric: effect for effect in effects if effect.arm == arm and effect.metric in OUTCOMES}
     n_all = sum(found.n for found in trial.treatments)
     cost = Cost.of_arm(treated, given=settings.cost_per_customer, fixed=settings.fixed_cost * treated.n / n_all)

@@ -85,7 +85,9 @@ def sample_ratio_gate(trial: Trial, settings: EvaluationSettings) -> Gate:
     if len(known) == 1 and len(shares) == 2:
         shares = {arm: 1 - known[0] if share is None else share for arm, share in shares.items()}
     if any(share is None for share in shares.values()):
-        return Gate(name, "warning", "not checked: the ledger holds no propensity; give shares, e.g. {control: 0.1, mail: 0.9}")
+        return Gate(
+            name, "warning", "not checked: the ledger holds no propensity; give shares, e.g. {control: 0.1, mail: 0.9}"
+        )
     counts = np.array([arm.n for arm in trial.arms], dtype=float)
     given = np.array([shares[arm.name] for arm in trial.arms], dtype=float)
     if not settings.shares and abs(given.sum() - 1) > 0.01:
@@ -105,7 +107,7 @@ def sample_ratio_gate(trial: Trial, settings: EvaluationSettings) -> Gate:
             name,
             "serious",
             f"SAMPLE RATIO MISMATCH: {sizes}, drawn for {expected} (chi2 {statistic:.1f}, p {p_value:.2g}). Customers "
-            "were lost or added after the draw, and not by chance: do not believe any figure below before the cause is found",
+            "were lost or added after the draw, and not by chance: believe no figure below before the cause is found",
         )
     return Gate(name, "ok", f"{sizes}; chi2 {statistic:.4f}, p {p_value:.4f}")
 
@@ -126,7 +128,8 @@ def _balance(moments: Mapping[str, Moments], covariates: tuple[str, ...]) -> Ite
         inverse = np.linalg.pinv(correlation, rcond=1e-8, hermitian=True)
         p_value = float(chi2.sf((gap / scale) @ inverse @ (gap / scale), np.linalg.matrix_rank(correlation, tol=1e-8)))
         worst = int(np.argmax(np.abs(standardised)))
-        text = f"{arm} before the campaign: largest standardised difference {standardised[worst]:+.3f} ({used[worst].removeprefix('known_')}), p {p_value:.3g}"
+        what = f"largest standardised difference {standardised[worst]:+.3f} ({used[worst].removeprefix('known_')})"
+        text = f"{arm} before the campaign: {what}, p {p_value:.3g}"
         if p_value < _BALANCE_ALPHA:
             yield Gate("balance", "serious", f"{text}: the arms were different customers from the start")
         else:
@@ -146,7 +149,9 @@ def _left_out(trial: Trial) -> Iterator[Gate]:
             f"{trial.n_mixed:,} customers are in several arms and were left out ({trial.n_mixed / (n + trial.n_mixed):.2%})",
         )
     if trial.n_targeted:
-        yield Gate("drawn", "ok", f"{trial.n_targeted:,} customers with a propensity of 0 or 1 were put in by hand: left out")
+        yield Gate(
+            "drawn", "ok", f"{trial.n_targeted:,} customers with a propensity of 0 or 1 were put in by hand: left out"
+        )
     if trial.is_partial:
         yield Gate("window", "warning", f"partial: outcome windows are cut where data end, {trial.observed_until}")
 
@@ -163,8 +168,8 @@ def _contamination(engine: DuckDBEngine, trial: Trial) -> Iterator[Gate]:
         )
     query = (
         f"SELECT p.arm, count(DISTINCT p.customer_id) AS n FROM ({trial.person}) AS p JOIN assignments AS a "
-        f"ON a.customer_id = p.customer_id AND a.campaign_id <> {literal(trial.campaign_id)} AND a.arm <> {literal(CONTROL)} "
-        "AND a.assigned_at >= p.start AND a.assigned_at < p.stop GROUP BY p.arm"
+        f"ON a.customer_id = p.customer_id AND a.campaign_id <> {literal(trial.campaign_id)} "
+        f"AND a.arm <> {literal(CONTROL)} AND a.assigned_at >= p.start AND a.assigned_at < p.stop GROUP BY p.arm"
     )
     overlapping = {row["arm"]: row["n"] for row in engine.table(query).to_pylist()}
     if overlapping:
@@ -172,8 +177,8 @@ def _contamination(engine: DuckDBEngine, trial: Trial) -> Iterator[Gate]:
         yield Gate(
             "overlap",
             "warning",
-            f"other campaigns treated customers within the outcome windows ({shares}): where these shares differ, the effect "
-            "is that of both; until_next ends the windows there",
+            f"other campaigns treated customers within the outcome windows ({shares}): where these shares differ, the "
+            "effect is that of both; until_next ends the windows there",
         )
 
 
@@ -214,4 +219,6 @@ def _heavy_tail(sums: Mapping[str, Sums]) -> Iterator[Gate]:
 
 def _orders(moments: Mapping[str, Moments]) -> Iterator[Gate]:
     if not any(found.of("orders").mean[0] for found in moments.values()):
-        yield Gate("orders", "serious", "nobody ordered within the outcome windows: no effect on orders or money is identified")
+        yield Gate(
+            "orders", "serious", "nobody ordered within the outcome windows: no effect on orders or money is identified"
+        )

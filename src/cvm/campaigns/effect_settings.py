@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,9 +29,9 @@ class EvaluationSettings:
         Cut outcome windows that are not over where the data end, instead of refusing.
     observed_until : datetime or None
         UTC; up to when the data are complete. None: to the end of the day of the last order or event.
-    covariates : tuple of str
+    covariates : sequence of str
         Numeric columns of ``customers`` that were known before the assignment; they adjust the effect, too.
-    events : tuple of str
+    events : sequence of str
         Event types whose share of customers in the outcome window is an outcome, too.
     segment_by : str or None
         Column of ``customers`` by whose values effects are told apart; known before the assignment.
@@ -55,8 +55,8 @@ class EvaluationSettings:
     until_next: bool = False
     allow_partial: bool = False
     observed_until: datetime | None = None
-    covariates: tuple[str, ...] = ()
-    events: tuple[str, ...] = ()
+    covariates: Sequence[str] = ()
+    events: Sequence[str] = ()
     segment_by: str | None = None
     shares: Mapping[str, float] = field(default_factory=dict)
     cost_per_customer: float | None = None

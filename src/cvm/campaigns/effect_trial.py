@@ -96,6 +96,20 @@ def campaigns_of(engine: DuckDBEngine) -> list[str]:
     return [str(name) for name in found.column(0).to_pylist()]
 
 
+def only_campaign(engine: DuckDBEngine) -> str:
+    """The ledger's campaign, where it has no more than one.
+
+    Raises
+    ------
+    ExperimentError
+        If it has several, or there is no ledger.
+    """
+    known = campaigns_of(engine)
+    if len(known) != 1:
+        raise ExperimentError(f"The ledger has {len(known):,} campaigns ({_listed(known)}). Name the one to evaluate.")
+    return known[0]
+
+
 def read_trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSettings) -> Trial:
     """Read and check one campaign.
 
@@ -109,8 +123,7 @@ def read_trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSetti
     known = campaigns_of(engine)
     if campaign_id not in known:
         near = get_close_matches(campaign_id, known, n=1)
-        rest = f", and {len(known) - _MAX_SHOWN} more" if len(known) > _MAX_SHOWN else ""
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {known[:_MAX_SHOWN]}{rest}."
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {_listed(known)}."
         raise ExperimentError(f"The ledger knows no campaign {campaign_id!r}; {hint}")
     columns = engine.columns("assignments")
     people = _people(campaign_id, columns)
@@ -160,9 +173,7 @@ _DAYS = "(epoch(stop) - epoch(start)) / 86400"
 
 def _people(campaign_id: str, columns: dict[str, str]) -> str:
     """One row per customer of the campaign; the same row of the ledger twice is one row."""
-    optional = ", ".join(
-        name if name in columns else f"CAST(NULL AS {kind}) AS {name}" for name, kind in _OPTIONAL.items()
-    )
+    optional = ", ".join(name if name in columns else f"CAST(NULL AS {kind}) AS {name}" for name, kind in _OPTIONAL.items())
     return (
         "SELECT customer_id, min(arm) AS arm, min(arm) <> max(arm) AS is_mixed, min(assigned_at) AS assigned_at, "
         "sum(cost) AS cost, min(cost) AS least_cost, min(exposed_at) AS exposed_at, min(propensity) AS propensity FROM ("
@@ -201,12 +212,14 @@ def _checked_arms(campaign_id: str, rows: list[dict[str, Any]]) -> tuple[TrialAr
         )
     if CONTROL not in names:
         raise ExperimentError(
-            f"Campaign {campaign_id!r} has no arm {CONTROL!r}, only {names}: what its customers would have bought without it "
-            f"is not known. Hold customers out by chance and record them as {CONTROL!r}; if they are there under another "
+            f"Campaign {campaign_id!r} has no arm {CONTROL!r}, only {names}: what its customers would have bought without "
+            f"it is not known. Hold customers out by chance and record them as {CONTROL!r}; if they are there under another "
             "name, rename that arm in the ledger."
         )
     if len(names) < 2:
-        raise ExperimentError(f"Campaign {campaign_id!r} has only the arm {CONTROL!r}: nobody was treated, so nothing to tell.")
+        raise ExperimentError(
+            f"Campaign {campaign_id!r} has only the arm {CONTROL!r}: nobody was treated, so nothing to tell."
+        )
     for row in drawn:
         if row["n"] < 2:
             raise InsufficientDataError(
@@ -231,7 +244,7 @@ def _check_propensities(campaign_id: str, rows: list[dict[str, Any]], *, varies:
     if varies and missing:
         raise ExperimentError(
             f"Campaign {campaign_id!r}: propensities differ within an arm, and {missing:,} customers have none, so nobody "
-            "knows how much they should count. Complete propensity in the ledger, or leave the column out if it never varied."
+            "knows how much they should count. Complete propensity in the ledger, or leave the column out."
         )
 
 
@@ -278,3 +291,8 @@ def _start(engine: DuckDBEngine, timezone: str) -> str:
 
 def _utc(local: str, timezone: str) -> str:
     return local if timezone == "UTC" else f"timezone('UTC', timezone({literal(timezone)}, {local}))"
+
+
+def _listed(known: list[str]) -> str:
+    rest = f" and {len(known) - _MAX_SHOWN:,} more" if len(known) > _MAX_SHOWN else ""
+    return ", ".join(known[:_MAX_SHOWN]) + rest

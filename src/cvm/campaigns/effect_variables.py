@@ -25,7 +25,19 @@ RATIOS = {
 GUARDED_EVENTS = ("unsubscribe", "complaint")
 MAX_SEGMENTS = 50
 _TIMELINE_POINTS = 8
-_NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN", "UINTEGER", "UBIGINT")
+_NUMERIC = (
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "FLOAT",
+    "DOUBLE",
+    "DECIMAL",
+    "BOOLEAN",
+    "UINTEGER",
+    "UBIGINT",
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,8 @@ def choose_variables(engine: DuckDBEngine, trial: Trial, settings: EvaluationSet
     outcomes = (*OUTCOMES, *(f"did_{name}" for name in events))
     if settings.metric not in outcomes:
         raise ExperimentError(
-            f"metric == {settings.metric!r}, must be one of {list(outcomes)}. An event becomes one when events names its type."
+            f"metric == {settings.metric!r}, must be one of {list(outcomes)}. "
+            "An event becomes one when events names its type."
         )
     customers = engine.columns("customers") if "customers" in engine.tables() else {}
     for name in settings.covariates:
@@ -98,7 +111,8 @@ def choose_variables(engine: DuckDBEngine, trial: Trial, settings: EvaluationSet
             raise ExperimentError(f"Covariate {name!r} {kind}; numeric are {fit}. Correct covariates.")
     if settings.segment_by is not None and settings.segment_by not in customers:
         raise ExperimentError(
-            f"segment_by == {settings.segment_by!r} is no column of customers; it has {sorted(set(customers) - {'customer_id'})}."
+            f"segment_by == {settings.segment_by!r} is no column of customers; "
+            f"it has {sorted(set(customers) - {'customer_id'})}."
         )
     return Variables(
         outcomes=outcomes,
@@ -106,7 +120,7 @@ def choose_variables(engine: DuckDBEngine, trial: Trial, settings: EvaluationSet
         covariates=(*(f"{name}_before" for name in OUTCOMES), *(f"known_{name}" for name in settings.covariates)),
         timeline={day: f"{_timed(settings)}_by_{day:g}" for day in _days(trial.window_days)},
         events=events,
-        attributes=settings.covariates,
+        attributes=tuple(settings.covariates),
     )
 
 

@@ -49,5 +49,7 @@ data:
 business: {currency: USD, timezone: UTC, active_days: 14}
 windows: {horizon_days: 7, clv_days: 28}
 train: {snapshots: 3, step_days: 2}
+# Waves follow each other within days; the last one ends with the data.
+campaigns: {outcome_days: 7, evaluate: {until_next: true, allow_partial: true}}
 """,
 )

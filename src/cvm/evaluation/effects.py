@@ -130,9 +130,7 @@ def relative(pair: MeanPair, *, level: float = 0.95) -> Effect:
     return Effect(ratio - 1, sqrt(max(variance, 0.0)) / abs(pair.control), lower - 1, upper - 1, found.p_value)
 
 
-def fieller(
-    means: tuple[float, float], variances: tuple[float, float, float], *, critical: float
-) -> tuple[float, float]:
+def fieller(means: tuple[float, float], variances: tuple[float, float, float], *, critical: float) -> tuple[float, float]:
     """Interval of a ratio of two means.
 
     Parameters
