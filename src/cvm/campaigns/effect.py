@@ -91,6 +91,8 @@ def evaluate(
         for effect in _arm_effects(arm, group, moments[CONTROL], variables, settings)
     ]
     main = {effect.arm: effect for effect in effects if effect.metric == settings.metric}
+    money = [_earned(arm, group, effects, trial, settings) for arm, group in treated.items() if arm != ANY]
+    n_control, n_arms = moments[CONTROL].n, len(trial.treatments)
     return CampaignEffect(
         campaign_id=campaign_id,
         currency=settings.economics.currency,
@@ -106,10 +108,10 @@ def evaluate(
         effects=effects,
         timeline=_timeline(treated, moments[CONTROL], variables, settings),
         segments=_segments(trial, by_segment, variables, settings),
-        earned=[_earned(arm, group, effects, trial, settings) for arm, group in treated.items() if arm != ANY],
+        earned=money,
         verdicts=[
-            _verdict(main[arm.name], n=arm.n, n_control=moments[CONTROL].n, n_arms=len(trial.treatments), settings=settings)
-            for arm in trial.treatments
+            _verdict(main[found.arm], found, n=found.n_treated + n_control, n_arms=n_arms, settings=settings)
+            for found in money
         ],
     )
 
@@ -220,7 +222,7 @@ def _earned(arm: str, treated: Moments, effects: list[ArmEffect], trial: Trial, 
     )
 
 
-def _verdict(effect: ArmEffect, *, n: int, n_control: int, n_arms: int, settings: EvaluationSettings) -> Verdict:
+def _verdict(effect: ArmEffect, money: Earned, *, n: int, n_arms: int, settings: EvaluationSettings) -> Verdict:
     """In plain words; with several arms each must be as many times surer (Bonferroni)."""
     best, metric = effect.best, settings.metric
     if isnan(best.p_value):
@@ -228,10 +230,18 @@ def _verdict(effect: ArmEffect, *, n: int, n_control: int, n_arms: int, settings
     size = f"{best.value:+,.4g} {metric} per customer ({best.lower:+,.4g} to {best.upper:+,.4g})"
     if best.p_value < (1 - settings.level) / n_arms:
         word = "works" if best.value > 0 else "does harm"
-        return Verdict(effect.arm, "works" if best.value > 0 else "does harm", f"{effect.arm} {word}: {size}.")
-    more = _more_customers(best, n + n_control)
+        return Verdict(effect.arm, "works" if best.value > 0 else "does harm", f"{effect.arm} {word}: {size}.{_paid(money)}")
+    more = _more_customers(best, n)
     settle = f" If the effect is what it seems, some {more:,} more customers would settle it." if more else ""
-    return Verdict(effect.arm, "inconclusive", f"{effect.arm} is inconclusive: {size}.{settle}")
+    return Verdict(effect.arm, "inconclusive", f"{effect.arm} is inconclusive: {size}.{settle}{_paid(money)}")
+
+
+def _paid(money: Earned) -> str:
+    """Whether it earned its cost; that an arm works does not say so."""
+    if money.p_pays is None:
+        return ""
+    net = money.net
+    return f" After its cost: {net.value:+,.0f} ({net.lower:+,.0f} to {net.upper:+,.0f}); it paid with {money.p_pays:.0%}."
 
 
 def _more_customers(effect: Effect, n: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 
 from cvm.campaigns.effect_result import Gate
 from cvm.campaigns.effect_settings import CONTROL, EvaluationSettings
@@ -52,7 +52,7 @@ def gates(
     """
     moments = {arm: found.moments for arm, found in sums.items()}
     return [
-        sample_ratio_gate(trial, settings),
+        sample_ratio_gate(trial, settings, sums),
         *_balance(moments, covariates),
         *_left_out(trial),
         *_contamination(engine, trial),
@@ -62,8 +62,8 @@ def gates(
     ]
 
 
-def sample_ratio_gate(trial: Trial, settings: EvaluationSettings) -> Gate:
-    """Sizes of the arms against the shares they were drawn with.
+def sample_ratio_gate(trial: Trial, settings: EvaluationSettings, sums: Mapping[str, Sums]) -> Gate:
+    """Sizes of the arms against the shares they were drawn with, or against each customer's own propensity.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def sample_ratio_gate(trial: Trial, settings: EvaluationSettings) -> Gate:
         shares = dict(settings.shares)
     name = "sample ratio"
     if trial.is_weighted and not settings.shares:
-        return Gate(name, "ok", "propensities differ between customers: each counts by one over its own")
+        return _weighted_ratio(name, sums)
     known = [share for share in shares.values() if share is not None]
     if len(known) == 1 and len(shares) == 2:
         shares = {arm: 1 - known[0] if share is None else share for arm, share in shares.items()}
@@ -110,6 +110,18 @@ def sample_ratio_gate(trial: Trial, settings: EvaluationSettings) -> Gate:
             "were lost or added after the draw, and not by chance: believe no figure below before the cause is found",
         )
     return Gate(name, "ok", f"{sizes}; chi2 {statistic:.4f}, p {p_value:.4f}")
+
+
+def _weighted_ratio(name: str, sums: Mapping[str, Sums]) -> Gate:
+    """One over the propensities of an arm sums to all customers, give or take the variance of Horvitz and Thompson."""
+    n = sum(found.n for found in sums.values())
+    gaps = {arm: (found.weight - n) / (found.squared_weight - found.weight) ** 0.5 for arm, found in sums.items()}
+    p_value = min(1.0, len(gaps) * float(2 * norm.sf(max(abs(gap) for gap in gaps.values()))))
+    sizes = ", ".join(f"{arm} stands for {found.weight:,.0f}" for arm, found in sums.items())
+    text = f"propensities differ, each customer counts by one over its own: of {n:,} customers {sizes}; p {p_value:.3g}"
+    if p_value < SRM_ALPHA:
+        return Gate(name, "serious", f"SAMPLE RATIO MISMATCH: {text}. Believe no figure below before the cause is found")
+    return Gate(name, "ok", text)
 
 
 def _balance(moments: Mapping[str, Moments], covariates: tuple[str, ...]) -> Iterator[Gate]:

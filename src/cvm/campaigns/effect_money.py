@@ -60,7 +60,7 @@ def earned(
         Of the intervals.
     """
     net = _less_cost(margin.best, cost, cost.covariance["margin"], level)
-    known = not isnan(net.standard_error)
+    known = cost.mean > 0 and not isnan(net.standard_error)
     return Earned(
         arm=arm,
         n_treated=n_treated,

@@ -78,7 +78,7 @@ class Earned:
     """What one arm brought in all, and against what it cost; money in the currency of the business.
 
     ``roi`` = (incremental margin - cost) / cost, ``roi_revenue`` the same on revenue, None without any cost; ``net`` is
-    incremental margin less cost; ``p_pays`` the probability that it is above 0, None where the data cannot tell.
+    incremental margin less cost; ``p_pays`` the probability that it is above 0, None without any cost or variance.
     """
 
     arm: str
