@@ -72,7 +72,13 @@ def evaluate(
         If an arm has fewer than two customers.
     """
     progress("reading the ledger")
-    trial = read_trial(engine, campaign_id, settings)
+    with read_trial(engine, campaign_id, settings) as trial:
+        return _evaluate(engine, trial, settings, progress)
+
+
+def _evaluate(
+    engine: DuckDBEngine, trial: Trial, settings: EvaluationSettings, progress: Callable[[str], None]
+) -> CampaignEffect:
     variables = choose_variables(engine, trial, settings)
     progress("adding up orders by arm")
     by_segment = arm_sums(engine, trial, variables, settings)
@@ -94,7 +100,7 @@ def evaluate(
     money = [_earned(arm, group, effects, trial, settings) for arm, group in treated.items() if arm != ANY]
     n_control, n_arms = moments[CONTROL].n, len(trial.treatments)
     return CampaignEffect(
-        campaign_id=campaign_id,
+        campaign_id=trial.campaign_id,
         currency=settings.economics.currency,
         metric=settings.metric,
         level=settings.level,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -13,6 +15,8 @@ from cvm.engines.sql import local_moment
 from cvm.errors import ExperimentError, InsufficientDataError
 
 _MAX_SHOWN = 10
+# One row per customer of the campaign, while it is evaluated.
+_PEOPLE = "campaign_people"
 _OPTIONAL = {"cost": "DECIMAL(18, 4)", "exposed_at": "TIMESTAMP", "propensity": "DOUBLE", "channel": "VARCHAR"}
 
 
@@ -110,8 +114,9 @@ def only_campaign(engine: DuckDBEngine) -> str:
     return known[0]
 
 
-def read_trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSettings) -> Trial:
-    """Read and check one campaign.
+@contextmanager
+def read_trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSettings) -> Iterator[Trial]:
+    """Read and check one campaign; its ``person`` can be queried while the block runs.
 
     Raises
     ------
@@ -126,8 +131,15 @@ def read_trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSetti
         hint = f"did you mean {near[0]!r}?" if near else f"it has {_listed(known)}."
         raise ExperimentError(f"The ledger knows no campaign {campaign_id!r}; {hint}")
     columns = engine.columns("assignments")
-    people = _people(campaign_id, columns)
-    rows = engine.table(_arms_query(people)).to_pylist()
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE {_PEOPLE} AS {_people(campaign_id, columns)}")
+    try:
+        yield _trial(engine, campaign_id, settings, records_exposure="exposed_at" in columns)
+    finally:
+        engine.execute(f"DROP TABLE {_PEOPLE}")
+
+
+def _trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSettings, *, records_exposure: bool) -> Trial:
+    rows = engine.table(_arms_query()).to_pylist()
     arms = _checked_arms(campaign_id, rows)
     observed_until = settings.observed_until or _end_of_data(engine, settings.timezone)
     until = _next_campaign(engine, campaign_id, rows) if settings.until_next else None
@@ -140,7 +152,7 @@ def read_trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSetti
     person = (
         f"SELECT customer_id, arm, assigned_start AS start, {stop} AS stop, cost, exposed_at, "
         f"{'1 / propensity' if varies else 'CAST(1 AS DOUBLE)'} AS weight "
-        f"FROM (SELECT *, {start} AS assigned_start FROM ({people}) WHERE {_DRAWN})"
+        f"FROM (SELECT *, {start} AS assigned_start FROM {_PEOPLE} WHERE {_DRAWN})"
     )
     span = engine.row(
         f"SELECT max(start) AS last_start, min({_DAYS}) AS shortest, max({_DAYS}) AS longest, max(stop) AS stop, "
@@ -159,7 +171,7 @@ def read_trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSetti
         is_partial=min(wanted, until or wanted) > observed_until,
         has_after=span["after_stop"] <= observed_until,
         is_weighted=varies,
-        records_exposure="exposed_at" in columns,
+        records_exposure=records_exposure,
         observed_until=observed_until,
         person=person,
     )
@@ -182,7 +194,7 @@ def _people(campaign_id: str, columns: dict[str, str]) -> str:
     )
 
 
-def _arms_query(people: str) -> str:
+def _arms_query() -> str:
     drawn = f"FILTER (WHERE {_DRAWN})"
     return (
         f"SELECT arm, count(*) {drawn} AS n, count(*) FILTER (WHERE is_mixed) AS n_mixed, "
@@ -192,7 +204,7 @@ def _arms_query(people: str) -> str:
         f"min(propensity) {drawn} AS least_propensity, max(propensity) {drawn} AS most_propensity, "
         f"count(propensity) {drawn} AS n_propensity, "
         f"min(assigned_at) {drawn} AS first_at, max(assigned_at) {drawn} AS last_at "
-        f"FROM ({people}) GROUP BY arm ORDER BY arm <> {literal(CONTROL)}, arm"
+        f"FROM {_PEOPLE} GROUP BY arm ORDER BY arm <> {literal(CONTROL)}, arm"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from math import ceil
 
 from cvm.campaigns.effect_settings import EvaluationSettings
@@ -155,25 +156,25 @@ def _purchases(engine: DuckDBEngine, trial: Trial, variables: Variables, setting
     columns = engine.columns("transactions")
     order = "order_id" if "order_id" in columns else "CAST(NULL AS VARCHAR)"
     day = local_day("occurred_at", settings.timezone)
-    discount = "coalesce(discount, 0)" if "discount" in columns else "CAST(0 AS DECIMAL(18, 4))"
+    # Sums of doubles are many times quicker than those of decimals; only what decides whether an order stands is exact.
+    discount = "coalesce(CAST(discount AS DOUBLE), 0)" if "discount" in columns else "CAST(0 AS DOUBLE)"
+    margin = line_margin(settings.economics, columns=columns)
     end = "stop + (stop - start)" if trial.has_after else "stop"
     line = (
         "line AS (SELECT customer_id, CASE WHEN occurred_at < start THEN '_before' WHEN occurred_at < stop THEN '' "
         f"ELSE '_after' END AS period, {order} AS order_id, CASE WHEN {order} IS NULL THEN {day} END AS day, amount, "
-        f"{line_margin(settings.economics, columns=columns)} AS margin, {discount} AS discount, "
+        f"CAST(amount AS DOUBLE) AS money, CAST({margin} AS DOUBLE) AS margin, {discount} AS discount, "
         "epoch(occurred_at - start) / 86400 AS age_days FROM person JOIN transactions USING (customer_id) "
-        f"WHERE occurred_at >= start - INTERVAL {int(settings.pre_days)} DAY AND occurred_at < {end})"
+        f"WHERE occurred_at >= start - INTERVAL {int(settings.pre_days)} DAY AND occurred_at < {end} "
+        # The same for all customers at once, so that the engine need not read years of orders.
+        f"AND occurred_at >= {literal(trial.first_at - timedelta(days=settings.pre_days + 1))} "
+        f"AND occurred_at < {literal(trial.last_at + timedelta(days=2 * settings.outcome_days))})"
     )
-    money = "margin" if _timed(settings) == "margin" else "amount"
-    timed = [
-        f"sum({money}) FILTER (WHERE period = '' AND age_days < {literal(days)}) AS {identifier(name)}"
-        for days, name in variables.timeline.items()
-    ]
     placed = (
-        "placed AS (SELECT customer_id, period, sum(amount) AS revenue, sum(margin) AS margin, "
-        "sum(discount) FILTER (WHERE amount >= 0) AS discount, sum(amount) FILTER (WHERE amount > 0) AS sold, "
-        f"-sum(amount) FILTER (WHERE amount < 0) AS returned, sum(amount) > 0 OR min(amount) >= 0 AS is_order, "
-        f"{', '.join(timed)} FROM line GROUP BY customer_id, period, order_id, day)"
+        "placed AS (SELECT customer_id, period, sum(money) AS revenue, sum(margin) AS margin, "
+        "sum(discount) FILTER (WHERE amount >= 0) AS discount, sum(money) FILTER (WHERE amount > 0) AS sold, "
+        "-sum(money) FILTER (WHERE amount < 0) AS returned, sum(amount) > 0 OR min(amount) >= 0 AS is_order, "
+        "min(age_days) AS age_days FROM line GROUP BY customer_id, period, order_id, day)"
     )
     suffixes = ("_before", "", "_after") if trial.has_after else ("_before", "")
     sums = []
@@ -182,7 +183,12 @@ def _purchases(engine: DuckDBEngine, trial: Trial, variables: Variables, setting
         sums.append(f"count(*) FILTER (WHERE period = {literal(suffix)} AND is_order) AS orders{suffix}")
         sums += [f"sum({name}) FILTER {within} AS {name}{suffix}" for name in ("revenue", "margin")]
     sums += [f"sum({name}) FILTER (WHERE period = '') AS {name}" for name in ("discount", "sold", "returned")]
-    sums += [f"sum({identifier(name)}) AS {identifier(name)}" for name in variables.timeline.values()]
+    # Over time, money counts from the first line of its order in the window on.
+    timed = "margin" if _timed(settings) == "margin" else "revenue"
+    sums += [
+        f"sum({timed}) FILTER (WHERE period = '' AND age_days < {literal(days)}) AS {identifier(name)}"
+        for days, name in variables.timeline.items()
+    ]
     return [line, placed, f"bought AS (SELECT customer_id, {', '.join(sums)} FROM placed GROUP BY customer_id)"]
 
 
