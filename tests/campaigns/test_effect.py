@@ -65,6 +65,30 @@ def test_the_day_of_the_campaign_belongs_to_the_window_where_orders_carry_no_tim
     assert means(untimed, "mail")["revenue"] == pytest.approx(110 / 2)
 
 
+def test_whole_days_are_those_of_the_business():
+    """Midnight in Kyiv is 22:00 UTC of the day before: on the campaign's own day it is in the window, a day earlier not."""
+    midnight = datetime(2024, 2, 29, 22)
+    ledger = [drawn(name, arm) for name, arm in (("a", "mail"), ("b", "mail"), ("x", "control"), ("y", "control"))]
+    lines = [
+        {"customer_id": "a", "occurred_at": midnight + timedelta(days=days), "amount": amount}
+        for days, amount in ((-1, 1.0), (0, 10.0))
+    ]
+    # Summer time begins in between.
+    lines.append({"customer_id": "a", "occurred_at": datetime(2024, 3, 29, 22), "amount": 100.0})
+    lines.append({"customer_id": "a", "occurred_at": datetime(2024, 6, 1, 21), "amount": 1_000.0})
+    found = judged({"assignments": ledger, "transactions": lines}, timezone="Europe/Kyiv")
+    assert means(found, "mail")["revenue"] == pytest.approx(110 / 2)
+
+
+def test_an_attribute_that_is_missing_or_infinite_counts_as_its_mean():
+    tables = campaign()
+    for number, row in enumerate(tables["customers"][:3]):
+        row["taste"] = (float("nan"), float("inf"), None)[number]
+    adjusted = judged(tables, covariates=("taste", "taste")).effect("mail", "revenue").adjusted
+    assert np.isfinite(adjusted.value)
+    assert np.isfinite(adjusted.standard_error)
+
+
 def test_returns_discounts_and_margins():
     found = four(
         line("a", days=1, amount=100.0, order_id="1", margin=40.0, discount=25.0),

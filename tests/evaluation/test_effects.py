@@ -139,6 +139,22 @@ def test_false_alarms_and_coverage_are_what_they_promise(estimate):
     assert abs(alarms / n_draws - 0.05) < 3 * (0.05 * 0.95 / n_draws) ** 0.5
 
 
+@pytest.mark.parametrize(("outcome", "least"), [("rare conversion", 0.93), ("lognormal spend", 0.91)])
+def test_intervals_hold_where_outcomes_are_far_from_normal(outcome, least):
+    rng = np.random.default_rng(13)
+
+    def group(n: int, effect: float) -> Moments:
+        if outcome == "rare conversion":
+            return Moments.from_values({"y": (rng.random(n) < 0.01 + effect).astype(float)})
+        return Moments.from_values({"y": rng.lognormal(2, 1.2, n) + effect})
+
+    held, n_draws = 0, 800
+    for _ in range(n_draws):
+        found = difference(plain_means(group(1_500, 0.005), group(1_000, 0.0), "y"))
+        held += found.lower < 0.005 < found.upper
+    assert least < held / n_draws < 0.975
+
+
 def test_relative_intervals_hold_the_true_lift():
     rng = np.random.default_rng(12)
     held, n_draws = 0, 1_000

@@ -288,7 +288,11 @@ def _end_of_data(engine: DuckDBEngine, timezone: str) -> datetime:
     tables = [table for table in ("transactions", "events") if table in engine.tables()]
     rows = " UNION ALL ".join(f"SELECT max(occurred_at) AS latest FROM {table}" for table in tables)
     day = f"date_trunc('day', {local_moment('max(latest)', timezone)}) + INTERVAL 1 DAY"
-    end: datetime = engine.row(f"SELECT {_utc(day, timezone)} AS moment FROM ({rows})")["moment"]
+    end: datetime | None = engine.row(f"SELECT {_utc(day, timezone)} AS moment FROM ({rows})")["moment"]
+    if end is None:
+        raise InsufficientDataError(
+            "There is neither an order nor an event, so no outcome. Add data.transactions and ingest."
+        )
     return end
 
 

@@ -105,7 +105,8 @@ def choose_variables(engine: DuckDBEngine, trial: Trial, settings: EvaluationSet
             "An event becomes one when events names its type."
         )
     customers = engine.columns("customers") if "customers" in engine.tables() else {}
-    for name in settings.covariates:
+    attributes = tuple(dict.fromkeys(settings.covariates))
+    for name in attributes:
         if name not in customers or not customers[name].startswith(_NUMERIC):
             kind = f"is {customers[name]}, not numeric" if name in customers else "is no column of customers"
             fit = sorted(column for column, kind_ in customers.items() if kind_.startswith(_NUMERIC))
@@ -118,10 +119,10 @@ def choose_variables(engine: DuckDBEngine, trial: Trial, settings: EvaluationSet
     return Variables(
         outcomes=outcomes,
         after=tuple(f"{name}_after" for name in OUTCOMES) if trial.has_after else (),
-        covariates=(*(f"{name}_before" for name in OUTCOMES), *(f"known_{name}" for name in settings.covariates)),
+        covariates=(*(f"{name}_before" for name in OUTCOMES), *(f"known_{name}" for name in attributes)),
         timeline={day: f"{_timed(settings)}_by_{day:g}" for day in _days(trial.window_days)},
         events=events,
-        attributes=tuple(settings.covariates),
+        attributes=attributes,
     )
 
 
@@ -129,10 +130,10 @@ def customer_query(engine: DuckDBEngine, trial: Trial, variables: Variables, set
     """SQL of one row per customer: ``arm``, ``segment``, ``weight`` and every variable, as a number."""
     customers = "customers" in engine.tables() and (variables.attributes or settings.segment_by)
     segment = f"coalesce(CAST(k.{identifier(settings.segment_by)} AS VARCHAR), 'unknown')" if settings.segment_by else "''"
-    means = ", ".join(f"avg({identifier(name)}) AS {identifier(name)}" for name in variables.attributes)
+    means = ", ".join(f"avg({_number(identifier(name))}) AS {identifier(name)}" for name in variables.attributes)
     # Less their mean, so that squares stay small and a missing value counts as the mean.
     known = [
-        f"coalesce(CAST(k.{identifier(name)} AS DOUBLE) - (SELECT {identifier(name)} FROM attribute_mean), 0) "
+        f"coalesce({_number(f'k.{identifier(name)}')} - (SELECT {identifier(name)} FROM attribute_mean), 0) "
         f"AS {identifier(f'known_{name}')}"
         for name in variables.attributes
     ]
@@ -140,8 +141,7 @@ def customer_query(engine: DuckDBEngine, trial: Trial, variables: Variables, set
     parts = [f"person AS ({trial.person})", *_purchases(engine, trial, variables, settings)]
     parts += [_events(variables)] if variables.events else []
     if variables.attributes:
-        casts = ", ".join(f"CAST({identifier(name)} AS DOUBLE) AS {identifier(name)}" for name in variables.attributes)
-        parts.append(f"attribute_mean AS (SELECT {means} FROM (SELECT {casts} FROM customers))")
+        parts.append(f"attribute_mean AS (SELECT {means} FROM customers)")
     columns = ", ".join([*_bought_columns(variables), *did, *known])
     return (
         f"WITH {', '.join(parts)} SELECT p.arm, {segment} AS segment, p.weight, {columns} FROM person AS p "
@@ -149,6 +149,11 @@ def customer_query(engine: DuckDBEngine, trial: Trial, variables: Variables, set
         + ("LEFT JOIN did AS d USING (customer_id) " if variables.events else "")
         + ("LEFT JOIN customers AS k USING (customer_id)" if customers else "")
     )
+
+
+def _number(column: str) -> str:
+    """SQL for a finite number, or nothing."""
+    return f"CASE WHEN isfinite(CAST({column} AS DOUBLE)) THEN CAST({column} AS DOUBLE) END"
 
 
 def _purchases(engine: DuckDBEngine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> list[str]:
