@@ -204,6 +204,8 @@ def test_a_lost_part_of_an_arm_is_a_sample_ratio_mismatch():
     tables["assignments"] = [row for row in tables["assignments"] if row not in lost]
     found = judged(tables)
     assert gate(found, "sample ratio").startswith("serious: SAMPLE RATIO MISMATCH")
+    assert found.verdicts[0].word == "not identified"
+    assert "mail failed sample ratio" in found.verdicts[0].sentence
 
 
 def test_given_shares_take_the_place_of_propensities():

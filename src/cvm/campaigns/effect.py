@@ -6,12 +6,12 @@ one pass; everything after that is arithmetic on a few numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, isnan
 
 import numpy as np
 
-from cvm.campaigns.effect_gates import gates
+from cvm.campaigns.effect_gates import BREAKS_RANDOMISATION, gates
 from cvm.campaigns.effect_money import Cost, earned
 from cvm.campaigns.effect_result import (
     ArmEffect,
@@ -98,6 +98,7 @@ def _evaluate(
     ]
     main = {effect.arm: effect for effect in effects if effect.metric == settings.metric}
     money = [_earned(arm, group, effects, trial, settings) for arm, group in treated.items() if arm != ANY]
+    broken = [check.name for check in checks if check.severity == "serious" and check.name in BREAKS_RANDOMISATION]
     n_control, n_arms = moments[CONTROL].n, len(trial.treatments)
     return CampaignEffect(
         campaign_id=trial.campaign_id,
@@ -116,7 +117,7 @@ def _evaluate(
         segments=_segments(trial, by_segment, variables, settings),
         earned=money,
         verdicts=[
-            _verdict(main[found.arm], found, n=found.n_treated + n_control, n_arms=n_arms, settings=settings)
+            _verdict(main[found.arm], found, n=found.n_treated + n_control, n_arms=n_arms, broken=broken, settings=settings)
             for found in money
         ],
     )
@@ -228,12 +229,17 @@ def _earned(arm: str, treated: Moments, effects: list[ArmEffect], trial: Trial, 
     )
 
 
-def _verdict(effect: ArmEffect, money: Earned, *, n: int, n_arms: int, settings: EvaluationSettings) -> Verdict:
+def _verdict(
+    effect: ArmEffect, money: Earned, *, n: int, n_arms: int, broken: Sequence[str], settings: EvaluationSettings
+) -> Verdict:
     """In plain words; with several arms each must be as many times surer (Bonferroni)."""
     best, metric = effect.best, settings.metric
     if isnan(best.p_value):
         return Verdict(effect.arm, "not identified", f"{effect.arm}: {metric} does not vary, so no effect can be told.")
     size = f"{best.value:+,.4g} {metric} per customer ({best.lower:+,.4g} to {best.upper:+,.4g})"
+    if broken:
+        why = f"failed {' and '.join(broken)}: the arms do not differ by chance alone, so {size} is no effect"
+        return Verdict(effect.arm, "not identified", f"{effect.arm} {why}.")
     if best.p_value < (1 - settings.level) / n_arms:
         word = "works" if best.value > 0 else "does harm"
         return Verdict(effect.arm, "works" if best.value > 0 else "does harm", f"{effect.arm} {word}: {size}.{_paid(money)}")

@@ -17,6 +17,8 @@ from cvm.evaluation import Moments, sample_ratio_test
 
 # Usual limit of sample-ratio checks: they are made often, and a real mismatch is far below it.
 SRM_ALPHA = 0.001
+# Checks whose serious failure leaves no comparison to make; others, such as contamination, only blur it.
+BREAKS_RANDOMISATION = ("sample ratio", "balance", "mixed")
 _BALANCE_ALPHA = 0.001
 # Differences of standardised means beyond this are usually called an imbalance (Austin 2009, Statistics in Medicine 28).
 _MAX_SMD = 0.1
