@@ -155,6 +155,12 @@ def test_a_stage_imports_only_from_stages_left_of_it(module):
     assert module.rooms_imported - {"__version__"} <= allowed
 
 
+@each_inner_module
+def test_an_effect_is_measured_without_any_model(module):
+    if module.name.startswith("cvm.campaigns.effect"):
+        assert not module.rooms_imported & {"models", "scoring"}
+
+
 @each_module
 def test_a_foreign_package_with_one_home_is_imported_nowhere_else(module):
     for package, home in HOMES.items():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cvm.models.bundle import Bundle, read_bundle
     from cvm.models.crossvalidation import cross_validate_churn
     from cvm.params import Params, load_params
-    from cvm.pipeline import run, summarise
+    from cvm.pipeline import evaluate_campaign, run, summarise
     from cvm.scoring.score import score
 
 __version__ = "0.1.0"
@@ -27,6 +27,7 @@ _HOMES = {
     "GammaGamma": "cvm.models.btyd",
     "Params": "cvm.params",
     "cross_validate_churn": "cvm.models.crossvalidation",
+    "evaluate_campaign": "cvm.pipeline",
     "load_params": "cvm.params",
     "read_bundle": "cvm.models.bundle",
     "run": "cvm.pipeline",
@@ -42,6 +43,7 @@ __all__ = [
     "GammaGamma",
     "Params",
     "cross_validate_churn",
+    "evaluate_campaign",
     "load_params",
     "read_bundle",
     "run",

@@ -232,6 +232,34 @@ def power(
 
 
 @app.command()
+def evaluate(
+    campaign: Annotated[str | None, typer.Argument(help="Its campaign_id; not needed where there is only one.")] = None,
+    params: ParamsOption = _PARAMS,
+    set_: SetOption = None,
+    quiet: QuietOption = False,
+    days: Annotated[int | None, typer.Option("--days", help="Length of the outcome window.")] = None,
+    segment_by: Annotated[str | None, typer.Option("--segment-by", help="Column of customers to tell apart.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Also where outcome windows are not over.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """What a campaign really earned, against its holdout."""
+    from cvm.pipeline import evaluate_campaign, workspace_of
+    from cvm.reports.campaign_effect import effect_tables
+
+    given = {"outcome_days": days, "evaluate.segment_by": segment_by, "evaluate.allow_partial": partial or None}
+    overrides = [*(set_ or ()), *(f"campaigns.{key}={value}" for key, value in given.items() if value is not None)]
+    checked, printer, started = load_params(params, overrides=overrides), Printer(quiet=quiet or json_), time.perf_counter()
+    with printer.stage("evaluate") as progress:
+        found = evaluate_campaign(checked, campaign, progress=progress)
+    written = workspace_of(checked).effect_of(found.campaign_id)
+    if json_:
+        typer.echo(written.read_text(encoding="utf-8"))
+        return
+    printer.outcome("evaluate", f"{found.campaign_id}; written to {written}", (), time.perf_counter() - started)
+    printer.console.print(*effect_tables(found, in_short=quiet), sep="\n")
+
+
+@app.command()
 def simulate(
     folder: Annotated[Path, typer.Argument(help="Folder to write: tables/, truth/ and params.yaml.")],
     customers: Annotated[int, typer.Option("--customers", help="How many.")] = 50_000,

@@ -128,6 +128,22 @@ class GlobalHoldoutParams(Section):
         return self
 
 
+class EvaluateParams(Section):
+    """How a campaign that ran is judged."""
+
+    metric: Annotated[str, Field(min_length=1)] = "margin"
+    pre_days: Days = 90
+    until_next: bool = False
+    allow_partial: bool = False
+    covariates: list[str] = Field(default_factory=list)
+    events: list[str] = Field(default_factory=list)
+    segment_by: str | None = None
+    shares: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    cost_per_customer: Cost | None = None
+    fixed_cost: Cost = 0.0
+    level: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+
+
 class CampaignParams(Section):
     """How customers are drawn for campaigns, and how long a campaign is given to show what it does."""
 
@@ -135,6 +151,7 @@ class CampaignParams(Section):
     control_share: Annotated[float, Field(gt=0, lt=1)] = 0.10
     outcome_days: Annotated[int, Field(gt=0, le=3650)] = 30
     global_holdout: GlobalHoldoutParams = GlobalHoldoutParams()
+    evaluate: EvaluateParams = EvaluateParams()
 
 
 class TrackingParams(Section):

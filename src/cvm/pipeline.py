@@ -5,6 +5,7 @@ Each stage reads what the stage before it left on disk, so each can also be run 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from cvm.campaigns.effect import evaluate
+from cvm.campaigns.effect_result import CampaignEffect
+from cvm.campaigns.effect_trial import only_campaign
 from cvm.campaigns.history import OutcomeHistory, outcome_history
 from cvm.campaigns.power import Outcome
 from cvm.engines import DuckDBEngine, QueryError
@@ -29,8 +33,15 @@ from cvm.models.stage import Trained, train
 from cvm.params import Params
 from cvm.scoring.batch import features_gone, read_scores, score_batch, segment_batch
 from cvm.scoring.score import predict_money
-from cvm.stage_inputs import churn_definition_of, economics_of, rules_of, sources_of, train_settings_of
-from cvm.workspace import Workspace, replaced_directory
+from cvm.stage_inputs import (
+    churn_definition_of,
+    economics_of,
+    evaluation_settings_of,
+    rules_of,
+    sources_of,
+    train_settings_of,
+)
+from cvm.workspace import Workspace, replaced_directory, replaced_file
 
 if TYPE_CHECKING:
     from cvm.tracking.store import Store
@@ -238,6 +249,33 @@ def past_outcomes(params: Params, outcome: Outcome, *, days: int, progress: Prog
             economics=economics_of(params),
             progress=progress,
         )
+
+
+def evaluate_campaign(params: Params, campaign_id: str | None = None, *, progress: Progress = silent) -> CampaignEffect:
+    """What a campaign really earned, against its holdout; written to ``outputs/effects`` as JSON, too.
+
+    Parameters
+    ----------
+    params : Params
+        ``campaigns.outcome_days`` and ``campaigns.evaluate`` say how it is judged.
+    campaign_id : str, optional
+        Of the ledger; may be left out where it has only one.
+    progress : callable
+        Told in words what is being done.
+
+    Raises
+    ------
+    ExperimentError
+        If the campaign was not randomised against a control arm, is not over, or is unknown.
+    InsufficientDataError
+        If an arm has fewer than two customers.
+    """
+    workspace = workspace_of(params)
+    with _engine_trouble(), _warehouse(workspace) as engine:
+        found = evaluate(engine, campaign_id or only_campaign(engine), evaluation_settings_of(params), progress=progress)
+    with replaced_file(workspace.effect_of(found.campaign_id)) as path:
+        path.write_text(json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+    return found
 
 
 @dataclass(frozen=True)

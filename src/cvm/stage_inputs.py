@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
 
+from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.holdout import GlobalHoldout
 from cvm.datasets import cdnow_transactions
 from cvm.errors import ParamsError
@@ -102,3 +106,18 @@ def global_holdout_of(params: Params) -> GlobalHoldout | None:
     if not found.share or found.starts_on is None:
         return None
     return GlobalHoldout(found.share, found.starts_on, found.rotation_days, found.ends_on)
+
+
+def evaluation_settings_of(params: Params) -> EvaluationSettings:
+    """For the evaluation of a campaign; ``windows.as_of``, where it is a date, is the end of what is known."""
+    asked: dict[str, Any] = params.campaigns.evaluate.model_dump()
+    as_of, zone = params.windows.as_of, ZoneInfo(params.business.timezone)
+    return EvaluationSettings(
+        **asked,
+        outcome_days=params.campaigns.outcome_days,
+        observed_until=None
+        if as_of == "latest"
+        else datetime.combine(as_of, time(), tzinfo=zone).astimezone(UTC).replace(tzinfo=None),
+        timezone=params.business.timezone,
+        economics=economics_of(params),
+    )

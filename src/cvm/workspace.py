@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -58,6 +59,13 @@ class Workspace:
     def sufficiency(self) -> Path:
         """Whether the data is enough for churn, CLV and uplift."""
         return self.outputs / "sufficiency.json"
+
+    def effect_of(self, campaign_id: str) -> Path:
+        """What a campaign was found to have earned."""
+        readable = re.sub(r"[^\w.-]+", "_", campaign_id)[:80]
+        if readable != campaign_id:  # two campaigns never share a file
+            readable = f"{readable}-{hashlib.sha256(campaign_id.encode()).hexdigest()[:8]}"
+        return self.outputs / "effects" / f"{readable}.json"
 
     @property
     def features(self) -> Path:

@@ -38,6 +38,7 @@ data:
   customers: {path: data/customers.parquet}
   assignments: {path: data/assignments.parquet}
 business: {currency: USD, timezone: UTC}
-windows: {horizon_days: 14, clv_days: 14}
+windows: {as_of: 2008-04-03, horizon_days: 14, clv_days: 14}   # known is what happened within two weeks of the campaign
+campaigns: {outcome_days: 14, evaluate: {events: [visit], covariates: [recency, history, mens, womens, newbie]}}
 """,
 )

@@ -33,7 +33,8 @@ STARBUCKS = Dataset(
             received AS (SELECT DISTINCT person, time FROM file_transcript WHERE event = 'offer received')
             SELECT 'wave-' || lpad(hour::VARCHAR, 3, '0') AS campaign_id, id AS customer_id,
                 {_START} + to_hours(hour) AS assigned_at,
-                CASE WHEN person IS NULL THEN 'control' ELSE 'offer' END AS arm, CAST(0.75 AS DOUBLE) AS propensity
+                CASE WHEN person IS NULL THEN 'control' ELSE 'offer' END AS arm,
+                CAST(CASE WHEN person IS NULL THEN 0.25 ELSE 0.75 END AS DOUBLE) AS propensity
             FROM wave CROSS JOIN file_profile LEFT JOIN received ON person = id AND time = hour
             ORDER BY hour, id
         """,
@@ -48,5 +49,7 @@ data:
 business: {currency: USD, timezone: UTC, active_days: 14}
 windows: {horizon_days: 7, clv_days: 28}
 train: {snapshots: 3, step_days: 2}
+# Waves follow each other within days; the last one ends with the data.
+campaigns: {outcome_days: 7, evaluate: {until_next: true, allow_partial: true}}
 """,
 )

@@ -5,6 +5,17 @@ from cvm.evaluation.calibration import Reliability, brier_score, calibration_err
 from cvm.evaluation.curves import Lift, cumulative_gains, lift_by_group, wilson_interval
 from cvm.evaluation.decision import ContactDecision, ContactTerms, contact_decision, expected_profit
 from cvm.evaluation.effect_signals import arm_values, effect_qini, effect_signal
+from cvm.evaluation.effects import (
+    Effect,
+    MeanPair,
+    cuped_means,
+    difference,
+    fieller,
+    lin_means,
+    plain_means,
+    ratio_means,
+    relative,
+)
 from cvm.evaluation.heterogeneity import (
     Heterogeneity,
     UpliftGroups,
@@ -13,6 +24,8 @@ from cvm.evaluation.heterogeneity import (
     transported_effect,
     uplift_by_group,
 )
+from cvm.evaluation.moments import Moments
+from cvm.evaluation.multiplicity import false_discovery_rates, sample_ratio_test
 from cvm.evaluation.policy import policy_difference, policy_value
 from cvm.evaluation.ranking import area_under_roc, average_precision, lift_at, normalised_gini, spearman, value_share_at
 from cvm.evaluation.uplift import (
@@ -35,9 +48,12 @@ from cvm.evaluation.value import (
 __all__ = [
     "ContactDecision",
     "ContactTerms",
+    "Effect",
     "Estimate",
     "Heterogeneity",
     "Lift",
+    "MeanPair",
+    "Moments",
     "Reliability",
     "UpliftCurve",
     "UpliftGroups",
@@ -51,24 +67,33 @@ __all__ = [
     "calibration_error",
     "contact_decision",
     "cumulative_gains",
+    "cuped_means",
     "decile_error",
+    "difference",
     "effect_qini",
     "effect_signal",
     "expected_profit",
+    "false_discovery_rates",
+    "fieller",
     "heterogeneity",
     "interval_score",
     "lift_at",
     "lift_by_group",
+    "lin_means",
     "mean_absolute_error",
     "normalised_gini",
+    "plain_means",
     "policy_difference",
     "policy_value",
     "qini_difference",
     "qini_estimate",
     "qini_per_customer",
     "ratio",
+    "ratio_means",
+    "relative",
     "reliability",
     "root_mean_squared_error",
+    "sample_ratio_test",
     "score_cuts",
     "spearman",
     "transported_effect",

@@ -1,0 +1,238 @@
+"""Whether a campaign's effect can be believed: what must be right before the first figure is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from scipy.stats import chi2, norm
+
+from cvm.campaigns.effect_result import Gate
+from cvm.campaigns.effect_settings import CONTROL, EvaluationSettings
+from cvm.campaigns.effect_sums import Sums
+from cvm.campaigns.effect_trial import Trial
+from cvm.engines import DuckDBEngine, literal
+from cvm.errors import ExperimentError
+from cvm.evaluation import Moments, sample_ratio_test
+
+# Usual limit of sample-ratio checks: they are made often, and a real mismatch is far below it.
+SRM_ALPHA = 0.001
+# Checks whose serious failure leaves no comparison to make; others, such as contamination, only blur it.
+BREAKS_RANDOMISATION = ("sample ratio", "balance", "mixed")
+_BALANCE_ALPHA = 0.001
+# Differences of standardised means beyond this are usually called an imbalance (Austin 2009, Statistics in Medicine 28).
+_MAX_SMD = 0.1
+# One customer with more of an arm's variance makes its mean far from normal.
+_MAX_SHARE_OF_ONE = 0.05
+_MAX_MIXED_SHARE = 0.01
+
+
+def gates(
+    engine: DuckDBEngine,
+    trial: Trial,
+    settings: EvaluationSettings,
+    sums: Mapping[str, Sums],
+    *,
+    covariates: tuple[str, ...],
+) -> list[Gate]:
+    """All checks, in the order in which they should be read.
+
+    Parameters
+    ----------
+    engine : DuckDBEngine
+    trial : Trial
+    settings : EvaluationSettings
+    sums : mapping of str to Sums
+        By arm.
+    covariates : tuple of str
+        What was known of customers before.
+
+    Raises
+    ------
+    ExperimentError
+        If the shares given do not fit the arms.
+    """
+    moments = {arm: found.moments for arm, found in sums.items()}
+    return [
+        sample_ratio_gate(trial, settings, sums),
+        *_balance(moments, covariates),
+        *_left_out(trial),
+        *_contamination(engine, trial),
+        *_exposure(trial),
+        *_heavy_tail(sums),
+        *_orders(moments),
+    ]
+
+
+def sample_ratio_gate(trial: Trial, settings: EvaluationSettings, sums: Mapping[str, Sums]) -> Gate:
+    """Sizes of the arms against the shares they were drawn with, or against each customer's own propensity.
+
+    Raises
+    ------
+    ExperimentError
+        If ``shares`` names other arms than the ledger, or a share that is not above 0.
+    """
+    shares = {arm.name: arm.propensity for arm in trial.arms}
+    if settings.shares:
+        if set(settings.shares) != set(shares) or min(settings.shares.values()) <= 0:
+            raise ExperimentError(
+                f"shares is {dict(settings.shares)}, the arms of campaign {trial.campaign_id!r} are {sorted(shares)}. "
+                "Give each of them its share, above 0."
+            )
+        shares = dict(settings.shares)
+    name = "sample ratio"
+    if trial.is_weighted and not settings.shares:
+        return _weighted_ratio(name, sums)
+    known = [share for share in shares.values() if share is not None]
+    if len(known) == 1 and len(shares) == 2:
+        shares = {arm: 1 - known[0] if share is None else share for arm, share in shares.items()}
+    if any(share is None for share in shares.values()):
+        return Gate(
+            name, "warning", "not checked: the ledger holds no propensity; give shares, e.g. {control: 0.1, mail: 0.9}"
+        )
+    counts = np.array([arm.n for arm in trial.arms], dtype=float)
+    given = np.array([shares[arm.name] for arm in trial.arms], dtype=float)
+    if not settings.shares and abs(given.sum() - 1) > 0.01:
+        return Gate(
+            name,
+            "warning",
+            f"not checked: the propensities of the arms sum to {given.sum():.3g}, not to 1. Each row should hold the "
+            "probability of its own arm; correct the ledger or give shares",
+        )
+    statistic, p_value = sample_ratio_test(counts, given)
+    sizes = ", ".join(f"{arm.name} {arm.n:,}" for arm in trial.arms)
+    if p_value < SRM_ALPHA:
+        expected = ", ".join(
+            f"{arm.name} {n:,.0f}" for arm, n in zip(trial.arms, counts.sum() * given / given.sum(), strict=True)
+        )
+        return Gate(
+            name,
+            "serious",
+            f"SAMPLE RATIO MISMATCH: {sizes}, drawn for {expected} (chi2 {statistic:.1f}, p {p_value:.2g}). Customers "
+            "were lost or added after the draw, and not by chance: believe no figure below before the cause is found",
+        )
+    return Gate(name, "ok", f"{sizes}; chi2 {statistic:.4f}, p {p_value:.4f}")
+
+
+def _weighted_ratio(name: str, sums: Mapping[str, Sums]) -> Gate:
+    """One over the propensities of an arm sums to all customers, give or take the variance of Horvitz and Thompson."""
+    n = sum(found.n for found in sums.values())
+    gaps = {arm: (found.weight - n) / (found.squared_weight - found.weight) ** 0.5 for arm, found in sums.items()}
+    p_value = min(1.0, len(gaps) * float(2 * norm.sf(max(abs(gap) for gap in gaps.values()))))
+    sizes = ", ".join(f"{arm} stands for {found.weight:,.0f}" for arm, found in sums.items())
+    text = f"propensities differ, each customer counts by one over its own: of {n:,} customers {sizes}; p {p_value:.3g}"
+    if p_value < SRM_ALPHA:
+        return Gate(name, "serious", f"SAMPLE RATIO MISMATCH: {text}. Believe no figure below before the cause is found")
+    return Gate(name, "ok", text)
+
+
+def _balance(moments: Mapping[str, Moments], covariates: tuple[str, ...]) -> Iterator[Gate]:
+    """Arms against control before the campaign: the largest standardised difference, and all of them at once."""
+    control = moments[CONTROL]
+    for arm, treated in moments.items():
+        used = tuple(name for name in treated.varying(covariates) if name in control.varying(covariates))
+        if arm == CONTROL or not used:
+            continue
+        one, other = treated.of(*used), control.of(*used)
+        gap = one.mean - other.mean
+        spread = np.sqrt((np.diag(one.covariance) * one.n + np.diag(other.covariance) * other.n) / 2)
+        standardised = gap / spread
+        scale = np.sqrt(np.diag(one.covariance + other.covariance))
+        correlation = (one.covariance + other.covariance) / np.outer(scale, scale)
+        inverse = np.linalg.pinv(correlation, rcond=1e-8, hermitian=True)
+        p_value = float(chi2.sf((gap / scale) @ inverse @ (gap / scale), np.linalg.matrix_rank(correlation, tol=1e-8)))
+        worst = int(np.argmax(np.abs(standardised)))
+        what = f"largest standardised difference {standardised[worst]:+.3f} ({used[worst].removeprefix('known_')})"
+        text = f"{arm} before the campaign: {what}, p {p_value:.3g}"
+        if p_value < _BALANCE_ALPHA:
+            yield Gate("balance", "serious", f"{text}: the arms were different customers from the start")
+        else:
+            wide = abs(standardised[worst]) > _MAX_SMD
+            yield Gate("balance", "warning" if wide else "ok", text + (", wide but within chance" if wide else ""))
+    if not any(control.varying(covariates)):
+        yield Gate("balance", "warning", "not checked: nothing is known of the customers before the campaign")
+
+
+def _left_out(trial: Trial) -> Iterator[Gate]:
+    n = sum(arm.n for arm in trial.arms)
+    if trial.n_mixed:
+        grave = trial.n_mixed > _MAX_MIXED_SHARE * n
+        yield Gate(
+            "mixed",
+            "serious" if grave else "warning",
+            f"{trial.n_mixed:,} customers are in several arms and were left out ({trial.n_mixed / (n + trial.n_mixed):.2%})",
+        )
+    if trial.n_targeted:
+        yield Gate(
+            "drawn", "ok", f"{trial.n_targeted:,} customers with a propensity of 0 or 1 were put in by hand: left out"
+        )
+    if trial.is_partial:
+        yield Gate("window", "warning", f"partial: outcome windows are cut where data end, {trial.observed_until}")
+
+
+def _contamination(engine: DuckDBEngine, trial: Trial) -> Iterator[Gate]:
+    """Control reached all the same, and other campaigns within the windows."""
+    control = next(arm for arm in trial.arms if arm.name == CONTROL)
+    reached = max(control.n_exposed, control.n_with_cost, _control_contacts(engine, trial))
+    if reached:
+        yield Gate(
+            "contamination",
+            "serious" if reached > 0.05 * control.n else "warning",
+            f"{reached:,} of {control.n:,} customers in control were contacted or cost something: effects are diluted",
+        )
+    query = (
+        f"SELECT p.arm, count(DISTINCT p.customer_id) AS n FROM ({trial.person}) AS p JOIN assignments AS a "
+        f"ON a.customer_id = p.customer_id AND a.campaign_id <> {literal(trial.campaign_id)} "
+        f"AND a.arm <> {literal(CONTROL)} AND a.assigned_at >= p.start AND a.assigned_at < p.stop GROUP BY p.arm"
+    )
+    overlapping = {row["arm"]: row["n"] for row in engine.table(query).to_pylist()}
+    if overlapping:
+        shares = ", ".join(f"{arm.name} {overlapping.get(arm.name, 0) / arm.n:.1%}" for arm in trial.arms)
+        yield Gate(
+            "overlap",
+            "warning",
+            f"other campaigns treated customers within the outcome windows ({shares}): where these shares differ, the "
+            "effect is that of both; until_next ends the windows there",
+        )
+
+
+def _control_contacts(engine: DuckDBEngine, trial: Trial) -> int:
+    if "events" not in engine.tables() or "campaign_id" not in engine.columns("events"):
+        return 0
+    found = engine.row(
+        f"SELECT count(DISTINCT e.customer_id) AS n FROM ({trial.person}) AS p JOIN events AS e "
+        f"ON e.customer_id = p.customer_id AND e.campaign_id = {literal(trial.campaign_id)} "
+        f"AND e.occurred_at >= p.start AND e.occurred_at < p.stop WHERE p.arm = {literal(CONTROL)} "
+        "AND e.event_type LIKE '%\\_sent' ESCAPE '\\'"
+    )
+    return int(found["n"])
+
+
+def _exposure(trial: Trial) -> Iterator[Gate]:
+    if trial.records_exposure:
+        shares = ", ".join(f"{arm.name} {arm.n_exposed / arm.n:.1%}" for arm in trial.treatments)
+        yield Gate("exposure", "ok", f"reached {shares}; effects are of being drawn, reached or not")
+
+
+def _heavy_tail(sums: Mapping[str, Sums]) -> Iterator[Gate]:
+    """Arms whose variance of revenue is mostly that of one customer."""
+    for arm, found in sums.items():
+        of_mean = found.moments.of("revenue")
+        variance = float(of_mean.covariance[0, 0]) * found.n
+        if not variance > 0:
+            continue
+        share = (found.largest - float(of_mean.mean[0])) ** 2 / (variance * found.n)
+        if share > _MAX_SHARE_OF_ONE:
+            yield Gate(
+                "heavy tail",
+                "warning",
+                f"one customer of {arm} ({found.largest:,.2f}) makes {share:.0%} of the variance of its revenue: the "
+                "interval of money leans on few customers; look at active and orders, too",
+            )
+
+
+def _orders(moments: Mapping[str, Moments]) -> Iterator[Gate]:
+    if not any(found.of("orders").mean[0] for found in moments.values()):
+        yield Gate(
+            "orders", "serious", "nobody ordered within the outcome windows: no effect on orders or money is identified"
+        )

@@ -1,0 +1,174 @@
+"""What an evaluation finds: plain values, ready for a table or JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from math import isfinite
+from typing import Any, Literal
+
+from cvm.evaluation import Effect
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Something that must be right before any effect is believed."""
+
+    name: str
+    severity: Literal["ok", "warning", "serious"]
+    message: str
+
+
+@dataclass(frozen=True)
+class ArmFigures:
+    """Size, cost and means of one arm; None where a ratio has no denominator."""
+
+    arm: str
+    n: int
+    cost: float
+    means: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class ArmEffect:
+    """One metric of one arm against control.
+
+    ``plain`` is the difference of means; ``cuped`` and ``adjusted`` (Lin) the same adjusted by what was known before, None
+    where there was nothing; ``relative`` the best of them over the control mean; ``best`` is ``adjusted``, else ``plain``.
+    """
+
+    arm: str
+    metric: str
+    control_mean: float
+    plain: Effect
+    cuped: Effect | None
+    adjusted: Effect | None
+    relative: Effect
+
+    @property
+    def best(self) -> Effect:
+        """The estimate that verdicts and money rest on."""
+        return self.adjusted or self.plain
+
+
+@dataclass(frozen=True)
+class TimedEffect:
+    """Effect of one arm per customer up to so many days after the assignment."""
+
+    arm: str
+    metric: str
+    until_day: float
+    effect: Effect
+
+
+@dataclass(frozen=True)
+class SegmentEffect:
+    """Effect of one arm within a segment; ``false_discovery_rate`` over all segments and arms, None if not identified."""
+
+    segment: str
+    arm: str
+    n_treated: int
+    n_control: int
+    effect: Effect | None
+    false_discovery_rate: float | None
+
+
+@dataclass(frozen=True)
+class Earned:
+    """What one arm brought in all, and against what it cost; money in the currency of the business.
+
+    ``roi`` = (incremental margin - cost) / cost, ``roi_revenue`` the same on revenue, None without any cost; ``net`` is
+    incremental margin less cost; ``p_pays`` the probability that it is above 0, None without any cost or variance.
+    """
+
+    arm: str
+    n_treated: int
+    cost: float
+    incremental_orders: Effect
+    incremental_revenue: Effect
+    incremental_margin: Effect
+    net: Effect
+    roi: Effect | None
+    roi_revenue: Effect | None
+    p_pays: float | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to make of one arm, in a word and in a sentence."""
+
+    arm: str
+    word: Literal["works", "does harm", "inconclusive", "not identified"]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class CampaignEffect:
+    """All that one campaign's ledger and the orders tell about it.
+
+    Attributes
+    ----------
+    campaign_id, currency, metric : str
+        ``metric`` is what the verdicts are about.
+    level : float
+        Of all intervals.
+    assigned_from, assigned_to, observed_until : datetime
+        UTC.
+    window_days : float
+        Longest outcome window.
+    is_partial : bool
+        Whether some outcome windows were cut where data end.
+    gates : list of Gate
+    arms : list of ArmFigures
+    effects : list of ArmEffect
+        Of every metric and arm; those ending in ``_after`` are of the window after.
+    timeline : list of TimedEffect
+    segments : list of SegmentEffect
+    earned : list of Earned
+    verdicts : list of Verdict
+    """
+
+    campaign_id: str
+    currency: str
+    metric: str
+    level: float
+    assigned_from: datetime
+    assigned_to: datetime
+    observed_until: datetime
+    window_days: float
+    is_partial: bool
+    gates: list[Gate]
+    arms: list[ArmFigures]
+    effects: list[ArmEffect]
+    timeline: list[TimedEffect]
+    segments: list[SegmentEffect]
+    earned: list[Earned]
+    verdicts: list[Verdict]
+
+    def effect(self, arm: str, metric: str) -> ArmEffect:
+        """The effect of one arm on one metric.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        for found in self.effects:
+            if (found.arm, found.metric) == (arm, metric):
+                return found
+        raise KeyError((arm, metric))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: moments as ISO 8601, what is not known or not finite as null."""
+        found: dict[str, Any] = _plain(asdict(self))
+        return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -1,0 +1,314 @@
+"""What the ledger says of one campaign: who was drawn for which arm, when, and whether chance decided it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from typing import Any
+
+from cvm.campaigns.effect_settings import CONTROL, EvaluationSettings
+from cvm.engines import DuckDBEngine, literal
+from cvm.engines.sql import local_moment
+from cvm.errors import ExperimentError, InsufficientDataError
+
+_MAX_SHOWN = 10
+# One row per customer of the campaign, while it is evaluated.
+_PEOPLE = "campaign_people"
+_OPTIONAL = {"cost": "DECIMAL(18, 4)", "exposed_at": "TIMESTAMP", "propensity": "DOUBLE", "channel": "VARCHAR"}
+
+
+@dataclass(frozen=True)
+class TrialArm:
+    """One arm as the ledger has it; ``propensity`` is None where it is not recorded or not the same for all."""
+
+    name: str
+    n: int
+    cost: float
+    n_with_cost: int
+    n_exposed: int
+    propensity: float | None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One campaign's customers and their windows.
+
+    Attributes
+    ----------
+    campaign_id : str
+    arms : tuple of TrialArm
+        Control first, then by name.
+    n_mixed : int
+        Customers left out because the ledger has them in several arms.
+    n_targeted : int
+        Customers left out because their propensity is 0 or 1: nobody drew them.
+    first_at, last_at : datetime
+        Of the assignments, UTC.
+    window_days : float
+        Longest outcome window.
+    is_partial : bool
+        Whether data end before some outcome window does.
+    has_after : bool
+        Whether the window after the outcome window is over, too.
+    is_weighted : bool
+        Whether customers count by one over their propensity, because it differs within an arm.
+    records_exposure : bool
+        Whether the ledger says who was reached.
+    observed_until : datetime
+    person : str
+        Query of one row per customer: ``customer_id``, ``arm``, ``start``, ``stop``, ``cost``, ``exposed_at``,
+        ``weight``; windows are ``[start, stop)``.
+    """
+
+    campaign_id: str
+    arms: tuple[TrialArm, ...]
+    n_mixed: int
+    n_targeted: int
+    first_at: datetime
+    last_at: datetime
+    window_days: float
+    is_partial: bool
+    has_after: bool
+    is_weighted: bool
+    records_exposure: bool
+    observed_until: datetime
+    person: str
+
+    @property
+    def treatments(self) -> tuple[TrialArm, ...]:
+        """Arms other than control."""
+        return tuple(arm for arm in self.arms if arm.name != CONTROL)
+
+
+def campaigns_of(engine: DuckDBEngine) -> list[str]:
+    """Campaigns of the ledger, by name.
+
+    Raises
+    ------
+    ExperimentError
+        If there is no ledger.
+    """
+    if "assignments" not in engine.tables():
+        raise ExperimentError(
+            "There is no table assignments, so nobody knows who was treated and who was held out. "
+            "Name the campaign ledger (campaign_id, customer_id, assigned_at, arm) under data.assignments in params.yaml."
+        )
+    found = engine.table("SELECT DISTINCT campaign_id FROM assignments ORDER BY campaign_id")
+    return [str(name) for name in found.column(0).to_pylist()]
+
+
+def only_campaign(engine: DuckDBEngine) -> str:
+    """The ledger's campaign, where it has no more than one.
+
+    Raises
+    ------
+    ExperimentError
+        If it has several, or there is no ledger.
+    """
+    known = campaigns_of(engine)
+    if len(known) != 1:
+        raise ExperimentError(f"The ledger has {len(known):,} campaigns ({_listed(known)}). Name the one to evaluate.")
+    return known[0]
+
+
+@contextmanager
+def read_trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSettings) -> Iterator[Trial]:
+    """Read and check one campaign; its ``person`` can be queried while the block runs.
+
+    Raises
+    ------
+    ExperimentError
+        If it is unknown, was not randomised against a control arm, or its windows are not over.
+    InsufficientDataError
+        If an arm has fewer than two customers.
+    """
+    known = campaigns_of(engine)
+    if campaign_id not in known:
+        near = get_close_matches(campaign_id, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {_listed(known)}."
+        raise ExperimentError(f"The ledger knows no campaign {campaign_id!r}; {hint}")
+    columns = engine.columns("assignments")
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE {_PEOPLE} AS {_people(campaign_id, columns)}")
+    try:
+        yield _trial(engine, campaign_id, settings, records_exposure="exposed_at" in columns)
+    finally:
+        engine.execute(f"DROP TABLE {_PEOPLE}")
+
+
+def _trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSettings, *, records_exposure: bool) -> Trial:
+    rows = engine.table(_arms_query()).to_pylist()
+    arms = _checked_arms(campaign_id, rows)
+    observed_until = settings.observed_until or _end_of_data(engine, settings.timezone)
+    until = _next_campaign(engine, campaign_id, rows) if settings.until_next else None
+    start = _start(engine, settings.timezone)
+    stop = f"assigned_start + INTERVAL {int(settings.outcome_days)} DAY"
+    limits = [literal(moment) for moment in (until, observed_until if settings.allow_partial else None) if moment]
+    stop = f"least({', '.join([stop, *limits])})" if limits else stop
+    varies = any(row["least_propensity"] != row["most_propensity"] for row in rows if row["n"])
+    _check_propensities(campaign_id, rows, varies=varies)
+    person = (
+        f"SELECT customer_id, arm, assigned_start AS start, {stop} AS stop, cost, exposed_at, "
+        f"{'1 / propensity' if varies else 'CAST(1 AS DOUBLE)'} AS weight "
+        f"FROM (SELECT *, {start} AS assigned_start FROM {_PEOPLE} WHERE {_DRAWN})"
+    )
+    span = engine.row(
+        f"SELECT max(start) AS last_start, min({_DAYS}) AS shortest, max({_DAYS}) AS longest, max(stop) AS stop, "
+        f"max(stop + (stop - start)) AS after_stop FROM ({person})"
+    )
+    _check_windows(campaign_id, span, observed_until)
+    wanted = span["last_start"] + timedelta(days=settings.outcome_days)
+    return Trial(
+        campaign_id=campaign_id,
+        arms=arms,
+        n_mixed=sum(row["n_mixed"] for row in rows),
+        n_targeted=sum(row["n_targeted"] for row in rows),
+        first_at=min(row["first_at"] for row in rows if row["n"]),
+        last_at=max(row["last_at"] for row in rows if row["n"]),
+        window_days=span["longest"],
+        is_partial=min(wanted, until or wanted) > observed_until,
+        has_after=span["after_stop"] <= observed_until,
+        is_weighted=varies,
+        records_exposure=records_exposure,
+        observed_until=observed_until,
+        person=person,
+    )
+
+
+# A propensity of 0 or 1 marks who was put into an arm by hand.
+_CHANCE = "(propensity IS NULL OR (propensity > 0 AND propensity < 1))"
+_DRAWN = f"NOT is_mixed AND {_CHANCE}"
+_DAYS = "(epoch(stop) - epoch(start)) / 86400"
+
+
+def _people(campaign_id: str, columns: dict[str, str]) -> str:
+    """One row per customer of the campaign; the same row of the ledger twice is one row."""
+    optional = ", ".join(name if name in columns else f"CAST(NULL AS {kind}) AS {name}" for name, kind in _OPTIONAL.items())
+    return (
+        "SELECT customer_id, min(arm) AS arm, min(arm) <> max(arm) AS is_mixed, min(assigned_at) AS assigned_at, "
+        "sum(cost) AS cost, min(cost) AS least_cost, min(exposed_at) AS exposed_at, min(propensity) AS propensity FROM ("
+        f"SELECT DISTINCT customer_id, arm, assigned_at, {optional} FROM assignments "
+        f"WHERE campaign_id = {literal(campaign_id)}) GROUP BY customer_id"
+    )
+
+
+def _arms_query() -> str:
+    drawn = f"FILTER (WHERE {_DRAWN})"
+    return (
+        f"SELECT arm, count(*) {drawn} AS n, count(*) FILTER (WHERE is_mixed) AS n_mixed, "
+        f"count(*) FILTER (WHERE NOT is_mixed AND NOT {_CHANCE}) AS n_targeted, "
+        f"CAST(coalesce(sum(cost) {drawn}, 0) AS DOUBLE) AS cost, count(*) FILTER (WHERE least_cost < 0) AS n_negative, "
+        f"count(*) FILTER (WHERE {_DRAWN} AND cost > 0) AS n_with_cost, count(exposed_at) {drawn} AS n_exposed, "
+        f"min(propensity) {drawn} AS least_propensity, max(propensity) {drawn} AS most_propensity, "
+        f"count(propensity) {drawn} AS n_propensity, "
+        f"min(assigned_at) {drawn} AS first_at, max(assigned_at) {drawn} AS last_at "
+        f"FROM {_PEOPLE} GROUP BY arm ORDER BY arm <> {literal(CONTROL)}, arm"
+    )
+
+
+def _checked_arms(campaign_id: str, rows: list[dict[str, Any]]) -> tuple[TrialArm, ...]:
+    drawn = [row for row in rows if row["n"]]
+    names = [row["arm"] for row in drawn]
+    n_targeted, n_negative = (sum(row[key] for row in rows) for key in ("n_targeted", "n_negative"))
+    if n_negative:
+        raise ExperimentError(
+            f"Campaign {campaign_id!r}: the cost of {n_negative:,} customers is negative. Correct cost in the ledger."
+        )
+    if n_targeted and (CONTROL not in names or len(names) < 2):
+        raise ExperimentError(
+            f"Campaign {campaign_id!r} was targeted, not randomised: the propensity of {n_targeted:,} customers is 0 or 1, "
+            "so those treated and those not would have bought differently anyway and no effect can be told. "
+            "Draw a holdout by chance next time, and record the propensity it was drawn with."
+        )
+    if CONTROL not in names:
+        raise ExperimentError(
+            f"Campaign {campaign_id!r} has no arm {CONTROL!r}, only {names}: what its customers would have bought without "
+            f"it is not known. Hold customers out by chance and record them as {CONTROL!r}; if they are there under another "
+            "name, rename that arm in the ledger."
+        )
+    if len(names) < 2:
+        raise ExperimentError(
+            f"Campaign {campaign_id!r} has only the arm {CONTROL!r}: nobody was treated, so nothing to tell."
+        )
+    for row in drawn:
+        if row["n"] < 2:
+            raise InsufficientDataError(
+                f"Campaign {campaign_id!r}: arm {row['arm']!r} has 1 customer, at least 2 are needed for any interval "
+                "(and hundreds for a useful one). Correct the ledger or wait for more customers."
+            )
+    return tuple(
+        TrialArm(
+            row["arm"],
+            row["n"],
+            row["cost"],
+            row["n_with_cost"],
+            row["n_exposed"],
+            row["least_propensity"] if row["least_propensity"] == row["most_propensity"] else None,
+        )
+        for row in drawn
+    )
+
+
+def _check_propensities(campaign_id: str, rows: list[dict[str, Any]], *, varies: bool) -> None:
+    missing = sum(row["n"] - row["n_propensity"] for row in rows)
+    if varies and missing:
+        raise ExperimentError(
+            f"Campaign {campaign_id!r}: propensities differ within an arm, and {missing:,} customers have none, so nobody "
+            "knows how much they should count. Complete propensity in the ledger, or leave the column out."
+        )
+
+
+def _check_windows(campaign_id: str, span: dict[str, Any], observed_until: datetime) -> None:
+    if span["shortest"] <= 0:
+        raise ExperimentError(
+            f"Campaign {campaign_id!r}: customers assigned up to {span['last_start']} have an empty outcome window, "
+            f"as data end at {observed_until} or the next campaign begins. Wait for data, or leave until_next out."
+        )
+    if span["stop"] > observed_until:
+        raise ExperimentError(
+            f"Campaign {campaign_id!r}: its last outcome window ends {span['stop']}, data end {observed_until}: it is not "
+            "over. Wait, shorten campaigns.evaluate.outcome_days, or ask for the part that is over with --partial."
+        )
+
+
+def _next_campaign(engine: DuckDBEngine, campaign_id: str, rows: list[dict[str, Any]]) -> datetime | None:
+    """When the first campaign begins after all assignments of this one; the same for all customers, so it favours no arm."""
+    last = max(row["last_at"] for row in rows if row["n"])
+    found = engine.row(
+        f"SELECT min(first_at) AS moment FROM (SELECT min(assigned_at) AS first_at FROM assignments "
+        f"WHERE campaign_id <> {literal(campaign_id)} GROUP BY campaign_id) WHERE first_at > {literal(last)}"
+    )
+    at: datetime | None = found["moment"]
+    return at
+
+
+def _end_of_data(engine: DuckDBEngine, timezone: str) -> datetime:
+    tables = [table for table in ("transactions", "events") if table in engine.tables()]
+    rows = " UNION ALL ".join(f"SELECT max(occurred_at) AS latest FROM {table}" for table in tables)
+    day = f"date_trunc('day', {local_moment('max(latest)', timezone)}) + INTERVAL 1 DAY"
+    end: datetime | None = engine.row(f"SELECT {_utc(day, timezone)} AS moment FROM ({rows})")["moment"]
+    if end is None:
+        raise InsufficientDataError(
+            "There is neither an order nor an event, so no outcome. Add data.transactions and ingest."
+        )
+    return end
+
+
+def _start(engine: DuckDBEngine, timezone: str) -> str:
+    """SQL for when outcomes begin: the assignment; its day where orders carry no time of day."""
+    local = local_moment("occurred_at", timezone)
+    timed = f"SELECT 1 FROM transactions WHERE {local} <> date_trunc('day', {local}) LIMIT 1"
+    if engine.row(f"SELECT count(*) AS n FROM ({timed})")["n"]:
+        return "assigned_at"
+    return _utc(f"date_trunc('day', {local_moment('assigned_at', timezone)})", timezone)
+
+
+def _utc(local: str, timezone: str) -> str:
+    return local if timezone == "UTC" else f"timezone('UTC', timezone({literal(timezone)}, {local}))"
+
+
+def _listed(known: list[str]) -> str:
+    rest = f" and {len(known) - _MAX_SHOWN:,} more" if len(known) > _MAX_SHOWN else ""
+    return ", ".join(known[:_MAX_SHOWN]) + rest

@@ -1,0 +1,241 @@
+"""What is measured of each customer of a campaign: names, the SQL of one row per customer, and what goes with what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
+
+from cvm.campaigns.effect_settings import EvaluationSettings
+from cvm.campaigns.effect_trial import Trial
+from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines.sql import literals, local_day
+from cvm.errors import ExperimentError
+from cvm.features.economics import line_margin
+
+OUTCOMES = ("orders", "revenue", "margin", "active")
+# Ratio to its numerator and denominator, each a mean over all customers of the arm.
+RATIOS = {
+    "order_value": ("revenue", "orders"),
+    "retention": ("stayed", "active_before"),
+    "discount_share": ("discount", "listed"),
+    "return_share": ("returned", "sold"),
+}
+# Told whether or not they were asked for: what a campaign may do harm to.
+GUARDED_EVENTS = ("unsubscribe", "complaint")
+MAX_SEGMENTS = 50
+_TIMELINE_POINTS = 8
+_NUMERIC = (
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "FLOAT",
+    "DOUBLE",
+    "DECIMAL",
+    "BOOLEAN",
+    "UINTEGER",
+    "UBIGINT",
+)
+
+
+@dataclass(frozen=True)
+class Variables:
+    """What is measured.
+
+    Attributes
+    ----------
+    outcomes : tuple of str
+        Means that are compared.
+    after : tuple of str
+        The same in the window after; empty where it is not over.
+    covariates : tuple of str
+        What adjusts them.
+    timeline : mapping of float to str
+        Days since the assignment to the name of the metric up to then.
+    events : tuple of str
+        Event types among the outcomes.
+    attributes : tuple of str
+        Columns of ``customers`` among the covariates.
+    """
+
+    outcomes: tuple[str, ...]
+    after: tuple[str, ...]
+    covariates: tuple[str, ...]
+    timeline: Mapping[float, str]
+    events: tuple[str, ...]
+    attributes: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All quantities whose sums are needed."""
+        parts = [name for ratio in RATIOS.values() for name in ratio]
+        every = (*self.outcomes, *self.after, *self.timeline.values(), *self.covariates, *parts, "cost")
+        return tuple(dict.fromkeys(every))
+
+    @property
+    def pairs(self) -> set[tuple[str, str]]:
+        """Products whose sums are needed; the rest of the square would be most of the time."""
+        compared = (*self.outcomes, *self.after, *self.timeline.values())
+        pairs = {(name, name) for name in self.names}
+        pairs |= {(name, covariate) for name in compared for covariate in self.covariates}
+        pairs |= {(one, other) for one in self.covariates for other in self.covariates if one < other}
+        return pairs | set(RATIOS.values()) | {("margin", "cost"), ("revenue", "cost")}
+
+
+def choose_variables(engine: DuckDBEngine, trial: Trial, settings: EvaluationSettings) -> Variables:
+    """What can and shall be measured.
+
+    Raises
+    ------
+    ExperimentError
+        If a metric, event type, covariate or segment column is unknown or unusable.
+    """
+    types = _event_types(engine)
+    unknown = sorted(set(settings.events) - types)
+    if unknown:
+        raise ExperimentError(f"No event is of type {unknown}; the table events has {sorted(types)}. Correct events.")
+    events = tuple(dict.fromkeys([*settings.events, *(name for name in GUARDED_EVENTS if name in types)]))
+    outcomes = (*OUTCOMES, *(f"did_{name}" for name in events))
+    if settings.metric not in outcomes:
+        raise ExperimentError(
+            f"metric == {settings.metric!r}, must be one of {list(outcomes)}. "
+            "An event becomes one when events names its type."
+        )
+    customers = engine.columns("customers") if "customers" in engine.tables() else {}
+    attributes = tuple(dict.fromkeys(settings.covariates))
+    for name in attributes:
+        if name not in customers or not customers[name].startswith(_NUMERIC):
+            kind = f"is {customers[name]}, not numeric" if name in customers else "is no column of customers"
+            fit = sorted(column for column, kind_ in customers.items() if kind_.startswith(_NUMERIC))
+            raise ExperimentError(f"Covariate {name!r} {kind}; numeric are {fit}. Correct covariates.")
+    if settings.segment_by is not None and settings.segment_by not in customers:
+        raise ExperimentError(
+            f"segment_by == {settings.segment_by!r} is no column of customers; "
+            f"it has {sorted(set(customers) - {'customer_id'})}."
+        )
+    return Variables(
+        outcomes=outcomes,
+        after=tuple(f"{name}_after" for name in OUTCOMES) if trial.has_after else (),
+        covariates=(*(f"{name}_before" for name in OUTCOMES), *(f"known_{name}" for name in attributes)),
+        timeline={day: f"{_timed(settings)}_by_{day:g}" for day in _days(trial.window_days)},
+        events=events,
+        attributes=attributes,
+    )
+
+
+def customer_query(engine: DuckDBEngine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> str:
+    """SQL of one row per customer: ``arm``, ``segment``, ``weight`` and every variable, as a number."""
+    customers = "customers" in engine.tables() and (variables.attributes or settings.segment_by)
+    segment = f"coalesce(CAST(k.{identifier(settings.segment_by)} AS VARCHAR), 'unknown')" if settings.segment_by else "''"
+    means = ", ".join(f"avg({_number(identifier(name))}) AS {identifier(name)}" for name in variables.attributes)
+    # Less their mean, so that squares stay small and a missing value counts as the mean.
+    known = [
+        f"coalesce({_number(f'k.{identifier(name)}')} - (SELECT {identifier(name)} FROM attribute_mean), 0) "
+        f"AS {identifier(f'known_{name}')}"
+        for name in variables.attributes
+    ]
+    did = [f"coalesce(d.{identifier(f'did_{name}')}, 0) AS {identifier(f'did_{name}')}" for name in variables.events]
+    parts = [f"person AS ({trial.person})", *_purchases(engine, trial, variables, settings)]
+    parts += [_events(variables)] if variables.events else []
+    if variables.attributes:
+        parts.append(f"attribute_mean AS (SELECT {means} FROM customers)")
+    columns = ", ".join([*_bought_columns(variables), *did, *known])
+    return (
+        f"WITH {', '.join(parts)} SELECT p.arm, {segment} AS segment, p.weight, {columns} FROM person AS p "
+        f"LEFT JOIN bought AS b USING (customer_id) "
+        + ("LEFT JOIN did AS d USING (customer_id) " if variables.events else "")
+        + ("LEFT JOIN customers AS k USING (customer_id)" if customers else "")
+    )
+
+
+def _number(column: str) -> str:
+    """SQL for a finite number, or nothing."""
+    return f"CASE WHEN isfinite(CAST({column} AS DOUBLE)) THEN CAST({column} AS DOUBLE) END"
+
+
+def _purchases(engine: DuckDBEngine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> list[str]:
+    """Lines in reach of the windows, then orders, then customers."""
+    columns = engine.columns("transactions")
+    order = "order_id" if "order_id" in columns else "CAST(NULL AS VARCHAR)"
+    day = local_day("occurred_at", settings.timezone)
+    # Sums of doubles are many times quicker than those of decimals; only what decides whether an order stands is exact.
+    discount = "coalesce(CAST(discount AS DOUBLE), 0)" if "discount" in columns else "CAST(0 AS DOUBLE)"
+    margin = line_margin(settings.economics, columns=columns)
+    end = "stop + (stop - start)" if trial.has_after else "stop"
+    line = (
+        "line AS (SELECT customer_id, CASE WHEN occurred_at < start THEN '_before' WHEN occurred_at < stop THEN '' "
+        f"ELSE '_after' END AS period, {order} AS order_id, CASE WHEN {order} IS NULL THEN {day} END AS day, amount, "
+        f"CAST(amount AS DOUBLE) AS money, CAST({margin} AS DOUBLE) AS margin, {discount} AS discount, "
+        "epoch(occurred_at - start) / 86400 AS age_days FROM person JOIN transactions USING (customer_id) "
+        f"WHERE occurred_at >= start - INTERVAL {int(settings.pre_days)} DAY AND occurred_at < {end} "
+        # The same for all customers at once, so that the engine need not read years of orders.
+        f"AND occurred_at >= {literal(trial.first_at - timedelta(days=settings.pre_days + 1))} "
+        f"AND occurred_at < {literal(trial.last_at + timedelta(days=2 * settings.outcome_days))})"
+    )
+    placed = (
+        "placed AS (SELECT customer_id, period, sum(money) AS revenue, sum(margin) AS margin, "
+        "sum(discount) FILTER (WHERE amount >= 0) AS discount, sum(money) FILTER (WHERE amount > 0) AS sold, "
+        "-sum(money) FILTER (WHERE amount < 0) AS returned, sum(amount) > 0 OR min(amount) >= 0 AS is_order, "
+        "min(age_days) AS age_days FROM line GROUP BY customer_id, period, order_id, day)"
+    )
+    suffixes = ("_before", "", "_after") if trial.has_after else ("_before", "")
+    sums = []
+    for suffix in suffixes:
+        within = f"(WHERE period = {literal(suffix)})"
+        sums.append(f"count(*) FILTER (WHERE period = {literal(suffix)} AND is_order) AS orders{suffix}")
+        sums += [f"sum({name}) FILTER {within} AS {name}{suffix}" for name in ("revenue", "margin")]
+    sums += [f"sum({name}) FILTER (WHERE period = '') AS {name}" for name in ("discount", "sold", "returned")]
+    # Over time, money counts from the first line of its order in the window on.
+    timed = "margin" if _timed(settings) == "margin" else "revenue"
+    sums += [
+        f"sum({timed}) FILTER (WHERE period = '' AND age_days < {literal(days)}) AS {identifier(name)}"
+        for days, name in variables.timeline.items()
+    ]
+    return [line, placed, f"bought AS (SELECT customer_id, {', '.join(sums)} FROM placed GROUP BY customer_id)"]
+
+
+def _bought_columns(variables: Variables) -> list[str]:
+    suffixes = ("_before", "", "_after") if variables.after else ("_before", "")
+    plain = [f"{name}{suffix}" for suffix in suffixes for name in ("orders", "revenue", "margin")]
+    plain += [*("discount", "sold", "returned"), *variables.timeline.values()]
+    columns = [f"coalesce(CAST(b.{identifier(name)} AS DOUBLE), 0) AS {identifier(name)}" for name in plain]
+    active = {suffix: f"CASE WHEN b.orders{suffix} > 0 THEN 1.0::DOUBLE ELSE 0 END" for suffix in suffixes}
+    columns += [f"{sql} AS active{suffix}" for suffix, sql in active.items()]
+    return [
+        *columns,
+        "CASE WHEN b.orders > 0 AND b.orders_before > 0 THEN 1.0::DOUBLE ELSE 0 END AS stayed",
+        "coalesce(CAST(b.sold + coalesce(b.discount, 0) AS DOUBLE), 0) AS listed",
+        "coalesce(CAST(p.cost AS DOUBLE), 0) AS cost",
+    ]
+
+
+def _events(variables: Variables) -> str:
+    flags = ", ".join(
+        f"max(CASE WHEN event_type = {literal(name)} THEN 1.0::DOUBLE ELSE 0 END) AS {identifier(f'did_{name}')}"
+        for name in variables.events
+    )
+    return (
+        f"did AS (SELECT customer_id, {flags} FROM person JOIN events USING (customer_id) "
+        f"WHERE occurred_at >= start AND occurred_at < stop AND event_type IN ({literals(variables.events)}) "
+        "GROUP BY customer_id)"
+    )
+
+
+def _event_types(engine: DuckDBEngine) -> set[str]:
+    if "events" not in engine.tables():
+        return set()
+    return {str(name) for name in engine.table("SELECT DISTINCT event_type FROM events").column(0).to_pylist()}
+
+
+def _timed(settings: EvaluationSettings) -> str:
+    """The money shown over time: the metric's own, else margin."""
+    return "revenue" if settings.metric == "revenue" else "margin"
+
+
+def _days(window_days: float) -> list[float]:
+    """Whole days that part the window, and its end."""
+    steps = [float(ceil(window_days * step / _TIMELINE_POINTS)) for step in range(1, _TIMELINE_POINTS)]
+    return [*dict.fromkeys(day for day in steps if day < window_days), float(window_days)]

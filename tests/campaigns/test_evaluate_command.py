@@ -1,0 +1,73 @@
+"""From the user's files to the effect, through the command line and through Python."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+import cvm
+import shop
+from campaign_ledger import campaign
+from cvm.errors import ExperimentError, MissingOutputError, ParamsError
+from cvm.pipeline import run_ingest, workspace_of
+
+
+@pytest.fixture
+def params(tmp_path):
+    tables = campaign(n=300)
+    for name, rows in tables.items():
+        pd.DataFrame(rows).to_csv(tmp_path / f"{name}.csv", index=False)
+    checked = shop.params_for(tmp_path, data={name: {"path": f"{name}.csv"} for name in tables})
+    run_ingest(checked)
+    return checked
+
+
+def test_the_command_prints_and_writes_what_python_returns(params):
+    found = cvm.evaluate_campaign(params)
+    assert found.campaign_id == "spring"
+    written = json.loads(workspace_of(params).effect_of("spring").read_text())
+    assert written == found.to_dict()
+    printed = shop.cvm(params.root, "evaluate", "spring", "--segment-by", "city", "--days", "20", "--json")
+    assert printed.code == 0
+    assert {row["segment"] for row in json.loads(printed.out)["segments"]} == {"a", "b"}
+    assert json.loads(printed.out)["window_days"] == 20
+    table = shop.cvm(params.root, "evaluate")
+    assert "Effect per customer against control" in table.out
+
+
+def test_refusals_are_messages(params):
+    with pytest.raises(ExperimentError, match="knows no campaign 'autumn'"):
+        cvm.evaluate_campaign(params, "autumn")
+    done = shop.cvm(params.root, "evaluate", "--days", "400")
+    assert (done.code, "it is not over" in done.err.replace("\n", " ")) == (1, True)
+
+
+def test_before_ingest_there_is_nothing_to_evaluate(tmp_path):
+    with pytest.raises(MissingOutputError, match="Run `cvm ingest`"):
+        cvm.evaluate_campaign(shop.params_for(tmp_path))
+
+
+def test_a_known_end_is_the_midnight_of_the_business(params):
+    (params.root / "params.yaml").write_text(
+        (params.root / "params.yaml").read_text().replace("timezone: UTC", "timezone: Europe/Kyiv")
+        + "windows: {as_of: 2024-04-20, horizon_days: 30, clv_days: 30}\n"
+    )
+    found = cvm.evaluate_campaign(cvm.load_params(params.root / "params.yaml"))
+    assert found.observed_until.isoformat() == "2024-04-19T21:00:00"
+
+
+@pytest.mark.parametrize(
+    "setting", ["outcome_days=0", "evaluate.level=1", "evaluate.fixed_cost=-1", "evaluate.shares={mail: 0}"]
+)
+def test_settings_out_of_range_are_refused(params, setting):
+    with pytest.raises(ParamsError, match="campaigns"):
+        cvm.load_params(params.root / "params.yaml", overrides=[f"campaigns.{setting}"])
+
+
+def test_campaigns_of_like_names_never_share_a_file(params):
+    names = ["spring", "spring/1", "spring 1", "весна", "весна?"]
+    files = {workspace_of(params).effect_of(name) for name in names}
+    assert len(files) == len(names)
+    assert {file.parent for file in files} == {workspace_of(params).outputs / "effects"}
