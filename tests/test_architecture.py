@@ -24,6 +24,9 @@ FLOW = (
     "tracking",
     "stage_inputs",
     "pipeline",
+    "campaign_stages",
+    "terminal",
+    "cli_campaigns",
     "cli",
     "__main__",
 )
@@ -31,7 +34,7 @@ FLOW = (
 LEAVES = ("errors", "workspace", "engines", "evaluation", "segments")
 # Imported by the rooms named and no others.
 RESTRICTED = {
-    "params": {"stage_inputs", "pipeline", "cli"},
+    "params": {"stage_inputs", "pipeline", "campaign_stages", "cli_campaigns", "cli"},
     "datasets": {"stage_inputs", "cli", "reports"},
 }
 # What rooms outside of the flow may import of ours.
@@ -41,7 +44,8 @@ MAY_IMPORT = {
     "engines": {"errors"},
     "evaluation": {"errors"},
     "segments": {"errors"},
-    "params": {"errors", "params_data", "params_file"},
+    "params": {"errors", "params_campaigns", "params_data", "params_file"},
+    "params_campaigns": {"params_data"},
     "params_data": set(),
     "params_file": {"errors"},
     "datasets": {*LEAVES},

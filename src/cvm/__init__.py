@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cvm.campaign_stages import evaluate_campaign
     from cvm.errors import CvmError
     from cvm.models.btyd import BgNbd, Btyd, GammaGamma
     from cvm.models.bundle import Bundle, read_bundle
     from cvm.models.crossvalidation import cross_validate_churn
     from cvm.params import Params, load_params
-    from cvm.pipeline import evaluate_campaign, run, summarise
+    from cvm.pipeline import run, summarise
     from cvm.scoring.score import score
 
 __version__ = "0.1.0"
@@ -27,7 +28,7 @@ _HOMES = {
     "GammaGamma": "cvm.models.btyd",
     "Params": "cvm.params",
     "cross_validate_churn": "cvm.models.crossvalidation",
-    "evaluate_campaign": "cvm.pipeline",
+    "evaluate_campaign": "cvm.campaign_stages",
     "load_params": "cvm.params",
     "read_bundle": "cvm.models.bundle",
     "run": "cvm.pipeline",

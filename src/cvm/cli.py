@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 
 import cvm
+from cvm.cli_campaigns import evaluate, power
 from cvm.errors import CvmError
 from cvm.params import Params, load_params
+from cvm.terminal import DEFAULT_PARAMS, ParamsOption, Printer, QuietOption, SetOption
 
 app = typer.Typer(
     name="cvm",
@@ -27,39 +27,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-ParamsOption = Annotated[Path, typer.Option("--params", help="Parameter file.", show_default=True)]
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override a key: section.key=value. Repeatable.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and errors.")]
 BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Score with this bundle directory.")]
 AliasOption = Annotated[str | None, typer.Option("--alias", help="Score with this alias of the MLflow registry.")]
-
-_PARAMS = Path("params.yaml")
 _SIMULATED_TO = datetime(2026, 1, 1)
-
-
-class Printer:
-    """Progress and outcomes: a spinner in a terminal, plain lines elsewhere, next to nothing when quiet."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self.quiet = quiet
-        terminal = sys.stdout.isatty()
-        self.console = Console(highlight=False, emoji=False, soft_wrap=not terminal, width=None if terminal else 160)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[Callable[[str], None]]:
-        """Show a stage at work; what it reports replaces the spinner's text, or is one line each."""
-        if self.quiet or not self.console.is_terminal:
-            yield lambda text: None if self.quiet else self.console.print(f"{name:9s} ... {escape(text)}")
-            return
-        with self.console.status(name) as status:
-            yield lambda text: status.update(f"{name}: {escape(text)}")
-
-    def outcome(self, stage: str, message: str, warnings: tuple[str, ...], seconds: float) -> None:
-        """One line of outcome, then its warnings."""
-        if not self.quiet:
-            self.console.print(f"[bold green]{stage:9s}[/] {escape(message)} [dim]({seconds:.1f} s)[/]")
-        for warning in warnings:
-            self.console.print(f"[yellow]{stage:9s} note:[/] {escape(warning)}")
 
 
 def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: object) -> None:
@@ -78,7 +48,7 @@ def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: o
 
 
 @app.command()
-def run(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
+def run(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
     """The whole loop: ingest, features, train, score, segment."""
     from cvm.pipeline import STAGES, summarise
     from cvm.reports.terminal import closing
@@ -93,7 +63,7 @@ def run(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOpti
 
 @app.command()
 def ingest(
-    params: ParamsOption = _PARAMS,
+    params: ParamsOption = DEFAULT_PARAMS,
     set_: SetOption = None,
     quiet: QuietOption = False,
     full: Annotated[
@@ -105,14 +75,14 @@ def ingest(
 
 
 @app.command()
-def features(params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
+def features(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
     """Clean tables to point-in-time snapshots and their outcomes."""
     _run(("features",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
 
 
 @app.command()
 def train(
-    params: ParamsOption = _PARAMS,
+    params: ParamsOption = DEFAULT_PARAMS,
     set_: SetOption = None,
     quiet: QuietOption = False,
     trials: Annotated[int | None, typer.Option("--trials", help="Tuning trials per model; 0 = good defaults.")] = None,
@@ -170,7 +140,7 @@ def crossvalidate(
 
 @app.command()
 def score(
-    params: ParamsOption = _PARAMS,
+    params: ParamsOption = DEFAULT_PARAMS,
     set_: SetOption = None,
     quiet: QuietOption = False,
     bundle: BundleOption = None,
@@ -184,79 +154,14 @@ def score(
 
 @app.command()
 def segment(
-    params: ParamsOption = _PARAMS, set_: SetOption = None, quiet: QuietOption = False, bundle: BundleOption = None
+    params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False, bundle: BundleOption = None
 ) -> None:
     """Apply segmentation again to the scores on file."""
     _run(("segment",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet), bundle=bundle)
 
 
-@app.command()
-def power(
-    outcome: Annotated[str, typer.Option("--outcome", help="conversion, orders or revenue, per customer.")] = "conversion",
-    effect: Annotated[str | None, typer.Option("--effect", help="To be found: 0.01 in its unit, 5% relative.")] = None,
-    size: Annotated[int | None, typer.Option("--size", min=1, help="Customers in all arms; else the active base.")] = None,
-    days: Annotated[int | None, typer.Option("--days", min=1, help="Length of the outcome; else as in params.")] = None,
-    held_out: Annotated[float | None, typer.Option("--holdout", help="Share held out; else as in params.")] = None,
-    treatments: Annotated[int, typer.Option("--treatments", min=1, help="Arms beside control, of equal size.")] = 1,
-    alpha: Annotated[float, typer.Option("--alpha", help="Chance of a false alarm.")] = 0.05,
-    wanted: Annotated[float, typer.Option("--power", help="Chance to find the effect.")] = 0.8,
-    mean: Annotated[float | None, typer.Option("--mean", help="Without a history: mean of the outcome.")] = None,
-    sd: Annotated[float | None, typer.Option("--sd", help="Its standard deviation; a conversion needs none.")] = None,
-    figure: Annotated[Path | None, typer.Option("--figure", help="File for the power curve: .png, .svg, .pdf.")] = None,
-    params: ParamsOption = _PARAMS,
-    set_: SetOption = None,
-    quiet: QuietOption = False,
-) -> None:
-    """Size of a holdout, the effect it can show, and what it costs."""
-    from cvm.campaigns.power import Design, check_outcome, given_baseline
-    from cvm.campaigns.power_plan import Effect, power_plan
-    from cvm.pipeline import past_outcomes
-    from cvm.reports.power import check_figure_name, power_tables, write_power_figure
-
-    checked, printer, started = load_params(params, overrides=set_ or ()), Printer(quiet=quiet), time.perf_counter()
-    share = checked.campaigns.control_share if held_out is None else held_out
-    design = Design.even(share, n_treatments=treatments, alpha=alpha, power=wanted)
-    asked, to_find = check_outcome(outcome), None if effect is None else Effect.parse(effect)
-    known, days = given_baseline(asked, mean=mean, sd=sd), days or checked.campaigns.outcome_days
-    if figure:
-        check_figure_name(figure)
-    with printer.stage("power") as progress:
-        basis = known or past_outcomes(checked, asked, days=days, progress=progress)
-        plan = power_plan(basis, design, n_customers=size, effect=to_find)
-        if figure:
-            write_power_figure(plan, figure)
-    message = f"{plan.n_customers:,} customers" + (f"; curve in {figure}" if figure else "")
-    printer.outcome("power", message, plan.notes, time.perf_counter() - started)
-    if not quiet:
-        printer.console.print(*power_tables(plan, currency=checked.business.currency), sep="\n")
-
-
-@app.command()
-def evaluate(
-    campaign: Annotated[str | None, typer.Argument(help="Its campaign_id; not needed where there is only one.")] = None,
-    params: ParamsOption = _PARAMS,
-    set_: SetOption = None,
-    quiet: QuietOption = False,
-    days: Annotated[int | None, typer.Option("--days", help="Length of the outcome window.")] = None,
-    segment_by: Annotated[str | None, typer.Option("--segment-by", help="Column of customers to tell apart.")] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Also where outcome windows are not over.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-) -> None:
-    """What a campaign really earned, against its holdout."""
-    from cvm.pipeline import evaluate_campaign, workspace_of
-    from cvm.reports.campaign_effect import effect_tables
-
-    given = {"outcome_days": days, "evaluate.segment_by": segment_by, "evaluate.allow_partial": partial or None}
-    overrides = [*(set_ or ()), *(f"campaigns.{key}={value}" for key, value in given.items() if value is not None)]
-    checked, printer, started = load_params(params, overrides=overrides), Printer(quiet=quiet or json_), time.perf_counter()
-    with printer.stage("evaluate") as progress:
-        found = evaluate_campaign(checked, campaign, progress=progress)
-    written = workspace_of(checked).effect_of(found.campaign_id)
-    if json_:
-        typer.echo(written.read_text(encoding="utf-8"))
-        return
-    printer.outcome("evaluate", f"{found.campaign_id}; written to {written}", (), time.perf_counter() - started)
-    printer.console.print(*effect_tables(found, in_short=quiet), sep="\n")
+for campaign_command in (power, evaluate):
+    app.command()(campaign_command)
 
 
 @app.command()

@@ -5,7 +5,6 @@ Each stage reads what the stage before it left on disk, so each can also be run 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +14,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cvm.campaigns.effect import evaluate
-from cvm.campaigns.effect_result import CampaignEffect
-from cvm.campaigns.effect_trial import only_campaign
-from cvm.campaigns.history import OutcomeHistory, outcome_history
-from cvm.campaigns.power import Outcome
 from cvm.engines import DuckDBEngine, QueryError
 from cvm.errors import CvmError, FeatureMismatchError, MissingOutputError
 from cvm.features.files import read_churn_definition, read_plan
@@ -36,12 +30,11 @@ from cvm.scoring.score import predict_money
 from cvm.stage_inputs import (
     churn_definition_of,
     economics_of,
-    evaluation_settings_of,
     rules_of,
     sources_of,
     train_settings_of,
 )
-from cvm.workspace import Workspace, replaced_directory, replaced_file
+from cvm.workspace import Workspace, replaced_directory
 
 if TYPE_CHECKING:
     from cvm.tracking.store import Store
@@ -82,7 +75,7 @@ def run_ingest(
     workspace = workspace_of(params)
     workspace.check_writable()
     progress("reading and checking rows")
-    with _engine_trouble():
+    with engine_trouble():
         ingested = ingest(
             sources_of(params, tables or {}),
             workspace,
@@ -114,7 +107,7 @@ def run_features(params: Params, *, progress: Progress = silent) -> StageOutcome
     workspace = workspace_of(params)
     workspace.check_writable()
     windows, business = params.windows, params.business
-    with _engine_trouble(), _warehouse(workspace) as engine:
+    with engine_trouble(), open_warehouse(workspace) as engine:
         first_day, last_day = history_days(engine, timezone=business.timezone)
         plan = plan_snapshots(
             first_day=first_day,
@@ -147,7 +140,7 @@ def run_train(params: Params, *, progress: Progress = silent) -> StageOutcome:
     workspace = workspace_of(params)
     workspace.check_writable()
     plan = _plan_for(params, workspace)
-    with _warehouse(workspace) as engine:
+    with open_warehouse(workspace) as engine:
         fingerprint = _fingerprint(engine)
     trained = train(
         workspace.features,
@@ -237,47 +230,6 @@ def run(params: Params, *, tables: Mapping[str, object] | None = None, progress:
     return [stage(params, progress=progress, **options.get(name, {})) for name, stage in STAGES.items()]
 
 
-def past_outcomes(params: Params, outcome: Outcome, *, days: int, progress: Progress = silent) -> OutcomeHistory:
-    """Level and spread of an outcome per customer in past windows of the warehouse, to plan a campaign with."""
-    with _engine_trouble(), _warehouse(workspace_of(params)) as engine:
-        return outcome_history(
-            engine,
-            outcome,
-            days=days,
-            active_days=params.business.active_days,
-            timezone=params.business.timezone,
-            economics=economics_of(params),
-            progress=progress,
-        )
-
-
-def evaluate_campaign(params: Params, campaign_id: str | None = None, *, progress: Progress = silent) -> CampaignEffect:
-    """What a campaign really earned, against its holdout; written to ``outputs/effects`` as JSON, too.
-
-    Parameters
-    ----------
-    params : Params
-        ``campaigns.outcome_days`` and ``campaigns.evaluate`` say how it is judged.
-    campaign_id : str, optional
-        Of the ledger; may be left out where it has only one.
-    progress : callable
-        Told in words what is being done.
-
-    Raises
-    ------
-    ExperimentError
-        If the campaign was not randomised against a control arm, is not over, or is unknown.
-    InsufficientDataError
-        If an arm has fewer than two customers.
-    """
-    workspace = workspace_of(params)
-    with _engine_trouble(), _warehouse(workspace) as engine:
-        found = evaluate(engine, campaign_id or only_campaign(engine), evaluation_settings_of(params), progress=progress)
-    with replaced_file(workspace.effect_of(found.campaign_id)) as path:
-        path.write_text(json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-    return found
-
-
 @dataclass(frozen=True)
 class Summary:
     """What the last table of a run shows."""
@@ -309,7 +261,14 @@ def summarise(params: Params) -> Summary:
     return Summary(as_of, scores, read_bundle(workspace.champion), files)
 
 
-def _warehouse(workspace: Workspace) -> DuckDBEngine:
+def open_warehouse(workspace: Workspace) -> DuckDBEngine:
+    """The clean tables, to be read only.
+
+    Raises
+    ------
+    CvmError
+        If there are none yet, or another program holds them.
+    """
     if not workspace.warehouse.is_file():
         raise MissingOutputError.from_stage(workspace.warehouse, command="cvm ingest")
     try:
@@ -322,7 +281,7 @@ def _warehouse(workspace: Workspace) -> DuckDBEngine:
 
 
 @contextmanager
-def _engine_trouble() -> Iterator[None]:
+def engine_trouble() -> Iterator[None]:
     """Nothing a user supplies should make a query fail; a full disk or memory may."""
     try:
         yield

@@ -1,0 +1,80 @@
+"""The commands about campaigns."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cvm.params import load_params
+from cvm.terminal import DEFAULT_PARAMS, ParamsOption, Printer, QuietOption, SetOption
+
+
+def power(
+    outcome: Annotated[str, typer.Option("--outcome", help="conversion, orders or revenue, per customer.")] = "conversion",
+    effect: Annotated[str | None, typer.Option("--effect", help="To be found: 0.01 in its unit, 5% relative.")] = None,
+    size: Annotated[int | None, typer.Option("--size", min=1, help="Customers in all arms; else the active base.")] = None,
+    days: Annotated[int | None, typer.Option("--days", min=1, help="Length of the outcome; else as in params.")] = None,
+    held_out: Annotated[float | None, typer.Option("--holdout", help="Share held out; else as in params.")] = None,
+    treatments: Annotated[int, typer.Option("--treatments", min=1, help="Arms beside control, of equal size.")] = 1,
+    alpha: Annotated[float, typer.Option("--alpha", help="Chance of a false alarm.")] = 0.05,
+    wanted: Annotated[float, typer.Option("--power", help="Chance to find the effect.")] = 0.8,
+    mean: Annotated[float | None, typer.Option("--mean", help="Without a history: mean of the outcome.")] = None,
+    sd: Annotated[float | None, typer.Option("--sd", help="Its standard deviation; a conversion needs none.")] = None,
+    figure: Annotated[Path | None, typer.Option("--figure", help="File for the power curve: .png, .svg, .pdf.")] = None,
+    params: ParamsOption = DEFAULT_PARAMS,
+    set_: SetOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Size of a holdout, the effect it can show, and what it costs."""
+    from cvm.campaign_stages import past_outcomes
+    from cvm.campaigns.power import Design, check_outcome, given_baseline
+    from cvm.campaigns.power_plan import Effect, power_plan
+    from cvm.reports.power import check_figure_name, power_tables, write_power_figure
+
+    checked, printer, started = load_params(params, overrides=set_ or ()), Printer(quiet=quiet), time.perf_counter()
+    share = checked.campaigns.control_share if held_out is None else held_out
+    design = Design.even(share, n_treatments=treatments, alpha=alpha, power=wanted)
+    asked, to_find = check_outcome(outcome), None if effect is None else Effect.parse(effect)
+    known, days = given_baseline(asked, mean=mean, sd=sd), days or checked.campaigns.outcome_days
+    if figure:
+        check_figure_name(figure)
+    with printer.stage("power") as progress:
+        basis = known or past_outcomes(checked, asked, days=days, progress=progress)
+        plan = power_plan(basis, design, n_customers=size, effect=to_find)
+        if figure:
+            write_power_figure(plan, figure)
+    message = f"{plan.n_customers:,} customers" + (f"; curve in {figure}" if figure else "")
+    printer.outcome("power", message, plan.notes, time.perf_counter() - started)
+    if not quiet:
+        printer.console.print(*power_tables(plan, currency=checked.business.currency), sep="\n")
+
+
+def evaluate(
+    campaign: Annotated[str | None, typer.Argument(help="Its campaign_id; not needed where there is only one.")] = None,
+    params: ParamsOption = DEFAULT_PARAMS,
+    set_: SetOption = None,
+    quiet: QuietOption = False,
+    days: Annotated[int | None, typer.Option("--days", help="Length of the outcome window.")] = None,
+    segment_by: Annotated[str | None, typer.Option("--segment-by", help="Column of customers to tell apart.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Also where outcome windows are not over.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """What a campaign really earned, against its holdout."""
+    from cvm.campaign_stages import evaluate_campaign
+    from cvm.pipeline import workspace_of
+    from cvm.reports.campaign_effect import effect_tables
+
+    given = {"outcome_days": days, "evaluate.segment_by": segment_by, "evaluate.allow_partial": partial or None}
+    overrides = [*(set_ or ()), *(f"campaigns.{key}={value}" for key, value in given.items() if value is not None)]
+    checked, printer, started = load_params(params, overrides=overrides), Printer(quiet=quiet or json_), time.perf_counter()
+    with printer.stage("evaluate") as progress:
+        found = evaluate_campaign(checked, campaign, progress=progress)
+    written = workspace_of(checked).effect_of(found.campaign_id)
+    if json_:
+        typer.echo(written.read_text(encoding="utf-8"))
+        return
+    printer.outcome("evaluate", f"{found.campaign_id}; written to {written}", (), time.perf_counter() - started)
+    printer.console.print(*effect_tables(found, in_short=quiet), sep="\n")

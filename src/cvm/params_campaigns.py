@@ -1,0 +1,52 @@
+"""Sections of ``params.yaml`` about campaigns: who is drawn, and how what they earned is judged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from cvm.params_data import Cost, Day, Days, Section
+
+
+class GlobalHoldoutParams(Section):
+    """Customers whom no campaign reaches; a share of 0 is none."""
+
+    share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    starts_on: Day | None = None
+    rotation_days: Days = 90
+    ends_on: Day | None = None
+
+    @model_validator(mode="after")
+    def _dated(self) -> Self:
+        if self.share and self.starts_on is None:
+            raise ValueError("starts_on is missing; write the first day of the global holdout, or share: 0")
+        if self.starts_on and self.ends_on and self.ends_on <= self.starts_on:
+            raise ValueError(f"ends_on == {self.ends_on}, must be later than starts_on == {self.starts_on}")
+        return self
+
+
+class EvaluateParams(Section):
+    """How a campaign that ran is judged."""
+
+    metric: Annotated[str, Field(min_length=1)] = "margin"
+    pre_days: Days = 90
+    until_next: bool = False
+    allow_partial: bool = False
+    covariates: list[str] = Field(default_factory=list)
+    events: list[str] = Field(default_factory=list)
+    segment_by: str | None = None
+    shares: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    cost_per_customer: Cost | None = None
+    fixed_cost: Cost = 0.0
+    level: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+
+
+class CampaignParams(Section):
+    """How customers are drawn for campaigns, and how long a campaign is given to show what it does."""
+
+    salt: Annotated[str, Field(min_length=1)] = "cvm"
+    control_share: Annotated[float, Field(gt=0, lt=1)] = 0.10
+    outcome_days: Annotated[int, Field(gt=0, le=3650)] = 30
+    global_holdout: GlobalHoldoutParams = GlobalHoldoutParams()
+    evaluate: EvaluateParams = EvaluateParams()
