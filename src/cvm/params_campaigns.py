@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cvm.params_data import Cost, Day, Days, Section
 
@@ -24,6 +24,13 @@ class GlobalHoldoutParams(Section):
         if self.starts_on and self.ends_on and self.ends_on <= self.starts_on:
             raise ValueError(f"ends_on == {self.ends_on}, must be later than starts_on == {self.starts_on}")
         return self
+
+
+class TreatmentParams(Section):
+    """What a customer may get in a campaign: the arm of that name."""
+
+    channel: Annotated[str, Field(min_length=1)]
+    cost: Cost = 0.0
 
 
 class EvaluateParams(Section):
@@ -49,4 +56,12 @@ class CampaignParams(Section):
     control_share: Annotated[float, Field(gt=0, lt=1)] = 0.10
     outcome_days: Annotated[int, Field(gt=0, le=3650)] = 30
     global_holdout: GlobalHoldoutParams = GlobalHoldoutParams()
+    treatments: dict[str, TreatmentParams] = Field(default_factory=dict)
     evaluate: EvaluateParams = EvaluateParams()
+
+    @field_validator("treatments")
+    @classmethod
+    def _no_control(cls, given: dict[str, TreatmentParams]) -> dict[str, TreatmentParams]:
+        if "control" in given:
+            raise ValueError("control is no treatment: it is who gets none; name the treatments alone")
+        return given

@@ -86,6 +86,10 @@ class Workspace:
         """File that holds the scores of one ``as_of``."""
         return self.scores / f"as_of={as_of.isoformat()}" / "scores.parquet"
 
+    def uplift_of(self, as_of: date) -> Path:
+        """File with the effect of each treatment expected for each customer at one ``as_of``."""
+        return self.outputs / "uplift" / f"as_of={as_of.isoformat()}" / "uplift.parquet"
+
     def check_writable(self) -> None:
         """Refuse before any work is done when nothing could be written.
 
