@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -33,6 +33,16 @@ class TreatmentParams(Section):
     cost: Cost = 0.0
 
 
+SenderTemplateName = Literal["plain", "crm", "mailchimp", "sendpulse", "unisender", "mindbox", "google_ads", "meta"]
+
+
+class AudienceParams(Section):
+    """In what form audiences are written for senders."""
+
+    template: SenderTemplateName | dict[str, SenderTemplateName] = "plain"
+    attributes: list[str] = Field(default_factory=list)
+
+
 class EvaluateParams(Section):
     """How a campaign that ran is judged."""
 
@@ -57,6 +67,7 @@ class CampaignParams(Section):
     outcome_days: Annotated[int, Field(gt=0, le=3650)] = 30
     global_holdout: GlobalHoldoutParams = GlobalHoldoutParams()
     treatments: dict[str, TreatmentParams] = Field(default_factory=dict)
+    audiences: AudienceParams = AudienceParams()
     evaluate: EvaluateParams = EvaluateParams()
 
     @field_validator("treatments")

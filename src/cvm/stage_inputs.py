@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cvm.campaigns.audiences import AudienceSettings
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.holdout import GlobalHoldout
 from cvm.datasets import cdnow_transactions
@@ -106,6 +107,11 @@ def global_holdout_of(params: Params) -> GlobalHoldout | None:
     if not found.share or found.starts_on is None:
         return None
     return GlobalHoldout(found.share, found.starts_on, found.rotation_days, found.ends_on)
+
+
+def audience_settings_of(params: Params) -> AudienceSettings:
+    """For the audience files of a campaign; numbers get the country that also tells who is one person."""
+    return AudienceSettings(**params.campaigns.audiences.model_dump(), country_code=params.identity.country_code)
 
 
 def evaluation_settings_of(params: Params) -> EvaluationSettings:

@@ -31,6 +31,11 @@ _RUNS = [digit * 7 for digit in "0123456789"] + ["1234567", "12345678", "1234567
 _NATIONAL_DIGITS = 9
 
 
+def mail_address(raw: str) -> str:
+    """SQL for an address as it is written to: lower case, no blanks around; whether it is one, ``email_key`` tells."""
+    return f"lower(trim({raw}, {literal(_BLANKS)}))"
+
+
 def email_key(raw: str) -> str:
     """SQL for the mailbox an address reaches; null when it is no address or one of nobody.
 
@@ -42,7 +47,7 @@ def email_key(raw: str) -> str:
     raw : str
         SQL for the address as text.
     """
-    address = f"lower(trim({raw}, {literal(_BLANKS)}))"
+    address = mail_address(raw)
     user = f"split_part({address}, '@', 1)"
     letters = f"regexp_replace({user}, '[^\\p{{L}}]', '', 'g')"
     # Expressions alone: DuckDB 2.0 trips over `split_part(...) IN (...)` in a CASE over a column of nulls.
