@@ -9,6 +9,7 @@ import json
 
 from cvm.campaigns.effect import evaluate
 from cvm.campaigns.effect_result import CampaignEffect
+from cvm.campaigns.effect_table import write_effect_table
 from cvm.campaigns.effect_trial import only_campaign
 from cvm.campaigns.history import OutcomeHistory, outcome_history
 from cvm.campaigns.power import Outcome
@@ -33,7 +34,7 @@ def past_outcomes(params: Params, outcome: Outcome, *, days: int, progress: Prog
 
 
 def evaluate_campaign(params: Params, campaign_id: str | None = None, *, progress: Progress = silent) -> CampaignEffect:
-    """What a campaign really earned, against its holdout; written to ``outputs/effects`` as JSON, too.
+    """What a campaign really earned, against its holdout; written to ``outputs/effects`` as JSON and, with all others, as a table.
 
     Parameters
     ----------
@@ -50,10 +51,14 @@ def evaluate_campaign(params: Params, campaign_id: str | None = None, *, progres
         If the campaign was not randomised against a control arm, is not over, or is unknown.
     InsufficientDataError
         If an arm has fewer than two customers.
+    MissingOutputError
+        If the stored evaluation of another campaign is damaged.
     """
     workspace = workspace_of(params)
     with engine_trouble(), open_warehouse(workspace) as engine:
         found = evaluate(engine, campaign_id or only_campaign(engine), evaluation_settings_of(params), progress=progress)
-    with replaced_file(workspace.effect_of(found.campaign_id)) as path:
+    path_of_effect = workspace.effect_of(found.campaign_id)
+    with replaced_file(path_of_effect) as path:
         path.write_text(json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+    write_effect_table(path_of_effect.parent)
     return found

@@ -10,6 +10,7 @@ import pytest
 import cvm
 import shop
 from campaign_ledger import campaign
+from cvm.campaigns.effect_table import effect_table
 from cvm.errors import ExperimentError, MissingOutputError, ParamsError
 from cvm.pipeline import run_ingest, workspace_of
 
@@ -29,6 +30,7 @@ def test_the_command_prints_and_writes_what_python_returns(params):
     assert found.campaign_id == "spring"
     written = json.loads(workspace_of(params).effect_of("spring").read_text())
     assert written == found.to_dict()
+    assert effect_table(params.resolve("outputs/effects")).num_rows == len(found.effects)
     printed = shop.cvm(params.root, "evaluate", "spring", "--segment-by", "city", "--days", "20", "--json")
     assert printed.code == 0
     assert {row["segment"] for row in json.loads(printed.out)["segments"]} == {"a", "b"}

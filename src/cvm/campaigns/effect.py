@@ -114,6 +114,7 @@ def _evaluate(
         arms=[_figures(arm, moments[arm], trial, variables, settings) for arm in moments],
         effects=effects,
         timeline=_timeline(treated, moments[CONTROL], variables, settings),
+        segment_by=settings.segment_by,
         segments=_segments(trial, by_segment, variables, settings),
         earned=money,
         verdicts=[

@@ -123,6 +123,8 @@ class CampaignEffect:
     effects : list of ArmEffect
         Of every metric and arm; those ending in ``_after`` are of the window after.
     timeline : list of TimedEffect
+    segment_by : str or None
+        Column of customers whose values are the segments.
     segments : list of SegmentEffect
     earned : list of Earned
     verdicts : list of Verdict
@@ -141,6 +143,7 @@ class CampaignEffect:
     arms: list[ArmFigures]
     effects: list[ArmEffect]
     timeline: list[TimedEffect]
+    segment_by: str | None
     segments: list[SegmentEffect]
     earned: list[Earned]
     verdicts: list[Verdict]
