@@ -34,7 +34,7 @@ def past_outcomes(params: Params, outcome: Outcome, *, days: int, progress: Prog
 
 
 def evaluate_campaign(params: Params, campaign_id: str | None = None, *, progress: Progress = silent) -> CampaignEffect:
-    """What a campaign really earned, against its holdout; written to ``outputs/effects`` as JSON and, with all others, as a table.
+    """What a campaign really earned, against its holdout; written to ``outputs/effects`` as JSON and to its table.
 
     Parameters
     ----------

@@ -95,6 +95,26 @@ def test_gaps_are_a_covariate_of_their_own() -> None:
     ]
 
 
+def test_texts_are_compared_by_the_shares_of_their_values() -> None:
+    arms = ["control"] * 800 + ["mail"] * 3200
+    cities = ["Kyiv", "Lviv", "Odesa", "Dnipro"]
+    same = [cities[number % 4] for number in range(4000)]
+    assert {one.covariate for one in checked(arms, city=same).balance} == {"city = Dnipro", "city = Kyiv", "city = Lviv"}
+    moved = ["Kyiv" if number < 400 else cities[number % 4] for number in range(4000)]
+    found = checked(arms, city=moved)
+    assert found.balance[0].covariate == "city = Kyiv"
+    assert not found.ratio.holds or found.unbalanced
+    assert found.balance[0].difference < -0.5
+    gone = [None if number < 200 else city for number, city in enumerate(same)]
+    assert checked(arms, city=gone).unbalanced[0].covariate == "city is missing"
+
+
+def test_values_of_few_customers_are_never_told() -> None:
+    mails = [f"someone{number}@shop.com" for number in range(3900)] + ["rare"] * 19 + ["office@shop.com"] * 81
+    arms = ["control"] * 800 + ["mail"] * 3200
+    assert {one.covariate for one in checked(arms, email=mails).balance} == {"email = office@shop.com"}
+
+
 def test_a_small_sample_may_differ_by_chance() -> None:
     found = checked(
         ["control", "mail"] * 10, Split({"control": 0.5, "mail": 0.5}), spend=list(np.tile([1.0, 1.5, 2.0, 2.5], 5))

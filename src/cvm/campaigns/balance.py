@@ -14,13 +14,17 @@ import numpy as np
 from scipy.stats import chi2, norm
 
 from cvm.campaigns.assignment import CONTROL, AssignmentError, Split
-from cvm.engines import DuckDBEngine, identifier
+from cvm.engines import DuckDBEngine, identifier, literal
 
 # A healthy draw is called faulty once in so many campaigns (Fabijan et al. 2019, KDD, recommend a small level).
 SRM_ALPHA = 0.001
 BALANCE_ALPHA = 0.001
 # Below this standardised difference a covariate hardly matters (Austin 2009, Statistics in Medicine 28).
 SMALL_DIFFERENCE = 0.1
+# Of a text, the shares of its most frequent values are compared; a value of fewer customers could tell who they are.
+_MAX_VALUES = 10
+_FEWEST_OF_A_VALUE = 20
+_LEAST_SHARE = 0.01
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN")
 
 
@@ -54,7 +58,8 @@ class CovariateBalance:
     Attributes
     ----------
     covariate, arm : str
-        A covariate with gaps is checked twice: its values, and as ``<name> is missing`` where it has any.
+        A covariate with gaps is checked twice: its values, and as ``<name> is missing`` where it has any. A text is checked
+        by the shares of its most frequent values, ``<name> = <value>`` each.
     difference : float
         Of the means, in standard deviations (pooled: root of the mean of both variances); treatment minus control.
     p_value : float
@@ -149,7 +154,8 @@ def draw_check(engine: DuckDBEngine, assigned: str, covariates: str, split: Spli
         A table, or a query in parentheses, with ``customer_id`` and ``arm``.
     covariates : str
         The same with ``customer_id`` and what was known before the draw, for example features at ``as_of``; columns that are
-        neither numbers nor flags are left out, customers without a row count as missing everything.
+        neither numbers, flags nor texts are left out, customers without a row count as missing everything. Of texts, values
+        count that at least 1 % and ``20`` customers share, the ten most frequent; so no address is ever told.
     split : Split
 
     Raises
@@ -157,9 +163,9 @@ def draw_check(engine: DuckDBEngine, assigned: str, covariates: str, split: Spli
     AssignmentError
         As ``ratio_check``.
     """
-    kinds = engine.columns(covariates)
-    names = [name for name, kind in kinds.items() if name != "customer_id" and kind.startswith(_NUMBERS)]
-    moments = {row["arm"]: row for row in engine.table(_moments_query(assigned, covariates, names)).to_pylist()}
+    measured = _measured(engine, covariates)
+    names = list(measured)
+    moments = {row["arm"]: row for row in engine.table(_moments_query(assigned, covariates, measured)).to_pylist()}
     ratio = ratio_check({arm: row["n"] for arm, row in moments.items()}, split)
     found = []
     for arm in split.shares:
@@ -168,11 +174,38 @@ def draw_check(engine: DuckDBEngine, assigned: str, covariates: str, split: Spli
     return DrawCheck(ratio, tuple(sorted(found, key=lambda one: -abs(one.difference))))
 
 
-def _moments_query(assigned: str, covariates: str, names: Sequence[str]) -> str:
+def _measured(engine: DuckDBEngine, covariates: str) -> dict[str, str]:
+    """Name to SQL of every number that is compared."""
+    measured = {}
+    for name, kind in engine.columns(covariates).items():
+        column = identifier(name)
+        if name == "customer_id":
+            continue
+        if kind.startswith(_NUMBERS):
+            number = f"CAST({column} AS DOUBLE)"
+            measured[name] = f"CASE WHEN isfinite({number}) THEN {number} END"
+        elif kind.startswith(("VARCHAR", "ENUM")):
+            text = f"CAST({column} AS VARCHAR)"
+            for value in _frequent_values(engine, covariates, text):
+                measured[f"{name} = {value}"] = f"CASE WHEN {text} = {literal(value)} THEN 1.0 ELSE 0.0 END"
+            measured[f"{name} is missing"] = f"CAST({column} IS NULL AS DOUBLE)"
+    return measured
+
+
+def _frequent_values(engine: DuckDBEngine, covariates: str, text: str) -> list[str]:
+    """Values of a text that enough customers share, the most frequent first; without the last of all that there are."""
+    counts = f"SELECT {text} AS value, count(*) AS n FROM {covariates} AS covariates WHERE {text} IS NOT NULL GROUP BY 1"
+    rows = engine.table(
+        "SELECT *, CAST(sum(n) OVER () AS DOUBLE) AS n_customers, count(*) OVER () AS n_values "
+        f"FROM ({counts}) ORDER BY n DESC, value LIMIT {_MAX_VALUES}"
+    ).to_pylist()
+    shared = [row["value"] for row in rows if row["n"] >= max(_FEWEST_OF_A_VALUE, _LEAST_SHARE * row["n_customers"])]
+    return shared[:-1] if rows and len(shared) == rows[0]["n_values"] else shared
+
+
+def _moments_query(assigned: str, covariates: str, measured: Mapping[str, str]) -> str:
     parts = ["arm", "count(*) AS n"]
-    for number, name in enumerate(names):
-        value = f"CAST({identifier(name)} AS DOUBLE)"
-        value = f"CASE WHEN isfinite({value}) THEN {value} END"
+    for number, value in enumerate(measured.values()):
         parts += [
             f"count({value}) AS n_{number}",
             f"avg({value}) AS mean_{number}",
