@@ -11,8 +11,9 @@ from cvm.campaigns.effect import evaluate
 from cvm.campaigns.effect_result import CampaignEffect
 from cvm.campaigns.effect_table import write_effect_table
 from cvm.campaigns.effect_trial import only_campaign
-from cvm.campaigns.history import OutcomeHistory, outcome_history
+from cvm.campaigns.history import OutcomeHistory, SegmentHistory, outcome_history, segment_histories
 from cvm.campaigns.power import Outcome
+from cvm.campaigns.power_groups import segment_relation
 from cvm.params import Params
 from cvm.pipeline import Progress, engine_trouble, open_warehouse, silent, workspace_of
 from cvm.stage_inputs import economics_of, evaluation_settings_of
@@ -29,6 +30,23 @@ def past_outcomes(params: Params, outcome: Outcome, *, days: int, progress: Prog
             active_days=params.business.active_days,
             timezone=params.business.timezone,
             economics=economics_of(params),
+            progress=progress,
+        )
+
+
+def past_outcomes_by_segment(
+    params: Params, whole: OutcomeHistory, column: str, *, progress: Progress = silent
+) -> list[SegmentHistory]:
+    """The same within the segments that a column of the latest scores, else of ``customers``, tells apart."""
+    workspace = workspace_of(params)
+    scores = max(workspace.scores.glob("as_of=*/scores.parquet"), default=None)
+    with engine_trouble(), open_warehouse(workspace) as engine:
+        return segment_histories(
+            engine,
+            whole,
+            segment_relation(engine, column, scores=scores),
+            active_days=params.business.active_days,
+            timezone=params.business.timezone,
             progress=progress,
         )
 

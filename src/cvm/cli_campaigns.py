@@ -15,10 +15,16 @@ from cvm.terminal import DEFAULT_PARAMS, ParamsOption, Printer, QuietOption, Set
 def power(
     outcome: Annotated[str, typer.Option("--outcome", help="conversion, orders or revenue, per customer.")] = "conversion",
     effect: Annotated[str | None, typer.Option("--effect", help="To be found: 0.01 in its unit, 5% relative.")] = None,
-    size: Annotated[int | None, typer.Option("--size", min=1, help="Customers in all arms; else the active base.")] = None,
+    size: Annotated[
+        int | None, typer.Option("--size", min=1, max=10**10, help="Customers in all arms; else the active base.")
+    ] = None,
     days: Annotated[int | None, typer.Option("--days", min=1, help="Length of the outcome; else as in params.")] = None,
     held_out: Annotated[float | None, typer.Option("--holdout", help="Share held out; else as in params.")] = None,
-    treatments: Annotated[int, typer.Option("--treatments", min=1, help="Arms beside control, of equal size.")] = 1,
+    treatments: Annotated[int | None, typer.Option("--treatments", min=1, help="Equal arms beside control; else 1.")] = None,
+    shares: Annotated[str | None, typer.Option("--shares", help="Unequal arms: control=0.2,letter=0.5,call=0.3.")] = None,
+    segment_by: Annotated[
+        str | None, typer.Option("--segment-by", help="Column of scores or customers to tell apart.")
+    ] = None,
     alpha: Annotated[float, typer.Option("--alpha", help="Chance of a false alarm.")] = 0.05,
     wanted: Annotated[float, typer.Option("--power", help="Chance to find the effect.")] = 0.8,
     mean: Annotated[float | None, typer.Option("--mean", help="Without a history: mean of the outcome.")] = None,
@@ -29,27 +35,39 @@ def power(
     quiet: QuietOption = False,
 ) -> None:
     """Size of a holdout, the effect it can show, and what it costs."""
-    from cvm.campaign_stages import past_outcomes
-    from cvm.campaigns.power import Design, check_outcome, given_baseline
-    from cvm.campaigns.power_plan import Effect, power_plan
-    from cvm.reports.power import check_figure_name, power_tables, write_power_figure
+    from cvm.campaign_stages import past_outcomes, past_outcomes_by_segment
+    from cvm.campaigns.history import OutcomeHistory
+    from cvm.campaigns.power import check_outcome, given_baseline
+    from cvm.campaigns.power_groups import arm_powers, segment_powers
+    from cvm.campaigns.power_plan import Effect, check_segments_known, design_of, power_plan
+    from cvm.reports.power import check_figure_name, group_table, power_tables, write_power_figure
 
     checked, printer, started = load_params(params, overrides=set_ or ()), Printer(quiet=quiet), time.perf_counter()
-    share = checked.campaigns.control_share if held_out is None else held_out
-    design = Design.even(share, n_treatments=treatments, alpha=alpha, power=wanted)
+    split, design = design_of(
+        shares, held_out, treatments, alpha=alpha, power=wanted, usual_share=checked.campaigns.control_share
+    )
     asked, to_find = check_outcome(outcome), None if effect is None else Effect.parse(effect)
     known, days = given_baseline(asked, mean=mean, sd=sd), days or checked.campaigns.outcome_days
+    check_segments_known(segment_by, known)
     if figure:
         check_figure_name(figure)
+    tables, currency = [], checked.business.currency
     with printer.stage("power") as progress:
         basis = known or past_outcomes(checked, asked, days=days, progress=progress)
         plan = power_plan(basis, design, n_customers=size, effect=to_find)
+        if split:
+            tables.append(group_table(plan, arm_powers(plan, split), segment_by=None, currency=currency))
+        if segment_by and isinstance(basis, OutcomeHistory):
+            histories = past_outcomes_by_segment(checked, basis, segment_by, progress=progress)
+            tables.append(
+                group_table(plan, segment_powers(plan, histories, to_find), segment_by=segment_by, currency=currency)
+            )
         if figure:
             write_power_figure(plan, figure)
     message = f"{plan.n_customers:,} customers" + (f"; curve in {figure}" if figure else "")
     printer.outcome("power", message, plan.notes, time.perf_counter() - started)
     if not quiet:
-        printer.console.print(*power_tables(plan, currency=checked.business.currency), sep="\n")
+        printer.console.print(*power_tables(plan, currency=currency), *tables, sep="\n")
 
 
 def evaluate(

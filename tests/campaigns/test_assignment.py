@@ -117,3 +117,17 @@ def test_an_id_that_is_none_is_refused() -> None:
 def test_a_campaign_without_a_name_is_refused() -> None:
     with pytest.raises(AssignmentError, match="The campaign has no name; give it one of its own"):
         assign(["a"], THREE, campaign_id=" ", salt="s")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "control", "control=", "=0.5", "control=0.5,mail", "control=nan,a=0.5", "a=1,a=1"]
+)
+def test_shares_that_cannot_be_read_are_refused(text: str) -> None:
+    with pytest.raises(AssignmentError, match="are no list of arms, each once with its share; write for example control="):
+        Split.parse(text)
+
+
+def test_shares_are_read_as_written_and_checked() -> None:
+    assert Split.parse(" control = 0.25,mail=0.75") == Split({"control": 0.25, "mail": 0.75})
+    with pytest.raises(AssignmentError, match=r"add up to 1\.1, must be 1"):
+        Split.parse("control=0.2,mail=0.9")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import shop
-from cvm.campaigns.history import OutcomeHistory, outcome_history
+from cvm.campaigns.history import OutcomeHistory, outcome_history, segment_histories
 from cvm.campaigns.power import Outcome
 from cvm.engines import DuckDBEngine
 from cvm.errors import InsufficientDataError
@@ -102,3 +102,40 @@ def test_outcomes_without_spread_are_refused() -> None:
         history(engine, "conversion")
     with pytest.raises(InsufficientDataError, match="All customers brought the same revenue"):
         history(engine, "revenue")
+
+
+def test_segments_have_the_moments_of_their_own_customers() -> None:
+    rows = [shop.order(f"c{number:03d}", on=WINDOW - timedelta(days=1), amount=10.0) for number in range(150)]
+    rows += [shop.order(f"c{number:03d}", on=LAST, amount=20.0) for number in range(20)]
+    rows += [shop.order(f"c{number:03d}", on=LAST, amount=8.0) for number in range(50, 100)]
+    engine = shop.warehouse(transactions=rows)
+    tiers = "(VALUES " + ", ".join(
+        f"('c{number:03d}', '{'top' if number < 50 else 'same' if number < 100 else 'quiet'}')" for number in range(145)
+    )
+    segments = f"(SELECT * FROM {tiers}) AS given (customer_id, segment))"
+    whole = history(engine, "revenue")
+    same, top, quiet, unknown = segment_histories(engine, whole, segments, active_days=365, timezone="UTC")
+    assert [(found.segment, found.n_customers) for found in (same, top, quiet, unknown)] == [
+        ("same", 50), ("top", 50), ("quiet", 45), ("unknown", 5),
+    ]  # fmt: skip
+    assert top.history is not None
+    assert top.history.baseline.mean == pytest.approx(8.0)
+    assert top.history.baseline.variance == pytest.approx(np.var([20.0] * 20 + [0.0] * 30))
+    assert (top.history.n_customers, top.history.margin_rate) == (50, whole.margin_rate)
+    assert [found.gap for found in (same, quiet, unknown)] == [
+        "all customers brought the same revenue",
+        "fewer than 50 customers in past windows",
+        "fewer than 50 customers in past windows",
+    ]
+
+
+def test_a_segment_without_outcome_says_so() -> None:
+    engine = shop.warehouse(transactions=[*sixty_customers(), *(
+        shop.order(f"q{number:02d}", on=WINDOW - timedelta(days=1), amount=10.0) for number in range(60)
+    )])  # fmt: skip
+    segments = "(SELECT DISTINCT customer_id, customer_id[1] AS segment FROM transactions)"
+    whole = history(engine, "orders")
+    found = segment_histories(engine, whole, segments, active_days=365, timezone="UTC")
+    assert {one.segment: one.gap for one in found} == {"c": "", "q": "no orders in past windows"}
+    assert found[0].history is not None
+    assert found[0].history.baseline.mean == pytest.approx(0.5)

@@ -215,3 +215,17 @@ def test_an_impossible_baseline_is_refused(outcome: str, mean: float | None, sd:
 def test_a_share_of_active_customers_outside_its_bounds_is_refused() -> None:
     with pytest.raises(PowerError, match="The share of active customers == 0, must be above 0"):
         Baseline("revenue", 1.0, 1.0, 0.0)
+
+
+def test_the_smallest_holdout_keeps_the_proportions_of_unequal_treatments() -> None:
+    design = Design(0.2, 0.2, n_treatments=2)
+    share = smallest_control_share(CONVERSION, design, n_customers=50_000, effect=0.01)
+    assert share is not None
+    there = Design(share, (1 - share) / 4, n_treatments=2)
+    assert power_at(CONVERSION, there, n_customers=50_000, effect=0.01) == pytest.approx(0.8, abs=1e-6)
+    assert smallest_control_share(CONVERSION, Design(0.5, 0.001, 2), n_customers=2_000, effect=0.5) is None
+
+
+def test_a_mean_too_small_to_calculate_with_is_refused() -> None:
+    with pytest.raises(PowerError, match="The mean conversion == 1e-300, must be at least 1e-09"):
+        Baseline.of_conversion(1e-300)

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,30 @@ class Split:
         if len(set(names)) < len(names) or CONTROL in names:
             raise AssignmentError(f"The treatments are {names}; each needs a name of its own, other than {CONTROL!r}.")
         return cls({CONTROL: control_share, **{name: (1 - control_share) / len(names) for name in names}})
+
+    @classmethod
+    def parse(cls, text: str) -> Split:
+        """Shares as a user writes them: ``control=0.2,letter=0.5,call=0.3``.
+
+        Raises
+        ------
+        AssignmentError
+            If it is not written so, an arm is there twice, or as ``Split``.
+        """
+        shares: dict[str, float] = {}
+        for part in text.split(","):
+            arm, _, share = (piece.strip() for piece in part.partition("="))
+            try:
+                number = float(share)
+            except ValueError:
+                number = nan
+            if not arm or isnan(number) or arm in shares:
+                raise AssignmentError(
+                    f"The shares {text!r} are no list of arms, each once with its share; "
+                    f"write for example {CONTROL}=0.2,letter=0.5,call=0.3."
+                )
+            shares[arm] = number
+        return cls(shares)
 
     @property
     def cuts(self) -> dict[str, int]:

@@ -18,6 +18,7 @@ from cvm.features.stage import history_days
 
 MAX_WINDOWS = 6
 MIN_CUSTOMERS = 50
+_SEGMENT = "coalesce(CAST(named.segment AS VARCHAR), 'unknown')"
 _VALUES: dict[Outcome, str] = {
     "conversion": "CAST(coalesce({}.n_orders, 0) > 0 AS INTEGER)",
     "orders": "coalesce({}.n_orders, 0)",
@@ -58,6 +59,27 @@ class OutcomeHistory:
     explained_share: float
     revenue_per_customer: float
     margin_rate: float
+
+
+@dataclass(frozen=True)
+class SegmentHistory:
+    """The same for the customers of one segment.
+
+    Attributes
+    ----------
+    segment : str
+    n_customers : int
+        Of the base today.
+    history : OutcomeHistory or None
+        None where it says too little to plan with.
+    gap : str
+        What it lacks then.
+    """
+
+    segment: str
+    n_customers: int
+    history: OutcomeHistory | None
+    gap: str = ""
 
 
 def outcome_history(
@@ -111,44 +133,133 @@ def outcome_history(
         starts.append(start)
         query = _window_query(schema, outcome, start, days=days, active_days=active_days, timezone=timezone)
         rows.append(engine.row(query))
-    base = f"SELECT count(*) AS n FROM ({_buyers(schema, end, days=active_days, timezone=timezone)}) WHERE n_orders > 0"
     _check_enough(rows, outcome, starts, days=days, active_days=active_days)
+    base = f"SELECT count(*) AS n FROM ({_base(schema, end, active_days=active_days, timezone=timezone)})"
+    return _history(
+        outcome,
+        rows,
+        days=days,
+        starts=starts,
+        n_customers=engine.row(base)["n"],
+        margin_rate=_margin_rate(engine, schema, economics),
+    )
+
+
+def segment_histories(
+    engine: DuckDBEngine,
+    whole: OutcomeHistory,
+    segments: str,
+    *,
+    active_days: int,
+    timezone: str,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[SegmentHistory]:
+    """The same windows segment by segment; customers are in the segment of today in all of them.
+
+    Parameters
+    ----------
+    engine : DuckDBEngine
+    whole : OutcomeHistory
+        Of all customers, as ``outcome_history`` found it with the same ``active_days`` and ``timezone``.
+    segments : str
+        A query in parentheses with ``customer_id``, once per customer, and ``segment``; customers without are ``unknown``.
+    active_days : int
+    timezone : str
+    progress : callable
+
+    Returns
+    -------
+    list of SegmentHistory
+        Largest first.
+    """
+    schema, outcome = Schema.of(engine), whole.baseline.outcome
+    by_segment: dict[str, list[dict[str, Any]]] = {}
+    for start in whole.starts_on:
+        progress(f"{outcome} by segment from {start} on, {whole.days} days")
+        query = _window_query(
+            schema, outcome, start, days=whole.days, active_days=active_days, timezone=timezone, segments=segments
+        )
+        for row in engine.table(query).to_pylist():
+            by_segment.setdefault(row["segment"], []).append({**row, "start": start})
+    end = whole.starts_on[0] + timedelta(days=whole.days)
+    base = _base(schema, end, active_days=active_days, timezone=timezone)
+    today = engine.table(
+        f"SELECT {_SEGMENT} AS segment, count(*) AS n FROM ({base}) LEFT JOIN {segments} AS named USING (customer_id) "
+        "GROUP BY 1 ORDER BY n DESC, segment"
+    ).to_pylist()
+    return [_segment_history(row["segment"], row["n"], by_segment.get(row["segment"], []), whole) for row in today]
+
+
+def _segment_history(segment: str, n_customers: int, rows: list[dict[str, Any]], whole: OutcomeHistory) -> SegmentHistory:
+    outcome, starts = whole.baseline.outcome, [row["start"] for row in rows]
+    if sum(row["n"] for row in rows) < MIN_CUSTOMERS:
+        return SegmentHistory(segment, n_customers, None, f"fewer than {MIN_CUSTOMERS} customers in past windows")
+    if sum(row["n"] * row["mean"] for row in rows) <= 0:
+        return SegmentHistory(segment, n_customers, None, f"no {outcome} in past windows")
+    try:
+        history = _history(
+            outcome, rows, days=whole.days, starts=starts, n_customers=n_customers, margin_rate=whole.margin_rate
+        )
+    except InsufficientDataError:
+        return SegmentHistory(segment, n_customers, None, f"all customers brought the same {outcome}")
+    return SegmentHistory(segment, n_customers, history)
+
+
+def _history(
+    outcome: Outcome, rows: list[dict[str, Any]], *, days: int, starts: list[date], n_customers: int, margin_rate: float
+) -> OutcomeHistory:
     return OutcomeHistory(
         baseline=_pooled(outcome, rows),
         days=days,
         starts_on=tuple(starts),
         means=tuple(row["mean"] for row in rows),
-        n_customers=engine.row(base)["n"],
+        n_customers=n_customers,
         skewness=max(row["skewness"] for row in rows),
         explained_share=_weighted(rows, "explained"),
         revenue_per_customer=_weighted(rows, "revenue"),
-        margin_rate=_margin_rate(engine, schema, economics),
+        margin_rate=margin_rate,
     )
 
 
-def _window_query(schema: Schema, outcome: Outcome, start: date, *, days: int, active_days: int, timezone: str) -> str:
-    """SQL for one row: moments of the outcome of the customers active before ``start``, those without an order included."""
+def _window_query(
+    schema: Schema,
+    outcome: Outcome,
+    start: date,
+    *,
+    days: int,
+    active_days: int,
+    timezone: str,
+    segments: str | None = None,
+) -> str:
+    """SQL for moments of the outcome of the customers active before ``start``, those without an order included.
+
+    One row; with ``segments`` one per ``segment``.
+    """
     before = start - timedelta(days=days)
     value, earlier = _VALUES[outcome].format("later"), _VALUES[outcome].format("earlier")
+    named = f" LEFT JOIN {segments} AS named USING (customer_id)" if segments else ""
+    key, grouped = (f"{_SEGMENT} AS segment, ", " GROUP BY segment") if segments else ("", "")
     return (
-        f"WITH base AS (SELECT customer_id FROM ({_buyers(schema, start, days=active_days, timezone=timezone)}) "
-        "WHERE n_orders > 0), "
+        f"WITH base AS ({_base(schema, start, active_days=active_days, timezone=timezone)}), "
         f"later AS ({outcome_query(schema, start, horizon_days=days, lead_days=0, timezone=timezone)}), "
         f"earlier AS ({outcome_query(schema, before, horizon_days=days, lead_days=0, timezone=timezone)}), "
-        f"outcome AS (SELECT CAST({value} AS DOUBLE) AS value, CAST({earlier} AS DOUBLE) AS earlier, "
+        f"outcome AS (SELECT {key}CAST({value} AS DOUBLE) AS value, CAST({earlier} AS DOUBLE) AS earlier, "
         "coalesce(later.revenue, 0) AS revenue FROM base LEFT JOIN later USING (customer_id) "
-        "LEFT JOIN earlier USING (customer_id)) "
-        "SELECT count(*) AS n, coalesce(avg(value), 0) AS mean, coalesce(var_pop(value), 0) AS variance, "
+        f"LEFT JOIN earlier USING (customer_id){named}) "
+        f"SELECT {'segment, ' if segments else ''}count(*) AS n, "
+        "coalesce(avg(value), 0) AS mean, coalesce(var_pop(value), 0) AS variance, "
         "avg(CAST(value > 0 AS INTEGER)) AS active, avg(revenue) AS revenue, "
         "CASE WHEN var_pop(value) > 0 AND count(*) > 2 THEN skewness(value) ELSE 0 END AS skewness, "
         "CASE WHEN var_pop(value) > 0 AND var_pop(earlier) > 0 THEN corr(value, earlier) ** 2 ELSE 0 END AS explained "
-        "FROM outcome"
+        f"FROM outcome{grouped}"
     )
 
 
-def _buyers(schema: Schema, end: date, *, days: int, timezone: str) -> str:
-    start = end - timedelta(days=days)
-    return outcome_query(schema, start, horizon_days=days, lead_days=0, timezone=timezone)
+def _base(schema: Schema, end: date, *, active_days: int, timezone: str) -> str:
+    """SQL for the customers who ordered in the ``active_days`` before a day."""
+    start = end - timedelta(days=active_days)
+    bought = outcome_query(schema, start, horizon_days=active_days, lead_days=0, timezone=timezone)
+    return f"SELECT customer_id FROM ({bought}) WHERE n_orders > 0"
 
 
 def _check_enough(rows: list[dict[str, Any]], outcome: Outcome, starts: list[date], *, days: int, active_days: int) -> None:

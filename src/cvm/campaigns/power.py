@@ -13,7 +13,7 @@ two treatments, 2.35 instead of 2.39 for three, arms of equal size), but holds o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, inf, isfinite, sqrt
 from typing import Literal
 
@@ -29,6 +29,8 @@ OUTCOMES: tuple[Outcome, ...] = ("conversion", "orders", "revenue")
 _NORMAL_FROM = 10_000
 _MOST_CUSTOMERS = 1e12
 _LARGEST_GROWTH = 1e6
+# Below, squares of what is compared with it are no numbers any more.
+_SMALLEST_MEAN = 1e-9
 
 
 class PowerError(CvmError, ValueError):
@@ -64,6 +66,10 @@ class Baseline:
         check_outcome(self.outcome)
         if not (isfinite(self.mean) and self.mean > 0):
             raise PowerError(f"The mean {self.outcome} == {self.mean:g}, must be above 0; choose customers who do buy.")
+        if self.mean < _SMALLEST_MEAN:
+            raise PowerError(
+                f"The mean {self.outcome} == {self.mean:g}, must be at least {_SMALLEST_MEAN:g}; change its unit."
+            )
         if self.outcome == "conversion" and self.mean >= 1:
             raise PowerError(f"The conversion == {self.mean:g}, must be below 1; write 0.05 for 5 %.")
         if not (isfinite(self.variance) and self.variance > 0):
@@ -141,6 +147,11 @@ class Design:
     def smallest_share(self) -> float:
         """Of the smallest arm."""
         return min(self.control_share, self.treatment_share)
+
+    @property
+    def is_even(self) -> bool:
+        """Whether all treatments are of equal size."""
+        return self.treatment_share > (1 - self.control_share) / self.n_treatments - 1e-9
 
     @property
     def alpha_each(self) -> float:
@@ -284,15 +295,19 @@ def detectable_effect(baseline: Baseline, design: Design, *, n_customers: float)
 def smallest_control_share(baseline: Baseline, design: Design, *, n_customers: int, effect: float) -> float | None:
     """Smallest share of ``n_customers`` that, held out, lets this effect be found; none where no share would do.
 
-    Treatments are of equal size. What one comparison gains from a larger control it loses in the treatment; the best share
-    is near ``1 / (1 + sqrt(n_treatments))``, and only shares up to it are tried.
+    Treatments keep their proportions. What one comparison gains from a larger control it loses in the treatment; where the
+    smallest treatment is a share ``f`` of all treated, the best control is near ``sqrt(f) / (1 + sqrt(f))``, and only shares
+    up to it are tried.
     """
+    fraction = design.treatment_share / (1 - design.control_share)
 
     def lacking(control_share: float) -> float:
-        even = Design.even(control_share, n_treatments=design.n_treatments, alpha=design.alpha, power=design.power)
-        return power_at(baseline, even, n_customers=n_customers, effect=effect) - design.power
+        there = replace(design, control_share=control_share, treatment_share=(1 - control_share) * fraction)
+        if n_customers * there.treatment_share < 2:
+            return -design.power
+        return power_at(baseline, there, n_customers=n_customers, effect=effect) - design.power
 
-    best = 1 / (1 + sqrt(design.n_treatments))
+    best = sqrt(fraction) / (1 + sqrt(fraction))
     return _crossing(lacking, 2 / n_customers, best) if 2 / n_customers < best else None
 
 

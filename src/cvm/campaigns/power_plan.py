@@ -8,6 +8,7 @@ from math import ceil, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from cvm.campaigns.assignment import Split
 from cvm.campaigns.history import OutcomeHistory
 from cvm.campaigns.power import (
     Baseline,
@@ -135,6 +136,42 @@ class PowerPlan:
         return effects / self.baseline.mean, np.array(power)
 
 
+def design_of(
+    shares: str | None,
+    control_share: float | None,
+    n_treatments: int | None,
+    *,
+    alpha: float,
+    power: float,
+    usual_share: float,
+) -> tuple[Split | None, Design]:
+    """The arms a user asks for: unequal ones by name and share, else equal ones by number.
+
+    Raises
+    ------
+    PowerError, AssignmentError
+        If both are told, or one is impossible.
+    """
+    if shares is None:
+        share = usual_share if control_share is None else control_share
+        return None, Design.even(share, n_treatments=n_treatments or 1, alpha=alpha, power=power)
+    if control_share is not None or n_treatments is not None:
+        raise PowerError("--shares says all arms already; leave --holdout and --treatments out.")
+    split = Split.parse(shares)
+    return split, Design.of(split, alpha=alpha, power=power)
+
+
+def check_segments_known(segment_by: str | None, baseline: Baseline | None) -> None:
+    """Refuse segments beside a baseline that was given: nobody knows their own.
+
+    Raises
+    ------
+    PowerError
+    """
+    if segment_by is not None and baseline is not None:
+        raise PowerError("--segment-by needs the history of each segment; leave --mean and --sd out.")
+
+
 def power_plan(
     basis: Baseline | OutcomeHistory, design: Design, *, n_customers: int | None = None, effect: Effect | None = None
 ) -> PowerPlan:
@@ -230,6 +267,8 @@ def _notes(baseline: Baseline, design: Design, n_customers: int, history: Outcom
             f"{design.n_treatments} treatments, each tested at {design.alpha_each:.2%} so that all together raise a false "
             f"alarm in at most {design.alpha:.0%} of campaigns without effect (Bonferroni)."
         )
+    if not design.is_even:
+        notes.append("Treatments differ in size: what is said of the whole campaign holds for the smallest of them.")
     return notes
 
 

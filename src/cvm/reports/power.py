@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from rich import box
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cvm.campaigns.power_groups import GroupPower
 from cvm.campaigns.power_plan import PowerPlan, ShareOption
 from cvm.errors import WorkspaceError
 from cvm.reports.canvas import INK, canvas, label_lines, styled
@@ -26,6 +28,50 @@ def power_tables(plan: PowerPlan, *, currency: str) -> list[RenderableType]:
 def power_sentences(plan: PowerPlan, *, currency: str) -> list[str]:
     """The plan in plain words."""
     return [_rests_on(plan, currency), *_of_size(plan, currency), *_of_effect(plan, currency), *_adjusted(plan)]
+
+
+def group_table(plan: PowerPlan, groups: Sequence[GroupPower], *, segment_by: str | None, currency: str) -> RenderableType:
+    """What is found in each segment, or in each arm.
+
+    Parameters
+    ----------
+    plan : PowerPlan
+        Of the campaign as a whole.
+    groups : sequence of GroupPower
+    segment_by : str or None
+        The column that tells segments; none: these are arms.
+    currency : str
+    """
+    held_out = _share(plan.design.control_share)
+    title = (
+        f"Each {segment_by} by itself, {held_out} held out" if segment_by else f"Each treatment against {held_out} held out"
+    )
+    table = _table(title)
+    table.add_column(segment_by or "arm")
+    for header in ("customers", f"{plan.baseline.outcome} each", "effect found", "relative"):
+        table.add_column(header, justify="right")
+    if plan.effect is not None:
+        table.add_column("power", justify="right")
+    for group in groups:
+        table.add_row(group.name, f"{group.n_customers:,}", *_group_cells(plan, group, currency))
+    if segment_by is None:
+        return table
+    caution = (
+        f"Customers are in the {segment_by} of today in all past windows: where it was made from the same orders, the best "
+        "look better here than they will be."
+    )
+    return Group(table, Text(caution, style="dim"))
+
+
+def _group_cells(plan: PowerPlan, group: GroupPower, currency: str) -> list[str]:
+    if group.baseline is None or group.gap:
+        return ["-", group.gap]
+    mean = _amount(plan, group.baseline.mean, currency)
+    cells = [mean, "none possible", "-"]
+    if group.detectable is not None:
+        relative = f"{group.detectable / group.baseline.mean:.1%}"
+        cells = [mean, _amount(plan, group.detectable, currency, sign="+"), relative]
+    return [*cells, "-" if group.power is None else f"{group.power:.0%}"] if plan.effect is not None else cells
 
 
 def power_figure(plan: PowerPlan) -> Figure:
@@ -128,13 +174,7 @@ def _adjusted(plan: PowerPlan) -> list[str]:
 
 def _options(plan: PowerPlan, *, currency: str) -> Table:
     what = "that effect" if plan.effect is not None else "the effect found"
-    table = Table(
-        title=f"{plan.n_customers:,} customers, {plan.design.power:.0%} power, {plan.design.alpha:.0%} false alarms",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
+    table = _table(f"{plan.n_customers:,} customers, {plan.design.power:.0%} power, {plan.design.alpha:.0%} false alarms")
     headers = ["held out", "customers", "effect found", "relative"]
     headers += [f"power for {_amount(plan, plan.effect, currency, sign='+')}"] if plan.effect is not None else []
     headers += [f"cost if {what} is real, {currency}"] if plan.history else []
@@ -150,12 +190,6 @@ def _options(plan: PowerPlan, *, currency: str) -> Table:
         cells += ["-" if option.cost is None else f"{option.cost:,.0f}"] if plan.history else []
         table.add_row(*cells, style="bold" if option == plan.chosen else "")
     return table
-
-
-def _found_cells(plan: PowerPlan, effect: float | None, currency: str) -> list[str]:
-    if effect is None:
-        return ["-", "-"]
-    return [_amount(plan, effect, currency, sign="+"), f"{effect / plan.baseline.mean:.1%}"]
 
 
 def _effect(plan: PowerPlan, effect: float, currency: str) -> str:
@@ -176,3 +210,7 @@ def _share(share: float) -> str:
 
 def _money(value: float, currency: str) -> str:
     return f"{value:,.0f} {currency}"
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
