@@ -9,15 +9,14 @@ from cvm.ingest.contact_keys import email_key, mail_address, phone_key
 
 EMAIL, PHONE = "email", "phone"
 ADDRESSES = (EMAIL, PHONE)
-# Columns of a query that hold them once they are checked, and whether there was anything to check; no user's are called so.
+# Columns of a query that hold them once they are checked, and what is wrong where they are null; no user's are called so.
 USABLE = {name: identifier(f"usable {name}") for name in ADDRESSES}
-GIVEN = {name: identifier(f"given {name}") for name in ADDRESSES}
+FLAW = {name: identifier(f"flaw of {name}") for name in ADDRESSES}
 # Channels whose messages go to an e-mail address or a telephone number; a letter or a notice in an app needs neither.
 CHANNELS = {
     "email": EMAIL, "e-mail": EMAIL, "newsletter": EMAIL,
     "sms": PHONE, "mms": PHONE, "call": PHONE, "phone": PHONE, "message": PHONE, "viber": PHONE, "whatsapp": PHONE,
 }  # fmt: skip
-_NAMES = {EMAIL: "e-mail", PHONE: "phone"}
 
 
 def address_of(channel: str) -> str | None:
@@ -51,22 +50,43 @@ def phone_sql(raw: str, *, country_code: str | None) -> str:
     return f"CASE WHEN NOT starts_with({digits}, '0') THEN {digits} END"
 
 
+def checked_columns(email: str, phone: str, *, country_code: str | None) -> list[str]:
+    """SQL for the columns ``USABLE`` and ``FLAW`` out of both addresses as they were given.
+
+    Parameters
+    ----------
+    email, phone : str
+        SQL for texts.
+    country_code : str or None
+    """
+    number = phone_key(phone, country_code=country_code)
+    flaws = {
+        EMAIL: f"WHEN {_is_blank(email)} THEN 'no e-mail' ELSE 'unusable e-mail'",
+        PHONE: f"WHEN {_is_blank(phone)} THEN 'no phone' WHEN {number} IS NULL THEN 'unusable phone' "
+        "ELSE 'phone without its country'",
+    }
+    usable = {EMAIL: email_sql(email), PHONE: phone_sql(phone, country_code=country_code)}
+    columns = []
+    for name in ADDRESSES:
+        columns.append(f"{usable[name]} AS {USABLE[name]}")
+        columns.append(f"CASE WHEN {usable[name]} IS NOT NULL THEN NULL {flaws[name]} END AS {FLAW[name]}")
+    return columns
+
+
+def _is_blank(text: str) -> str:
+    return f"trim(coalesce({text}, '')) = ''"
+
+
 def unreachable_sql(needed: Collection[str]) -> str:
-    """SQL, over the columns ``USABLE`` and ``GIVEN``, for why nothing reaches a customer; null where something does.
+    """SQL, over the columns of ``checked_columns``, for why nothing reaches a customer; null where something does.
 
     Parameters
     ----------
     needed : collection of str
         Of ``email`` and ``phone``; one of them is enough. None: everybody is reached.
     """
-    if not needed:
-        return "CAST(NULL AS VARCHAR)"
-    reached = " OR ".join(f"{USABLE[name]} IS NOT NULL" for name in needed)
-    given = " OR ".join(GIVEN[name] for name in needed)
-    names = " or ".join(_NAMES[name] for name in needed)
-    return (
-        f"CASE WHEN {reached} THEN NULL WHEN {given} THEN {literal(f'unusable {names}')} ELSE {literal(f'no {names}')} END"
-    )
+    # Null as soon as one of them has no flaw.
+    return " || ', ' || ".join(FLAW[name] for name in needed) or "CAST(NULL AS VARCHAR)"
 
 
 def google_hash_sql(email: str) -> str:

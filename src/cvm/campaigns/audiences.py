@@ -15,17 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cvm.campaigns.addresses import (
-    ADDRESSES,
-    EMAIL,
-    GIVEN,
-    PHONE,
-    USABLE,
-    address_of,
-    email_sql,
-    phone_sql,
-    unreachable_sql,
-)
+from cvm.campaigns.addresses import ADDRESSES, address_of, checked_columns, unreachable_sql
 from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.senders import ADDRESS, COMPUTED, TEMPLATES, SenderTemplate
 from cvm.campaigns.spreadsheet import write_csv
@@ -182,12 +172,11 @@ def _check_rows(engine: DuckDBEngine) -> None:
         ("campaign_id, customer_id", "count(DISTINCT arm) > 1", "in several arms of one campaign"),
         (f"{', '.join(_CELL)}, customer_id", "count(*) > 1", "more than once in one arm and channel"),
     ):
-        twice = engine.table(f"SELECT customer_id FROM {_ROWS} GROUP BY {key} HAVING {having} ORDER BY 1").column(0)
-        if len(twice):
-            examples = ", ".join(str(name) for name in twice.slice(0, 3).to_pylist())
-            raise AudienceError(
-                f"The audience has customers {what}: {len(twice):,} (such as {examples}). Keep one row of each."
-            )
+        twice = engine.row(f"SELECT count(*) AS n FROM (SELECT customer_id FROM {_ROWS} GROUP BY {key} HAVING {having})")[
+            "n"
+        ]
+        if twice:
+            raise AudienceError(f"The audience has customers {what}: {twice:,}. Keep one row of each.")
 
 
 def _write_cell(
@@ -225,12 +214,12 @@ def _write_left_out(
 
 
 def _prepared(columns: Mapping[str, str], settings: AudienceSettings) -> str:
-    """Query of all rows with their usable addresses, which take longer than everything else together."""
-    raw = {name: f"CAST({identifier(name) if name in columns else 'NULL'} AS VARCHAR)" for name in ADDRESSES}
-    usable = {EMAIL: email_sql(raw[EMAIL]), PHONE: phone_sql(raw[PHONE], country_code=settings.country_code)}
-    added = [f"trim(coalesce({raw[name]}, '')) <> '' AS {GIVEN[name]}" for name in ADDRESSES]
-    added += [f"{usable[name]} AS {USABLE[name]}" for name in ADDRESSES]
-    return f"SELECT *, {', '.join(added)} FROM given_rows"
+    """Query of what any file may need of all rows, addresses checked, which takes longer than everything else together."""
+    email, phone = (f"CAST({identifier(name) if name in columns else 'NULL'} AS VARCHAR)" for name in ADDRESSES)
+    shown = [name for template in TEMPLATES.values() for name in template.columns.values() if name in columns]
+    used = dict.fromkeys([*_REQUIRED, *shown, *settings.attributes])
+    checked = checked_columns(email, phone, country_code=settings.country_code)
+    return f"SELECT {', '.join([*map(identifier, used), *checked])} FROM given_rows"
 
 
 def _members(cell: Mapping[str, str], settings: AudienceSettings) -> str:
