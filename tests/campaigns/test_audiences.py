@@ -4,6 +4,7 @@ import csv
 import hashlib
 import stat
 from pathlib import Path
+from time import process_time
 from typing import Any, get_args
 
 import pyarrow as pa
@@ -87,6 +88,7 @@ def test_who_cannot_be_reached_is_counted_and_named_without_an_address(tmp_path:
         "mail by email: 2 customers in spring.mail.email.csv (plain); left out 1 with no e-mail, 1 with unusable e-mail"
     )
     assert by_phone.left_out == {"no phone": 1, "unusable phone": 1}
+    assert "@" not in repr((by_mail, by_phone)) + (tmp_path / "a" / LEFT_OUT).read_text()
     assert read(tmp_path / "a" / LEFT_OUT) == [
         ["customer_id", "campaign_id", "arm", "channel", "reason"],
         ["c3", "spring", "mail", "email", "unusable e-mail"],
@@ -161,7 +163,7 @@ def test_names_never_leave_the_folder_nor_share_a_file(tmp_path: Path) -> None:
     rows = [
         audience({"customer_id": f"{one} {two}"}, campaign_id=one, arm=two, channel="post")
         for one in NAMES
-        for two in ("spring", "Spring", "spring.mail", "mail", ".")
+        for two in ("spring", "Spring", "spring.mail")
     ]
     files = written(tmp_path / "a", pa.concat_tables(rows))
     assert len({file.path.name.casefold() for file in files}) == len(rows)
@@ -224,3 +226,22 @@ def test_params_know_every_template_and_say_the_country(tmp_path: Path) -> None:
     assert audience_settings_of(params) == AudienceSettings({"email": "mailchimp"}, ["city"], "380")
     with pytest.raises(ParamsError, match=r"campaigns\.audiences\.template.*'gmail'"):
         shop.params_for(tmp_path, campaigns={"audiences": {"template": "gmail"}})
+
+
+@pytest.mark.slow
+def test_a_million_customers_take_seconds(tmp_path: Path) -> None:
+    n = 1_000_000
+    names, begun = [f"c{number}" for number in range(n)], process_time()
+    rows = pa.table(
+        {
+            "customer_id": names,
+            "campaign_id": ["spring"] * n,
+            "arm": ["mail"] * n,
+            "channel": ["email"] * n,
+            "email": [f"{name}@shop.com" for name in names],
+            "first_name": ["=1"] * n,
+        }
+    )
+    (file,) = written(tmp_path / "a", rows, "mailchimp")
+    assert file.n_customers == n
+    assert process_time() - begun < 30  # 6 s on the machine it was written on

@@ -6,9 +6,10 @@ import pytest
 from rich.console import Console
 
 from cvm.campaigns.power import Baseline, Design
+from cvm.campaigns.power_groups import GroupPower
 from cvm.campaigns.power_plan import Effect, PowerPlan, power_plan
 from cvm.errors import WorkspaceError
-from cvm.reports.power import check_figure_name, power_figure, power_sentences, power_tables, write_power_figure
+from cvm.reports.power import check_figure_name, group_table, power_figure, power_sentences, power_tables, write_power_figure
 
 TENTH = Design.even(0.1)
 
@@ -53,6 +54,24 @@ def test_the_table_has_a_row_per_share_with_the_chosen_one_among_them() -> None:
     text = captured.get()
     for share in ("5%", "10%", "12.5%", "20%", "30%", "50%"):
         assert f"\n{share:>9} " in text
+
+
+def test_segments_are_told_by_name_with_what_they_lack() -> None:
+    plan = conversion_plan(n_customers=50_000, effect=Effect.parse("10%"))
+    groups = [
+        GroupPower("[top]", 9_000, Baseline.of_conversion(0.2), 0.031, 0.41),
+        GroupPower("often", 900, Baseline.of_conversion(0.95)),
+        GroupPower("new", 12, None, gap="no conversion in past windows"),
+    ]
+    console = Console(width=160)
+    with console.capture() as captured:
+        console.print(group_table(plan, groups, segment_by="value_tier", currency="USD"))
+    lines = [" ".join(line.split()) for line in captured.get().splitlines()]
+    assert lines[0] == "Each value_tier by itself, 10% held out"
+    assert "[top] 9,000 20.00% +3.10 points 15.5% 41%" in lines
+    assert "often 900 95.00% none possible - -" in lines
+    assert "new 12 - no conversion in past windows" in lines
+    assert lines[-1].startswith("Customers are in the value_tier of today in all past windows")
 
 
 def test_the_figure_has_a_line_per_share_and_one_for_the_power_wanted() -> None:
