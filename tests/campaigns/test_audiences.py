@@ -13,7 +13,7 @@ import pytest
 import shop
 from cvm.campaigns.audiences import LEFT_OUT, AudienceError, AudienceFile, AudienceSettings, write_audiences
 from cvm.campaigns.senders import TEMPLATES
-from cvm.errors import MissingColumnsError, ParamsError, WorkspaceError
+from cvm.errors import ParamsError, WorkspaceError
 from cvm.params_campaigns import SenderTemplateName
 from cvm.stage_inputs import audience_settings_of
 
@@ -204,8 +204,10 @@ def test_an_audience_that_cannot_be_handed_over_is_refused(
 
 
 def test_missing_columns_and_unknown_templates_are_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingColumnsError, match=r"lacks columns \['channel', 'city'\]"):
-        written(tmp_path / "a", audience().drop_columns("channel"), attributes=["city"])
+    with pytest.raises(AudienceError, match=r"The audience lacks the columns \['arm', 'channel'\]; it has \['campaign_id'"):
+        written(tmp_path / "a", audience().drop_columns(["channel", "arm"]))
+    with pytest.raises(AudienceError, match=r"the attributes \['city'\]; there are \['email', 'first_name', "):
+        written(tmp_path / "a", audience(), attributes=["city"])
     with pytest.raises(AudienceError, match="The template 'gmail' is unknown; choose among"):
         AudienceSettings({"email": "gmail"})
 

@@ -20,7 +20,7 @@ from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.senders import ADDRESS, COMPUTED, TEMPLATES, SenderTemplate
 from cvm.campaigns.spreadsheet import write_csv
 from cvm.engines import DuckDBEngine, identifier, literal
-from cvm.errors import CvmError, MissingColumnsError
+from cvm.errors import CvmError
 from cvm.workspace import replaced_directory
 
 LEFT_OUT = "left_out.csv"
@@ -116,16 +116,14 @@ def write_audiences(rows: pa.Table, folder: Path, settings: AudienceSettings) ->
     Raises
     ------
     AudienceError
-        If a row is of the arm ``control``, lacks its campaign, customer, arm or channel, a customer is there twice, or an
-        attribute is no single value.
-    MissingColumnsError
-        If a required column or an attribute is missing.
+        If a column is missing, a row is of the arm ``control`` or lacks its campaign, customer, arm or channel, a customer
+        is there twice, or an attribute is no single value.
     WorkspaceError
         If the folder cannot be written.
     """
     with DuckDBEngine() as engine, replaced_directory(folder) as temporary:
         temporary.chmod(0o700)
-        engine.register("given_rows", _with_text_keys(rows, settings))
+        engine.register("given_rows", _with_text_keys(rows))
         columns = engine.columns("given_rows")
         _check_attributes(columns, settings)
         engine.replace_table(_ROWS, _prepared(columns, settings))
@@ -137,16 +135,22 @@ def write_audiences(rows: pa.Table, folder: Path, settings: AudienceSettings) ->
     return files
 
 
-def _with_text_keys(rows: pa.Table, settings: AudienceSettings) -> pa.Table:
-    required = {*_REQUIRED, *settings.attributes}
-    if not required <= set(rows.column_names):
-        raise MissingColumnsError.from_columns("audience", required=required, found=rows.column_names)
+def _with_text_keys(rows: pa.Table) -> pa.Table:
+    missing = sorted(set(_REQUIRED) - set(rows.column_names))
+    if missing:
+        raise AudienceError(f"The audience lacks the columns {missing}; it has {sorted(rows.column_names)}.")
     for name in _REQUIRED:
         rows = rows.set_column(rows.column_names.index(name), name, rows[name].cast(pa.string()))
     return rows
 
 
 def _check_attributes(columns: Mapping[str, str], settings: AudienceSettings) -> None:
+    unknown = [name for name in settings.attributes if name not in columns]
+    if unknown:
+        raise AudienceError(
+            f"Nobody in the audience has the attributes {unknown}; there are {sorted(set(columns) - set(_REQUIRED))}. "
+            "Correct campaigns.audiences.attributes in params.yaml."
+        )
     nested = [name for name in settings.attributes if any(kind in columns[name] for kind in _NESTED)]
     if nested:
         raise AudienceError(
@@ -172,9 +176,8 @@ def _check_rows(engine: DuckDBEngine) -> None:
         ("campaign_id, customer_id", "count(DISTINCT arm) > 1", "in several arms of one campaign"),
         (f"{', '.join(_CELL)}, customer_id", "count(*) > 1", "more than once in one arm and channel"),
     ):
-        twice = engine.row(f"SELECT count(*) AS n FROM (SELECT customer_id FROM {_ROWS} GROUP BY {key} HAVING {having})")[
-            "n"
-        ]
+        customers = f"SELECT customer_id FROM {_ROWS} GROUP BY {key} HAVING {having}"
+        twice = engine.row(f"SELECT count(*) AS n FROM ({customers})")["n"]
         if twice:
             raise AudienceError(f"The audience has customers {what}: {twice:,}. Keep one row of each.")
 
