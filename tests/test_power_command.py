@@ -89,7 +89,7 @@ def test_quiet_prints_notes_alone(folder: Path) -> None:
         (["--mean", "0.05"], "Neither the size of the campaign nor an effect is known"),
         (["--mean", "5", "--outcome", "revenue"], "--mean 5 is given without --sd"),
         (["--mean", "0.05", "--size", "900", "--figure", "a.bmp"], "The figure a.bmp must end in one of .png, .svg, .pdf"),
-        (["--mean", "1e-300", "--size", "9"], "The mean conversion == 1e-300, must be at least 1e-09"),
+        (["--mean", "1e-300", "--size", "9"], "The mean conversion == 1e-300, must be from 1e-09 to 1e+15"),
         (["--shares", "letter=1"], "one must be called 'control'"),
         (["--shares", "control=0.5,mail=0.5", "--holdout", "0.5"], "--shares says all arms already"),
         (["--mean", "0.05", "--segment-by", "value_tier"], "--segment-by needs the history of each segment"),

@@ -57,7 +57,7 @@ def power(
         plan = power_plan(basis, design, n_customers=size, effect=to_find)
         if split:
             tables.append(group_table(plan, arm_powers(plan, split), segment_by=None, currency=currency))
-        if segment_by and isinstance(basis, OutcomeHistory):
+        if segment_by is not None and isinstance(basis, OutcomeHistory):
             histories = past_outcomes_by_segment(checked, basis, segment_by, progress=progress)
             tables.append(
                 group_table(plan, segment_powers(plan, histories, to_find), segment_by=segment_by, currency=currency)

@@ -199,7 +199,7 @@ def test_a_treatment_larger_than_what_is_left_is_refused() -> None:
     [
         ("conversion", 0.0, None, "The mean conversion == 0, must be above 0"),
         ("conversion", -0.1, None, "The mean conversion == -0.1, must be above 0"),
-        ("conversion", 1.0, None, r"The conversion == 1, must be below 1; write 0.05 for 5 %"),
+        ("conversion", 1.0, None, r"The conversion == 1, must be below 0\.999999; write 0\.05 for 5 %"),
         ("conversion", 0.1, 0.3, "--sd is given, but the mean of a conversion says its spread"),
         ("revenue", 5.0, None, "--mean 5 is given without --sd; revenue needs both"),
         ("revenue", None, 5.0, "--sd 5 says the spread, and --mean is missing"),
@@ -226,6 +226,22 @@ def test_the_smallest_holdout_keeps_the_proportions_of_unequal_treatments() -> N
     assert smallest_control_share(CONVERSION, Design(0.5, 0.001, 2), n_customers=2_000, effect=0.5) is None
 
 
-def test_a_mean_too_small_to_calculate_with_is_refused() -> None:
-    with pytest.raises(PowerError, match="The mean conversion == 1e-300, must be at least 1e-09"):
+def test_figures_too_large_or_small_to_calculate_with_are_refused() -> None:
+    with pytest.raises(PowerError, match=r"The mean conversion == 1e-300, must be from 1e-09 to 1e\+15"):
         Baseline.of_conversion(1e-300)
+    with pytest.raises(PowerError, match=r"standard deviation of revenue == 1e\+150, must be at most 1e\+09 times the mean"):
+        Baseline("revenue", 1.0, 1e300)
+    with pytest.raises(PowerError, match=r"The effect == 1e\+300 is more than 1e\+06 times the mean"):
+        power_at(Baseline("revenue", 8.0, 900.0), HALVES, n_customers=100, effect=1e300)
+
+
+@pytest.mark.parametrize(("mean", "sd"), [(1e-9, 1.0), (1e15, 1e24), (1e-9, 1e-30)])
+def test_figures_at_the_bounds_can_be_calculated_with(mean: float, sd: float) -> None:
+    found = detectable_effect(Baseline("revenue", mean, sd**2), HALVES, n_customers=10_000_000_000)
+    assert found is None or 0 < found < 1e22
+
+
+@pytest.mark.parametrize("rate", [1e-9, 0.999999])
+def test_conversions_at_the_bounds_can_be_calculated_with(rate: float) -> None:
+    found = detectable_effect(Baseline.of_conversion(rate), HALVES, n_customers=1_000_000)
+    assert found is None or 0 < found < 1

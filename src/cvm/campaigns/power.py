@@ -29,8 +29,9 @@ OUTCOMES: tuple[Outcome, ...] = ("conversion", "orders", "revenue")
 _NORMAL_FROM = 10_000
 _MOST_CUSTOMERS = 1e12
 _LARGEST_GROWTH = 1e6
-# Below, squares of what is compared with it are no numbers any more.
-_SMALLEST_MEAN = 1e-9
+# Within these, all squares are numbers a machine can hold; no outcome of customers is beyond them.
+_MEANS = (1e-9, 1e15)
+_LARGEST_SPREAD = 1e9
 
 
 class PowerError(CvmError, ValueError):
@@ -66,14 +67,20 @@ class Baseline:
         check_outcome(self.outcome)
         if not (isfinite(self.mean) and self.mean > 0):
             raise PowerError(f"The mean {self.outcome} == {self.mean:g}, must be above 0; choose customers who do buy.")
-        if self.mean < _SMALLEST_MEAN:
+        least, most = _MEANS
+        if not least <= self.mean <= most:
             raise PowerError(
-                f"The mean {self.outcome} == {self.mean:g}, must be at least {_SMALLEST_MEAN:g}; change its unit."
+                f"The mean {self.outcome} == {self.mean:g}, must be from {least:g} to {most:g}; change its unit."
             )
-        if self.outcome == "conversion" and self.mean >= 1:
-            raise PowerError(f"The conversion == {self.mean:g}, must be below 1; write 0.05 for 5 %.")
+        if self.outcome == "conversion" and self.mean > 1 - 1e-6:
+            raise PowerError(f"The conversion == {self.mean:.9g}, must be below 0.999999; write 0.05 for 5 %.")
         if not (isfinite(self.variance) and self.variance > 0):
             raise PowerError(f"The variance of {self.outcome} == {self.variance:g}, must be above 0.")
+        if self.variance > (_LARGEST_SPREAD * self.mean) ** 2:
+            raise PowerError(
+                f"The standard deviation of {self.outcome} == {sqrt(self.variance):g}, must be at most {_LARGEST_SPREAD:g} "
+                f"times the mean, which is {self.mean:g}; correct one of them."
+            )
         if not 0 < self.active_share <= 1:
             raise PowerError(f"The share of active customers == {self.active_share:g}, must be above 0 and at most 1.")
 
@@ -85,11 +92,10 @@ class Baseline:
     def variance_after(self, effect: float) -> float:
         """Variance between customers once the mean has risen by ``effect``."""
         grown = self.mean + effect
-        active = min(1.0, self.active_share * grown / self.mean)
-        # Of the active alone: their second moment, and by what factor each does more than before.
-        second_moment = (self.variance + self.mean**2) / self.active_share
-        each = self.active_share * grown / self.mean / active
-        return active * each**2 * second_moment - grown**2
+        # Active customers before, to those after; each brings as much more as that leaves of the growth. Their second moment
+        # per customer is then ``ratio * (1 + variance / mean**2) * grown**2``, of which the square of the mean is taken.
+        ratio = self.active_share / min(1.0, self.active_share * grown / self.mean)
+        return grown**2 * (ratio - 1 + ratio * self.variance / self.mean**2)
 
 
 @dataclass(frozen=True)
@@ -328,6 +334,10 @@ def _check_effect(baseline: Baseline, effect: float) -> None:
         raise PowerError(
             f"The effect == {effect:g}, must be above 0: the size of the change to be found. The test is two-sided, "
             "so that harm of the same size is found as well."
+        )
+    if baseline.outcome != "conversion" and effect > _LARGEST_GROWTH * baseline.mean:
+        raise PowerError(
+            f"The effect == {effect:g} is more than {_LARGEST_GROWTH:g} times the mean; plan for a smaller one."
         )
     if baseline.outcome == "conversion" and baseline.mean + effect >= 1:
         raise PowerError(
