@@ -6,7 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from cvm.params_data import Cost, Day, Days, Section
+from cvm.params_data import Cost, Day, Days, PathText, Section
+from cvm.params_plans import ConsentParams, ContactPolicyParams, PlanParams
 
 
 class GlobalHoldoutParams(Section):
@@ -58,6 +59,10 @@ class CampaignParams(Section):
     global_holdout: GlobalHoldoutParams = GlobalHoldoutParams()
     treatments: dict[str, TreatmentParams] = Field(default_factory=dict)
     evaluate: EvaluateParams = EvaluateParams()
+    consent: ConsentParams = ConsentParams()
+    contact_policy: ContactPolicyParams = ContactPolicyParams()
+    suppression: list[PathText] = Field(default_factory=list)
+    plans: dict[Annotated[str, Field(min_length=1)], PlanParams] = Field(default_factory=dict)
 
     @field_validator("treatments")
     @classmethod
@@ -65,3 +70,17 @@ class CampaignParams(Section):
         if "control" in given:
             raise ValueError("control is no treatment: it is who gets none; name the treatments alone")
         return given
+
+    @model_validator(mode="after")
+    def _known_treatments(self) -> Self:
+        for name, plan in self.plans.items():
+            unknown = sorted(set(plan.treatments) - set(self.treatments))
+            if unknown:
+                raise ValueError(
+                    f"plans.{name}.treatments names {unknown}; campaigns.treatments has {list(self.treatments)}"
+                )
+            channels = {self.treatments[arm].channel for arm in plan.treatments or self.treatments}
+            idle = sorted(set(plan.capacity) - channels)
+            if idle:
+                raise ValueError(f"plans.{name}.capacity names {idle}; its treatments use the channels {sorted(channels)}")
+        return self
