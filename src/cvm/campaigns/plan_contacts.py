@@ -100,8 +100,8 @@ class Known:
             raise PlanError(
                 f"Nobody knows who agreed to be contacted by {', '.join(missing)}: customers has no column "
                 f"{list(missing.values())}{f', only {there}' if there else ''}. Add them to data.customers, name yours "
-                f"under campaigns.consent.columns, or write there {{{', '.join(f'{channel}: null' for channel in missing)}}} if "
-                "a channel needs no consent."
+                f"under campaigns.consent.columns, or write there {{{', '.join(f'{name}: null' for name in missing)}}} "
+                "where none is needed."
             )
 
     def consent_hurdles(self) -> Iterator[Hurdle]:

@@ -55,7 +55,8 @@ class Pool:
         if not known.size:
             return self.is_low
         with np.errstate(invalid="ignore"):
-            return self.is_low | (self.growth_potential >= np.quantile(known, _HIGH_GROWTH))
+            grows = (self.growth_potential > 0) & (self.growth_potential >= np.quantile(known, _HIGH_GROWTH))
+        return self.is_low | grows
 
 
 @dataclass(frozen=True)
