@@ -75,9 +75,7 @@ def settings(**changes: Any) -> PlanSettings:
 def warehouse(names: Sequence[str], /, **tables: Rows) -> DuckDBEngine:
     """Customers who agreed to everything and ordered once, long ago, and what else there is."""
     orders = [shop.order(name, on="2023-10-01", amount=10.0) for name in names]
-    return shop.typed_warehouse(
-        **{"customers": [profile(name) for name in names], "transactions": orders, **tables}
-    )
+    return shop.typed_warehouse(**{"customers": [profile(name) for name in names], "transactions": orders, **tables})
 
 
 def planned(

@@ -184,8 +184,10 @@ def test_a_customer_closed_to_one_treatment_may_get_another(tmp_path):
 
 def test_each_campaign_is_one_draw_with_constant_shares(tmp_path):
     names = ids(200)
-    effects = {arm: {n: v for n, v in zip(names, values, strict=True)} for arm, values in (
-        ("letter", np.linspace(-1, 5, 200)), ("mail", np.linspace(3, -1, 200)))}  # fmt: skip
+    effects = {
+        "letter": dict(zip(names, np.linspace(-1, 5, 200), strict=True)),
+        "mail": dict(zip(names, np.linspace(3, -1, 200), strict=True)),
+    }
     asked = settings(treatments=(LETTER, MAIL), exploration_share=0.5, control_share=0.2)
     summary, found = planned(
         tmp_path, warehouse(names), [scored(n) for n in names], asked, uplift=write_uplift(tmp_path, effects)
@@ -251,7 +253,9 @@ def test_limits_hold_and_are_used(tmp_path):
 
 def test_a_floor_keeps_low_value_from_starving_and_says_what_it_costs(tmp_path):
     names = ids(200)
-    rows = [scored(n, clv=400.0 + k if k < 100 else 50.0, value_tier="top" if k < 100 else "low") for k, n in enumerate(names)]
+    rows = [
+        scored(n, clv=400.0 + k if k < 100 else 50.0, value_tier="top" if k < 100 else "low") for k, n in enumerate(names)
+    ]
     asked = settings(limits={"budget": 45.0})
     plain, found = planned(tmp_path, warehouse(names), rows, asked)
     assert not any(found[name]["arm"] for name in names[100:])
@@ -268,9 +272,7 @@ def test_customers_are_put_in_and_left_out_by_hand(tmp_path):
     profiles = [profile(name, consent_post=name != "c001") for name in names]
     asked = settings(audience=Audience(segments=["core"]))
     engine = warehouse(names, customers=profiles)
-    summary, found = planned(
-        tmp_path, engine, rows, asked, included=("c000", "c001", "stranger"), excluded=("c050",)
-    )
+    summary, found = planned(tmp_path, engine, rows, asked, included=("c000", "c001", "stranger"), excluded=("c050",))
     assert found["c000"] | {"value": None} == {
         "customer_id": "c000", "step": "drawn", "fate": "put in by hand", "campaign_id": "spring", "arm": "letter",
         "channel": "post", "cost": 1.0, "propensity": 1.0, "assigned_at": datetime(2024, 3, 1), "value": None,
@@ -305,11 +307,11 @@ def test_a_campaign_waits_for_a_day_that_is_not_quiet(tmp_path):
     summary, found = planned(tmp_path, warehouse(names), [scored(n) for n in names], settings(policy=policy))
     assert summary.on == date(2024, 3, 4)
     assert found["c000"]["assigned_at"] == datetime(2024, 3, 4)
-    with pytest.raises(PlanError, match="a quiet day of campaigns.contact_policy. The next day that is none is 2024-03-04"):
+    with pytest.raises(PlanError, match=r"a quiet day of .* The next day that is none is 2024-03-04"):
         settings(policy=policy, starts_on=date(2024, 3, 2)).day(AS_OF)
     with pytest.raises(PlanError, match="before its scores of 2024-03-01"):
         settings(starts_on=date(2024, 2, 1)).day(AS_OF)
-    kyiv, found = planned(
+    _, found = planned(
         tmp_path, warehouse(names), [scored(n) for n in names], settings(policy=policy, timezone="Europe/Kyiv")
     )
     assert found["c000"]["assigned_at"] == datetime(2024, 3, 3, 22)

@@ -76,7 +76,6 @@ def test_limits_are_shared_and_used_up():
     limits = Limits(100.0, {"post": 10, "phone": 3})
     assert limits.share(0.5) == Limits(50.0, {"post": 5, "phone": 1})
     assert limits.less((LETTER, CALL), [4, 5]) == Limits(76.0, {"post": 6, "phone": -2})
-    assert limits.less_limits(limits.share(0.5)) == Limits(50.0, {"post": 5, "phone": 2})
     assert Limits().share(0.3) == Limits()
     assert limits.are_any
     assert not Limits().are_any

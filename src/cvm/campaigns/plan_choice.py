@@ -72,11 +72,6 @@ class Limits:
         budget = None if self.budget is None else self.budget - cost
         return Limits(budget, {channel: n - used[channel] for channel, n in self.capacity.items()})
 
-    def less_limits(self, other: Limits) -> Limits:
-        """What is left when ``other``, a part of it, is set aside."""
-        budget = None if self.budget is None else self.budget - (other.budget or 0.0)
-        return Limits(budget, {channel: n - other.capacity.get(channel, 0) for channel, n in self.capacity.items()})
-
     @property
     def are_any(self) -> bool:
         """Whether anything is limited."""

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from cvm.campaigns.assignment import CONTROL
+from cvm.campaigns.customer_lists import read_customer_list
 from cvm.campaigns.plan_result import PlanSummary
 from cvm.campaigns.plan_settings import PlanError, PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine, QueryError, identifier, literal
@@ -38,7 +39,7 @@ class Basis:
                 "the expected effects": _digest([inputs.uplift] if inputs.uplift else []),
                 "the warehouse": _hash(warehouse),
                 "the ledger": _digest(inputs.ledgers),
-                "the suppression lists": _digest(settings.suppression),
+                "the suppression lists": _hash(json.dumps([read_customer_list(file) for file in settings.suppression])),
             }
         )
 
@@ -198,9 +199,9 @@ def counted(ledger: Path) -> dict[str, Any]:
 
 
 def _digest(paths: Sequence[Path]) -> str:
-    """Of the contents of files and their names."""
+    """Of the contents of files and their names; a file that is not there has none."""
     whole = hashlib.sha256()
-    for path in paths:
+    for path in filter(Path.is_file, paths):
         whole.update(path.name.encode())
         with path.open("rb") as content:
             whole.update(hashlib.file_digest(content, "sha256").digest())

@@ -16,6 +16,7 @@ Bools = NDArray[np.bool_]
 
 CHOSEN, EXPLORED, INCLUDED = "chosen", "explored", "put in by hand"
 UNKNOWN, NOT_WORTH, BEYOND = "value unknown", "not worth the contact", "beyond budget or capacity"
+_NOBODY_EXPLORED = "nobody is drawn to learn from: all are chosen, or exploration_share does not pay for one of each arm"
 # Growth potential counts as high in this part of those who may be contacted.
 _HIGH_GROWTH = 0.8
 
@@ -99,14 +100,14 @@ def select(pool: Pool, settings: PlanSettings) -> Selection:
     arm = np.full(n, NOBODY, dtype=np.int64)
     arm[pool.is_included] = _favourite(values, pool.is_open)[pool.is_included]
     limits = _less_included(settings, np.bincount(arm[pool.is_included], minlength=len(treatments)).tolist())
-    to_explore = limits.share(settings.exploration_share)
-    limits = limits.less_limits(to_explore)
     free = ~pool.is_included
+    n_explored = _to_explore(pool, free, limits, settings)
+    limits = limits.less(treatments, _explored_contacts(n_explored, settings))
     values[~free] = np.nan
     chosen, floor_cost = _with_floor(pool, values, limits, settings)
     arm[free] = chosen.arm[free]
     is_chosen = free & (chosen.arm >= 0)
-    explored, notes = _explored(pool, free & ~is_chosen, to_explore, settings)
+    explored = _explored(pool, free & ~is_chosen, n_explored, settings)
     with np.errstate(invalid="ignore"):
         best = np.where(np.isnan(values), -np.inf, values).max(axis=1, initial=-np.inf)
     role = np.select(
@@ -114,6 +115,7 @@ def select(pool: Pool, settings: PlanSettings) -> Selection:
         [INCLUDED, CHOSEN, EXPLORED, UNKNOWN, NOT_WORTH],
         BEYOND,
     ).astype(object)
+    notes = () if explored.any() or not settings.exploration_share else (_NOBODY_EXPLORED,)
     return Selection(role, arm, chosen.gap, floor_cost, int((is_chosen & pool.in_floor).sum()), notes)
 
 
@@ -159,26 +161,31 @@ def _with_floor(pool: Pool, values: Floats, limits: Limits, settings: PlanSettin
     return Choice(together.arm, together.value, together.value + (best.bound - best.value)), best.value - together.value
 
 
-def _explored(pool: Pool, left_over: Bools, limits: Limits, settings: PlanSettings) -> tuple[Bools, tuple[str, ...]]:
-    """Drawn among those not chosen whom every treatment may reach, as many as the share and what was set aside allow."""
-    explored = np.zeros(len(pool.tie), dtype=bool)
-    candidates = np.flatnonzero(left_over & pool.is_open.all(axis=1))
-    if not settings.exploration_share or not len(candidates):
-        return explored, ()
-    n_arms = len(settings.treatments) + 1
-
-    def fits(n: int) -> bool:
-        return limits.hold(settings.treatments, [ceil(n / n_arms)] * len(settings.treatments))
-
-    most = int(np.ceil(settings.exploration_share * len(candidates)))
-    fewest = 0
+def _to_explore(pool: Pool, free: Bools, limits: Limits, settings: PlanSettings) -> int:
+    """How many may be drawn to learn from: the share of the customers, as far as the share of the limits pays for them."""
+    most = ceil(settings.exploration_share * int((free & pool.is_open.all(axis=1)).sum()))
+    part, fewest = limits.share(settings.exploration_share), 0
     while fewest < most:
         middle = (fewest + most + 1) // 2
-        fewest, most = (middle, most) if fits(middle) else (fewest, middle - 1)
-    if fewest < n_arms:
-        return explored, ("exploration_share is too small to draw one customer for each arm: nobody is drawn to learn from",)
-    explored[candidates[np.argsort(pool.lottery[candidates], kind="stable")[:fewest]]] = True
-    return explored, ()
+        if part.hold(settings.treatments, _explored_contacts(middle, settings)):
+            fewest = middle
+        else:
+            most = middle - 1
+    return fewest if fewest > len(settings.treatments) else 0  # one customer for each arm at least
+
+
+def _explored_contacts(n: int, settings: PlanSettings) -> list[int]:
+    """The most contacts of each treatment among so many customers, drawn for arms of equal share."""
+    return [ceil(n / (len(settings.treatments) + 1))] * len(settings.treatments)
+
+
+def _explored(pool: Pool, left_over: Bools, n: int, settings: PlanSettings) -> Bools:
+    """Drawn among those not chosen whom every treatment may reach, the share of them and ``n`` at most."""
+    explored = np.zeros(len(pool.tie), dtype=bool)
+    candidates = np.flatnonzero(left_over & pool.is_open.all(axis=1))
+    n = min(n, ceil(settings.exploration_share * len(candidates)))
+    explored[candidates[np.argsort(pool.lottery[candidates], kind="stable")[:n]]] = True
+    return explored
 
 
 def treated_value(treatments: Sequence[Treatment], values: Floats, *, by_uplift: bool) -> Floats:

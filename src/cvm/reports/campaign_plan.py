@@ -84,7 +84,8 @@ def _sentences(plan: PlanSummary) -> Iterator[tuple[str, str]]:
     yield _basis(plan)
     yield _spent(plan), ""
     if plan.gap > 0 or plan.budget is not None or plan.capacity:
-        yield f"The choice is worth at least {_share(1 - plan.gap)} of the best possible one under these limits.", ""
+        gap = f"at most {plan.gap:.2%}" if plan.gap >= 0.0001 else "less than 0.01%"
+        yield f"The choice is {gap} short of the best possible one under these limits.", ""
     if plan.floor_share:
         yield _floor(plan), ""
     for cell in plan.cells:
