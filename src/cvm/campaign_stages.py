@@ -149,7 +149,7 @@ def approve_plan(params: Params, name: str | None = None, *, progress: Progress 
                 "under another name."
             )
         if not ledger.exists():
-            draft, _ = read_draft(folder, settings.name)
+            draft = read_draft(folder, settings.name)
             inputs = _plan_inputs(params, workspace, engine)
             check_new(engine, settings, inputs.ledgers)
             check_same(settings.name, draft, Basis.of(settings, inputs, warehouse=fingerprint(engine)))

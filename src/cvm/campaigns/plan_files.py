@@ -112,8 +112,8 @@ def write_summary(folder: Path, summary: PlanSummary, basis: Basis, by_hand: Map
     (folder / SUMMARY_FILE).write_text(text, encoding="utf-8")
 
 
-def read_draft(folder: Path, name: str) -> tuple[Basis, dict[str, list[str]]]:
-    """What a draft rests on, and whom it put in or left out by hand.
+def read_draft(folder: Path, name: str) -> Basis:
+    """What a draft rests on.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def read_draft(folder: Path, name: str) -> tuple[Basis, dict[str, list[str]]]:
     """
     try:
         values: dict[str, Any] = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
-        basis, by_hand = Basis(values["basis"]), dict(values["by_hand"])
+        basis = Basis(dict(values["basis"]))
         is_whole = values["plan"] == _digest([folder / PLAN_FILE])
     except FileNotFoundError:
         raise PlanError(f"There is no draft of {name!r} to approve. Run `cvm plan {name}` and look at it first.") from None
@@ -130,7 +130,7 @@ def read_draft(folder: Path, name: str) -> tuple[Basis, dict[str, list[str]]]:
         is_whole = False
     if not is_whole:
         raise PlanError(f"The draft in {folder} was changed or damaged. Run `cvm plan {name}` to make it again.")
-    return basis, by_hand
+    return basis
 
 
 def check_same(name: str, draft: Basis, now: Basis) -> None:
