@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def let_time_pass(folder: Path) -> None:
     """Two months of what would have happened anyway, and an order worth ``EFFECT`` from every tenth letter's reader."""
-    later = pd.read_parquet(folder / "truth" / "future.parquet")
+    later = pd.read_parquet(folder / "truth" / "future_transactions.parquet")
     later = later[later["occurred_at"] < "2024-03-01"].drop(columns="placed_at")
     ledger = pd.read_parquet(folder / "outputs" / "ledger" / "winter.parquet")
     moved = ledger[ledger["arm"] == "letter"].sample(frac=0.5, random_state=1)
@@ -68,7 +68,7 @@ def let_time_pass(folder: Path) -> None:
 
 
 def test_the_effect_of_a_planned_campaign_is_found_from_its_ledger(folder: Path) -> None:
-    done = shop.cvm(folder, "evaluate", "winter", "--json")
+    done = shop.cvm(folder, "evaluate", "winter", "--set", "windows.as_of=latest", "--json")
     assert (done.code, done.err) == (0, "")
     found = json.loads(done.out)
     ledger = pq.read_table(folder / "outputs" / "ledger" / "winter.parquet").to_pandas()
