@@ -39,7 +39,7 @@ class ContactPolicyParams(Section):
         return given
 
 
-class AudienceParams(Section):
+class WhoParams(Section):
     """Who a campaign is for, by their scores; what is left out does not matter."""
 
     segments: list[str] = Field(default_factory=list)
@@ -53,7 +53,7 @@ class PlanParams(Section):
     """One campaign: what it may do to whom, and what it may spend."""
 
     treatments: list[Name] = Field(default_factory=list)
-    audience: AudienceParams = AudienceParams()
+    audience: WhoParams = WhoParams()
     starts_on: Day | None = None
     control_share: Annotated[float, Field(gt=0, lt=1)] | None = None
     budget: Annotated[Cost, Field(gt=0)] | None = None

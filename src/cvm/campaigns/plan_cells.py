@@ -14,7 +14,16 @@ from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.errors import InsufficientDataError
 
 # What arms are compared on before anything happens, as far as the scores have it.
-_COVARIATES = ("p_churn", "clv", "expected_orders", "historic_value", "growth_potential", "rfm_recency")
+_COVARIATES = (
+    "p_churn",
+    "clv",
+    "expected_orders",
+    "historic_value",
+    "growth_potential",
+    "rfm_recency",
+    "segment",
+    "lifecycle_stage",
+)
 
 
 def revenue_history(engine: DuckDBEngine, settings: PlanSettings) -> tuple[OutcomeHistory | None, tuple[str, ...]]:

@@ -154,7 +154,9 @@ def write_ledger_file(engine: DuckDBEngine, plan: Path, path: Path) -> None:
     with replaced_file(path) as temporary:
         engine.write_parquet(
             "SELECT campaign_id, customer_id, timezone('UTC', assigned_at) AS assigned_at, arm, "
-            "CAST(cost AS DECIMAL(18, 4)) AS cost, propensity, channel "
+            "CAST(cost AS DECIMAL(18, 4)) AS cost, propensity, channel, "
+            # Arms are of exact size over the whole draw; who was put in by hand was not drawn.
+            "CASE WHEN propensity < 1 THEN 'all' END AS stratum "
             f"FROM read_parquet({literal(str(plan))}) WHERE arm IS NOT NULL ORDER BY campaign_id, customer_id",
             temporary,
         )
