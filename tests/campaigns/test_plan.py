@@ -356,3 +356,11 @@ def test_a_plan_that_cannot_be_is_refused(tmp_path, changes, cause):
 def test_settings_that_mean_nothing_are_refused(changes, cause):
     with pytest.raises(PlanError, match=cause):
         settings(**changes)
+
+
+@pytest.mark.parametrize(("on", "n_warnings"), [("2024-02-01", 1), ("2024-01-31", 0)])
+def test_contacting_those_whom_a_running_campaign_holds_out_is_told(tmp_path, on, n_warnings):
+    names = ids(20)
+    running = [drawn(name, CONTROL, on=on, channel=None) for name in names]
+    summary, _ = planned(tmp_path, warehouse(names, assignments=running), [scored(n) for n in names], settings())
+    assert sum("18 of those to be contacted are held out by campaigns" in note for note in summary.notes) == n_warnings

@@ -21,6 +21,7 @@ CELL = Cell(
     n_by_hand=3,
     draw_holds=True,
     draw="The draw holds.",
+    largest_difference=0.031,
     detectable_conversion=0.021,
     detectable_revenue=2.8,
 )
@@ -66,7 +67,10 @@ def test_a_plan_tells_who_is_left_out_what_is_drawn_and_what_it_is_worth():
         "903 contacts for 993 EUR of 1,000 EUR (99.3%): post 903 of 1,000.",
         "at most 0.04% short of the best possible one",
         "The floor of 10% for customers of low value or high growth potential costs 123 EUR of net value; 400 of them",
-        "finds effects from +2.10 points of active customers or +2.80 EUR of revenue per customer on",
+        "holds",
+        "0.03 SD",
+        "+2.10 points",
+        "+2.80",
     ):
         assert part in text
     assert "value unknown" not in text
@@ -82,6 +86,7 @@ def test_a_plan_tells_who_is_left_out_what_is_drawn_and_what_it_is_worth():
         ({"gap": 0.0}, "less than 0.01% short"),
         ({"cells": (replace(CELL, detectable_revenue=280.0),)}, "not enough to tell it from 0 for sure"),
         ({"margin_rate": None}, "if effects are what the model expects.\n"),
+        ({"cells": (replace(CELL, draw_holds=False, draw="The draw failed: why."),)}, "spring: The draw failed: why."),
         ({"cells": (replace(CELL, draw_holds=None, draw="Too few."),)}, "spring: Too few."),
     ],
 )

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from cvm.campaigns.assignment import CONTROL, Split
-from cvm.campaigns.plan_cells import read_cell, revenue_history
+from cvm.campaigns.plan_cells import exact_sum, read_cell, revenue_history
 from cvm.campaigns.plan_people import PEOPLE, People, read_people
 from cvm.campaigns.plan_result import Fate, PlanSummary
 from cvm.campaigns.plan_selection import (
@@ -180,8 +180,7 @@ def _summary(
         for campaign_id, (_, split) in _splits(settings).items()
     )
     contacts = engine.table(
-        f"SELECT channel, count(*) AS n, CAST(sum(cost) AS DOUBLE) AS cost FROM {_PLAN} WHERE channel IS NOT NULL "
-        "GROUP BY channel"
+        f"SELECT channel, count(*) AS n, {exact_sum('cost')} AS cost FROM {_PLAN} WHERE channel IS NOT NULL GROUP BY channel"
     ).to_pylist()
     return PlanSummary(
         name=settings.name,
@@ -202,7 +201,7 @@ def _summary(
         n_floor=selection.n_floor,
         floor_cost=selection.floor_cost,
         margin_rate=history.margin_rate if history else None,
-        notes=(*people.notes, *selection.notes, *unknown, *_not_included(engine)),
+        notes=(*people.notes, *selection.notes, *unknown, *_not_included(engine), *_mixing(engine)),
     )
 
 
@@ -226,6 +225,18 @@ def _not_included(engine: DuckDBEngine) -> tuple[str, ...]:
         return ()
     reasons = ", ".join(f"{n:,} {fate}" for fate, n in rows.items())
     return (f"{sum(rows.values()):,} customers of --include may not be contacted: {reasons}",)
+
+
+def _mixing(engine: DuckDBEngine) -> tuple[str, ...]:
+    """That contacts reach those whom other campaigns still hold out."""
+    query = f"SELECT count(*) AS n FROM {_PLAN} JOIN {PEOPLE} USING (customer_id) WHERE is_control AND channel IS NOT NULL"
+    n = engine.row(query)["n"]
+    if not n:
+        return ()
+    return (
+        f"{n:,} of those to be contacted are held out by campaigns whose outcome windows are not over: their evaluation "
+        "will warn of an overlap; a later starts_on spares it",
+    )
 
 
 def _nobody(engine: DuckDBEngine, settings: PlanSettings, people: People) -> str:

@@ -11,6 +11,7 @@ from cvm.campaigns.plan_result import Cell, PlannedArm
 from cvm.campaigns.plan_settings import PlanInputs, PlanSettings
 from cvm.campaigns.power import Baseline, Design, PowerError, detectable_effect
 from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines.sql import parquet
 from cvm.errors import InsufficientDataError
 
 # What arms are compared on before anything happens, as far as the scores have it.
@@ -70,7 +71,7 @@ def read_cell(
     here = f"campaign_id = {literal(campaign_id)}"
     rows = engine.table(
         "SELECT arm, count(*) FILTER (WHERE propensity < 1) AS n, count(*) FILTER (WHERE propensity = 1) AS n_by_hand, "
-        f"CAST(sum(cost) AS DOUBLE) AS cost, CAST(sum(value) AS DOUBLE) AS value FROM {fates} WHERE {here} GROUP BY arm"
+        f"{exact_sum('cost')} AS cost, {exact_sum('value')} AS value FROM {fates} WHERE {here} GROUP BY arm"
     ).to_pylist()
     if not rows:
         return None
@@ -81,11 +82,12 @@ def read_cell(
         PlannedArm(name, channels.get(name), row["n"], row["cost"], row["value"])
         for name, row in ((name, by_arm.get(name, empty)) for name in split.shares)
     )
-    holds, sentence = None, f"Too few for an evaluation: {', '.join(f'{arm.arm} {arm.n:,}' for arm in arms)}."
+    holds, largest, sentence = None, None, f"Too few for an evaluation: {', '.join(f'{arm.arm} {arm.n:,}' for arm in arms)}."
     if min(arm.n for arm in arms) >= 2:
         assigned = f"(SELECT customer_id, arm FROM {fates} WHERE {here} AND propensity < 1)"
         check = draw_check(engine, assigned, _covariates(engine, inputs), split)
         holds, sentence = check.ratio.holds and not check.unbalanced, check.sentence
+        largest = round(max((abs(found.difference) for found in check.balance), default=0.0), 6)
     conversion, revenue = _detectable(split, sum(arm.n for arm in arms), history)
     return Cell(
         campaign_id=campaign_id,
@@ -94,13 +96,19 @@ def read_cell(
         n_by_hand=sum(row["n_by_hand"] for row in rows),
         draw_holds=holds,
         draw=sentence,
+        largest_difference=largest,
         detectable_conversion=conversion,
         detectable_revenue=revenue,
     )
 
 
+def exact_sum(column: str) -> str:
+    """SQL for a sum of money that is the same in any order of rows."""
+    return f"CAST(sum(CAST({column} AS DECIMAL(24, 6))) AS DOUBLE)"
+
+
 def _covariates(engine: DuckDBEngine, inputs: PlanInputs) -> str:
-    scores = f"read_parquet({literal(str(inputs.scores))}, hive_partitioning = false)"
+    scores = parquet([inputs.scores])
     there = engine.columns(scores)
     columns = "".join(f", {identifier(name)}" for name in _COVARIATES if name in there)
     return f"(SELECT customer_id{columns} FROM {scores})"

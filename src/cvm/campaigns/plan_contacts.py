@@ -11,7 +11,7 @@ from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.holdout import REACHABLE
 from cvm.campaigns.plan_settings import PlanError, PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine, identifier, literal
-from cvm.engines.sql import literals, local_day
+from cvm.engines.sql import literals, local_day, parquet
 
 ORDER = "order"
 # What a consent looks like that was given, as text.
@@ -213,58 +213,71 @@ def contacts_query(known: Known) -> str:
     """``n`` contacts in all and ``n_<n>`` by channel, in the window of the contact policy.
 
     Each event whose type ends in ``_sent`` is one, by the channel its type begins with and the one it names. So is each
-    treatment of the ledger, unless such an event bears its campaign. Events are past; campaigns drawn for days to come count
-    as far as they lie within the window, too, so that no order of planning gets round the policy.
+    treatment of the ledger, unless such an event bears its campaign, or the plan that its campaign is a part of. Events are
+    past; campaigns drawn for days to come count as far as they lie within the window, too, so that no order of planning gets
+    round the policy.
     """
-    policy, timezone = known.settings.policy, known.settings.timezone
-    first, last = (known.on + timedelta(days=sign * (policy.window_days - 1)) for sign in (-1, 1))
-    parts = []
-    has_sent = "events" in known.columns
-    if has_sent:
-        channel = "lower(channel)" if known.has("events", "channel") else "CAST(NULL AS VARCHAR)"
-        campaign = "campaign_id" if known.has("events", "campaign_id") else "CAST(NULL AS VARCHAR)"
-        events = known.events_before("event_type LIKE '%\\_sent' ESCAPE '\\'")
-        day = local_day("occurred_at", timezone)
-        parts.append(
-            f"SELECT customer_id, {day} AS day, lower(regexp_replace(event_type, '_sent$', '')) AS channel, "
-            f"{channel} AS other, {campaign} AS campaign_id FROM ({events}) WHERE {day} >= {literal(first)}"
-        )
-    ledger = _treated(known, first, last)
-    sent = parts[0] if parts else None
-    if ledger:
-        unseen = ledger
-        if sent:
-            unseen = (
-                f"SELECT * FROM ({ledger}) AS drawn WHERE NOT EXISTS (SELECT 1 FROM ({sent}) AS sent WHERE "
-                "sent.customer_id = drawn.customer_id AND sent.campaign_id IN "
-                "(drawn.campaign_id, regexp_replace(drawn.campaign_id, '\\.[^.]*$', '')))"
-            )
-        parts.append(f"SELECT customer_id, day, channel, channel AS other, campaign_id FROM ({unseen})")
-    if not parts:
-        columns = "".join(f", CAST(0 AS BIGINT) AS n_{number}" for number in range(len(known.settings.channels)))
-        return f"SELECT CAST(NULL AS VARCHAR) AS customer_id, CAST(0 AS BIGINT) AS n{columns} WHERE FALSE"
+    days = known.settings.policy.window_days - 1
+    first, last = known.on - timedelta(days=days), known.on + timedelta(days=days)
+    sent = _sent_query(known, first)
+    treated = (
+        f"SELECT customer_id, campaign_id, min(channel) AS channel, min(channel) AS other FROM ({ledger_query(known)}) "
+        f"WHERE arm NOT IN ({literals((CONTROL, REACHABLE))}) AND day BETWEEN {literal(first)} AND {literal(last)} "
+        "GROUP BY customer_id, campaign_id"
+    )
+    unseen = (
+        f"SELECT * FROM ({treated}) AS treated WHERE NOT EXISTS (SELECT 1 FROM ({sent}) AS sent "
+        "WHERE sent.customer_id = treated.customer_id "
+        "AND sent.campaign_id IN (treated.campaign_id, regexp_replace(treated.campaign_id, '\\.[^.]*$', '')))"
+    )
     columns = "".join(
         f", count(*) FILTER (WHERE {literal(channel.lower())} IN (channel, other)) AS n_{number}"
         for number, channel in enumerate(known.settings.channels)
     )
-    return f"SELECT customer_id, count(*) AS n{columns} FROM ({' UNION ALL '.join(parts)}) GROUP BY customer_id"
+    return f"SELECT customer_id, count(*) AS n{columns} FROM ({sent} UNION ALL {unseen}) GROUP BY customer_id"
 
 
-def _treated(known: Known, first: date, last: date) -> str | None:
-    """SQL for the treatments of the ledger within days: of ``assignments`` and of approved plans, each once."""
-    day, rows = local_day("assigned_at", known.settings.timezone), []
+def held_out_query(known: Known) -> str:
+    """``customer_id`` of everybody in control of a campaign whose outcome windows would still run on the day."""
+    since = known.on - timedelta(days=known.settings.outcome_days)
+    return (
+        f"SELECT DISTINCT customer_id, TRUE AS is_control FROM ({ledger_query(known)}) "
+        f"WHERE arm = {literal(CONTROL)} AND day > {literal(since)} AND day <= {literal(known.on)}"
+    )
+
+
+def ledger_query(known: Known) -> str:
+    """``campaign_id``, ``customer_id``, ``arm``, ``day`` and ``channel`` of ``assignments`` and approved plans.
+
+    What was ingested since it was approved is in both.
+    """
+    rows = []
     if "assignments" in known.columns:
         channel = "lower(channel)" if known.has("assignments", "channel") else "CAST(NULL AS VARCHAR)"
         rows.append(f"SELECT campaign_id, customer_id, arm, assigned_at, {channel} AS channel FROM assignments")
     if known.ledgers:
         rows.append(
             "SELECT campaign_id, customer_id, arm, CAST(assigned_at AS TIMESTAMP) AS assigned_at, lower(channel) AS channel "
-            f"FROM read_parquet([{literals(str(path) for path in known.ledgers)}])"
+            f"FROM {parquet(known.ledgers)}"
         )
-    if not rows:
-        return None
+    nothing = (
+        "SELECT '' AS campaign_id, '' AS customer_id, '' AS arm, CAST(NULL AS TIMESTAMP) AS assigned_at, '' AS channel "
+        "WHERE FALSE"
+    )
+    day = local_day("assigned_at", known.settings.timezone)
+    return f"SELECT * EXCLUDE (assigned_at), {day} AS day FROM ({' UNION ALL '.join(rows) or nothing})"
+
+
+def _sent_query(known: Known, first: date) -> str:
+    """``customer_id``, ``campaign_id``, ``channel`` and ``other`` channel of what was sent since a day."""
+    if "events" not in known.columns:
+        return "SELECT '' AS customer_id, '' AS campaign_id, '' AS channel, '' AS other WHERE FALSE"
+    channel, campaign = (
+        name if known.has("events", name) else "CAST(NULL AS VARCHAR)" for name in ("channel", "campaign_id")
+    )
+    events = known.events_before("event_type LIKE '%\\_sent' ESCAPE '\\'")
     return (
-        f"SELECT campaign_id, customer_id, min({day}) AS day, min(channel) AS channel FROM ({' UNION ALL '.join(rows)}) "
-        f"WHERE arm NOT IN ({literals((CONTROL, REACHABLE))}) AND {day} BETWEEN {literal(first)} AND {literal(last)} "
-        "GROUP BY campaign_id, customer_id"
+        f"SELECT customer_id, {campaign} AS campaign_id, lower(regexp_replace(event_type, '_sent$', '')) AS channel, "
+        f"lower({channel}) AS other FROM ({events}) "
+        f"WHERE {local_day('occurred_at', known.settings.timezone)} >= {literal(first)}"
     )

@@ -16,7 +16,7 @@ from cvm.campaigns.customer_lists import read_customer_list
 from cvm.campaigns.plan_result import PlanSummary
 from cvm.campaigns.plan_settings import PlanError, PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine, QueryError, identifier, literal
-from cvm.engines.sql import literals
+from cvm.engines.sql import literals, parquet
 from cvm.errors import MissingOutputError
 from cvm.workspace import replaced_file
 
@@ -83,7 +83,7 @@ def check_new(engine: DuckDBEngine, settings: PlanSettings, ledgers: Sequence[Pa
     PlanError
         If the ledger has one of the campaigns of the plan.
     """
-    sources = [f"read_parquet([{literals(str(path) for path in ledgers)}])"] if ledgers else []
+    sources = [parquet(ledgers)] if ledgers else []
     sources += ["assignments"] if "assignments" in engine.tables() else []
     for source in sources:
         query = (
@@ -157,7 +157,7 @@ def write_ledger_file(engine: DuckDBEngine, plan: Path, path: Path) -> None:
             "CAST(cost AS DECIMAL(18, 4)) AS cost, propensity, channel, "
             # Arms are of exact size over the whole draw; who was put in by hand was not drawn.
             "CASE WHEN propensity < 1 THEN 'all' END AS stratum "
-            f"FROM read_parquet({literal(str(plan))}) WHERE arm IS NOT NULL ORDER BY campaign_id, customer_id",
+            f"FROM {parquet([plan])} WHERE arm IS NOT NULL ORDER BY campaign_id, customer_id",
             temporary,
         )
 
@@ -168,7 +168,7 @@ def treated_rows(engine: DuckDBEngine, ledger: Path) -> pa.Table:
     Columns ``campaign_id``, ``customer_id``, ``arm``, ``channel``, then those of ``customers``. Nobody in control is among
     them.
     """
-    rows = f"(SELECT * FROM read_parquet({literal(str(ledger))}) WHERE arm <> {literal(CONTROL)})"
+    rows = f"(SELECT * FROM {parquet([ledger])} WHERE arm <> {literal(CONTROL)})"
     ours = ("campaign_id", "customer_id", "arm", "channel")
     columns, join = "", ""
     if "customers" in engine.tables():
@@ -192,7 +192,7 @@ def counted(ledger: Path) -> dict[str, Any]:
         with DuckDBEngine() as engine:
             return engine.row(
                 f"SELECT count(*) AS n_drawn, count(*) FILTER (WHERE arm <> {literal(CONTROL)}) AS n_treated, "
-                f"CAST(coalesce(sum(cost), 0) AS DOUBLE) AS cost FROM read_parquet({literal(str(ledger))})"
+                f"CAST(coalesce(sum(cost), 0) AS DOUBLE) AS cost FROM {parquet([ledger])}"
             )
     except QueryError:
         raise MissingOutputError(

@@ -18,10 +18,18 @@ from cvm.campaigns.assignment import draw_key, draw_sql
 from cvm.campaigns.customer_lists import read_customer_list
 from cvm.campaigns.holdout import held_out_sql
 from cvm.campaigns.plan_choice import Treatment
-from cvm.campaigns.plan_contacts import Hurdle, Known, consent_query, contacts_query, cooldown_query, optout_query
+from cvm.campaigns.plan_contacts import (
+    Hurdle,
+    Known,
+    consent_query,
+    contacts_query,
+    cooldown_query,
+    held_out_query,
+    optout_query,
+)
 from cvm.campaigns.plan_settings import PlanError, PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine, QueryError, identifier, literal
-from cvm.engines.sql import literals
+from cvm.engines.sql import literals, parquet
 from cvm.errors import MissingOutputError
 from cvm.ingest.quality.people import NOBODY
 from cvm.segments import LIFECYCLE_STAGES, SEGMENTS, VALUE_TIERS
@@ -37,9 +45,10 @@ _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOU
 class People:
     """What the temporary table ``PEOPLE`` holds.
 
-    One row per scored customer: ``customer_id``, ``value_tier``, ``growth_potential``, ``is_included``, ``tie`` and
-    ``lottery`` (draws); for each treatment, by its position, ``hurdle_<n>`` (position in ``hurdles``, null = open) and
-    ``value_<n>`` (null = unknown); and ``hurdle``: null where a treatment is open, else that of the one that came farthest.
+    One row per scored customer: ``customer_id``, ``value_tier``, ``growth_potential``, ``is_included``, ``is_control`` (of a
+    campaign that still runs), ``tie`` and ``lottery`` (draws); for each treatment, by its position, ``hurdle_<n>`` (position
+    in ``hurdles``, null = open) and ``value_<n>`` (null = unknown); and ``hurdle``: null where a treatment is open, else that
+    of the one that came farthest.
 
     Attributes
     ----------
@@ -85,22 +94,23 @@ def read_people(engine: DuckDBEngine, settings: PlanSettings, inputs: PlanInputs
     _write_listed(engine, settings, inputs)
     uplift, notes = _uplift(engine, settings, inputs)
     hurdles = _hurdles(settings, known, on=on)
-    names = ["listed", "optout", "consent", "contact", "cooldown"]
-    relations = [
-        f"(SELECT * FROM {_LISTED})",
-        *(f"({query})" for query in (optout_query(known), consent_query(known), contacts_query(known))),
-        f"({cooldown_query(known)})",
-    ]
-    joins = "".join(
-        f" LEFT JOIN {relation} AS {name} USING (customer_id)" for name, relation in zip(names, relations, strict=True)
-    )
+    relations = {
+        "listed": f"SELECT * FROM {_LISTED}",
+        "optout": optout_query(known),
+        "consent": consent_query(known),
+        "contact": contacts_query(known),
+        "cooldown": cooldown_query(known),
+        "running": held_out_query(known),
+    }
     if uplift:
-        joins += f" LEFT JOIN ({uplift}) AS effect USING (customer_id)"
+        relations["effect"] = uplift
+    joins = "".join(f" LEFT JOIN ({query}) AS {name} USING (customer_id)" for name, query in relations.items())
     columns = [
         "score.customer_id",
         "score.value_tier",
         f"{_finite('score.growth_potential')} AS growth_potential",
         "coalesce(listed.is_included, FALSE) AS is_included",
+        "coalesce(running.is_control, FALSE) AS is_control",
         *(
             f"{draw_sql('score.customer_id', key=draw_key(settings.salt, what, settings.name))} AS {name}"
             for name, what in (("tie", "tie"), ("lottery", "exploration"))
@@ -179,7 +189,7 @@ def _relation(engine: DuckDBEngine, inputs: PlanInputs, settings: PlanSettings) 
     """The scores as a relation, once they are known to have what the audience asks for."""
     if not inputs.scores.is_file():
         raise MissingOutputError.from_stage(inputs.scores, command="cvm score")
-    scores = f"read_parquet({literal(str(inputs.scores))}, hive_partitioning = false)"
+    scores = parquet([inputs.scores])
     try:
         kinds = engine.columns(scores)
     except QueryError:
@@ -227,7 +237,7 @@ def _uplift(engine: DuckDBEngine, settings: PlanSettings, inputs: PlanInputs) ->
     """Query of one row per customer with the expected effect of each treatment; none where no treatment's is known."""
     if inputs.uplift is None:
         return None, ()
-    effects = f"read_parquet({literal(str(inputs.uplift))}, hive_partitioning = false)"
+    effects = parquet([inputs.uplift])
     try:
         arms = set(engine.table(f"SELECT DISTINCT arm FROM {effects}").column(0).to_pylist())
     except QueryError:

@@ -52,6 +52,8 @@ class Cell:
         Whether sizes and balance are what chance gives; None where the cell is too small to tell.
     draw : str
         The same in a sentence.
+    largest_difference : float or None
+        Between arms before anything happens, in standard deviations; None where the cell is too small to tell.
     detectable_conversion, detectable_revenue : float or None
         Effects per customer that its evaluation finds in four of five cases, as a share and in currency; None where nothing
         is known.
@@ -63,6 +65,7 @@ class Cell:
     n_by_hand: int
     draw_holds: bool | None
     draw: str
+    largest_difference: float | None
     detectable_conversion: float | None
     detectable_revenue: float | None
 

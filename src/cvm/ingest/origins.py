@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines.sql import parquet
 from cvm.errors import SourceError
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.reading import Reading, given_name
@@ -162,8 +163,7 @@ class PlannedSource:
         except (OSError, pa.ArrowInvalid) as error:
             raise SourceError.from_unreadable_file(table, name, str(error)) from None
         columns = ", ".join(f"{identifier(ours)} AS {identifier(given_name(self.reading, ours))}" for ours in names)
-        file = literal(str(plan))
-        relation = f"(SELECT {columns}, {file} AS {identifier(FILE_NAME)} FROM read_parquet({file}))"
+        relation = f"(SELECT {columns}, {literal(str(plan))} AS {identifier(FILE_NAME)} FROM {parquet([plan])})"
         load_relation(engine, table, relation, shown=name)
 
 

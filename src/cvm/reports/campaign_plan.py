@@ -20,7 +20,8 @@ _INTERVAL = 1.96 / 2.80
 
 def plan_tables(plan: PlanSummary) -> list[RenderableType]:
     """Everything worth reading of a draft, but for its notes."""
-    return [_funnel(plan), _cells(plan), *(Text(line, style=style) for line, style in _sentences(plan))]
+    sentences = (Text(line, style=style) for line, style in _sentences(plan))
+    return [_funnel(plan), _cells(plan), _prospects(plan), *sentences]
 
 
 def approved_sentences(approved: Approved, *, currency: str) -> list[RenderableType]:
@@ -66,17 +67,39 @@ def _cells(plan: PlanSummary) -> Table:
     for cell in plan.cells:
         for number, arm in enumerate(cell.arms):
             table.add_row(
-                cell.campaign_id if number == 0 else "",
+                Text(cell.campaign_id if number == 0 else "", style="bold"),
                 arm.arm,
-                arm.channel or "held out",
+                arm.channel or Text("held out", style="dim"),
                 f"{arm.n:,}",
                 f"{arm.n / cell.n:.1%}" if cell.n else "-",
                 f"{arm.cost:,.2f}" if arm.channel else "-",
                 f"{arm.value:,.0f}" if arm.value is not None else "-",
                 f"{cell.n_by_hand:,}" if cell.n_by_hand and number == len(cell.arms) - 1 else "",
-                style="" if arm.channel else "dim",
             )
         table.add_section()
+    return table
+
+
+def _prospects(plan: PlanSummary) -> Table:
+    """Whether each draw is fair, and what its evaluation will be able to find."""
+    table = _table("Are the arms alike, and which effects will an evaluation find in 80% of cases")
+    table.add_column("campaign_id", style="bold")
+    table.add_column("draw")
+    for header in ("largest difference", "active customers", f"revenue per customer, {plan.currency}"):
+        table.add_column(header, justify="right")
+    words = {
+        True: Text("holds", style="green"),
+        False: Text("failed", style="bold red"),
+        None: Text("too few", style="yellow"),
+    }
+    for cell in plan.cells:
+        table.add_row(
+            cell.campaign_id,
+            words[cell.draw_holds],
+            "-" if cell.largest_difference is None else f"{cell.largest_difference:.2f} SD",
+            "-" if cell.detectable_conversion is None else f"{100 * cell.detectable_conversion:+.2f} points",
+            "-" if cell.detectable_revenue is None else f"{cell.detectable_revenue:+,.2f}",
+        )
     return table
 
 
@@ -89,11 +112,8 @@ def _sentences(plan: PlanSummary) -> Iterator[tuple[str, str]]:
     if plan.floor_share:
         yield _floor(plan), ""
     for cell in plan.cells:
-        style = {True: "green", False: "bold red", None: "yellow"}[cell.draw_holds]
-        yield f"{cell.campaign_id}: {cell.draw}", style
-        found = _detectable(plan, cell)
-        if found:
-            yield f"{cell.campaign_id}: {found}", ""
+        if not cell.draw_holds:
+            yield f"{cell.campaign_id}: {cell.draw}", "yellow" if cell.draw_holds is None else "bold red"
 
 
 def _basis(plan: PlanSummary) -> tuple[str, str]:
@@ -139,15 +159,6 @@ def _floor(plan: PlanSummary) -> str:
     kind = "net value" if plan.by_uplift else "margin at risk"
     cost = f"costs {_money(plan.floor_cost, plan.currency)} of {kind}" if plan.floor_cost else "costs nothing"
     return f"The floor of {_share(plan.floor_share)} for {who} {cost}; {plan.n_floor:,} of them are chosen."
-
-
-def _detectable(plan: PlanSummary, cell: Cell) -> str | None:
-    found = []
-    if cell.detectable_conversion is not None:
-        found.append(f"{100 * cell.detectable_conversion:+.2f} points of active customers")
-    if cell.detectable_revenue is not None:
-        found.append(f"{cell.detectable_revenue:+,.2f} {plan.currency} of revenue per customer")
-    return f"an evaluation finds effects from {' or '.join(found)} on in 80% of cases." if found else None
 
 
 def _table(title: str) -> Table:
