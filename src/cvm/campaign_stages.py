@@ -22,6 +22,7 @@ from cvm.campaigns.plan_files import (
     PLAN_FILE,
     Approved,
     Basis,
+    check_ledgers,
     check_new,
     check_same,
     counted,
@@ -157,7 +158,7 @@ def approve_plan(params: Params, name: str | None = None, *, progress: Progress 
             write_ledger_file(engine, folder / PLAN_FILE, ledger)
         progress("writing the audience files")
         written = write_lists(treated_rows(engine, ledger), files)
-    return Approved(settings.name, ledger, written, **counted(ledger))
+        return Approved(settings.name, ledger, written, **counted(engine, ledger))
 
 
 def _plan_inputs(params: Params, workspace: Workspace, engine: DuckDBEngine) -> PlanInputs:
@@ -173,5 +174,6 @@ def _plan_inputs(params: Params, workspace: Workspace, engine: DuckDBEngine) -> 
             f"The scores are of {as_of}, and the warehouse holds orders up to {last_day}: they do not know who has bought "
             f"since. Run `cvm features` and `cvm score` first, or plan as of then with --set windows.as_of={as_of}."
         )
+    check_ledgers(engine, workspace.ledgers)
     uplift: Path = workspace.uplift_of(as_of)
     return PlanInputs(as_of, workspace.scores_of(as_of), uplift if uplift.is_file() else None, workspace.ledgers)

@@ -236,3 +236,13 @@ def test_a_damaged_ledger_is_named(params):
     ledger.write_bytes(b"nothing")
     with pytest.raises(SourceError, match=r"outputs/ledger/spring\.parquet"):
         run_ingest(params)
+    with pytest.raises(PlanError, match=r"spring\.parquet is no ledger of an approved plan, or damaged: it lacks every row"):
+        cvm.plan_campaign(params, "../odd name")
+
+
+def test_damaged_effects_are_named(params):
+    path = workspace_of(params).uplift_of(date(2024, 3, 1))
+    path.parent.mkdir(parents=True)
+    pd.DataFrame({"customer_id": ["c000"], "arm": ["letter"]}).to_parquet(path)
+    with pytest.raises(MissingOutputError, match=r"uplift\.parquet is damaged"):
+        cvm.plan_campaign(params, "spring")

@@ -17,9 +17,9 @@ from cvm.campaigns.plan_result import PlanSummary
 from cvm.campaigns.plan_settings import PlanError, PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine, QueryError, identifier, literal
 from cvm.engines.sql import literals, parquet
-from cvm.errors import MissingOutputError
 from cvm.workspace import replaced_file
 
+_LEDGER_COLUMNS = ("campaign_id", "customer_id", "assigned_at", "arm", "cost", "channel")
 PLAN_FILE, SUMMARY_FILE, AUDIENCE_FOLDER = "plan.parquet", "plan.json", "files"
 
 
@@ -180,24 +180,32 @@ def treated_rows(engine: DuckDBEngine, ledger: Path) -> pa.Table:
     return engine.table(f"SELECT {names}{columns} FROM {rows} AS drawn{join} ORDER BY campaign_id, arm, drawn.customer_id")
 
 
-def counted(ledger: Path) -> dict[str, Any]:
-    """Rows of a ledger: ``n_drawn``, ``n_treated``, ``cost``.
+def counted(engine: DuckDBEngine, ledger: Path) -> dict[str, Any]:
+    """Rows of a ledger: ``n_drawn``, ``n_treated``, ``cost``."""
+    return engine.row(
+        f"SELECT count(*) AS n_drawn, count(*) FILTER (WHERE arm <> {literal(CONTROL)}) AS n_treated, "
+        f"CAST(coalesce(sum(cost), 0) AS DOUBLE) AS cost FROM {parquet([ledger])}"
+    )
+
+
+def check_ledgers(engine: DuckDBEngine, ledgers: Sequence[Path]) -> None:
+    """Refuse to plan on a record that cannot be read.
 
     Raises
     ------
-    MissingOutputError
-        If it cannot be read.
+    PlanError
+        If a ledger is damaged, or none of ours.
     """
-    try:
-        with DuckDBEngine() as engine:
-            return engine.row(
-                f"SELECT count(*) AS n_drawn, count(*) FILTER (WHERE arm <> {literal(CONTROL)}) AS n_treated, "
-                f"CAST(coalesce(sum(cost), 0) AS DOUBLE) AS cost FROM {parquet([ledger])}"
+    for ledger in ledgers:
+        try:
+            missing = sorted(set(_LEDGER_COLUMNS) - set(engine.columns(parquet([ledger]))))
+        except QueryError:
+            missing = ["every row"]
+        if missing:
+            raise PlanError(
+                f"{ledger} is no ledger of an approved plan, or damaged: it lacks {', '.join(missing)}. Nothing can make it "
+                "anew: restore it from a backup, or move it away if it is none of ours."
             )
-    except QueryError:
-        raise MissingOutputError(
-            f"{ledger} is damaged. It is the record of an approved plan: restore it from a backup."
-        ) from None
 
 
 def _digest(paths: Sequence[Path]) -> str:

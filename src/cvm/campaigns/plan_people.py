@@ -47,8 +47,8 @@ class People:
 
     One row per scored customer: ``customer_id``, ``value_tier``, ``growth_potential``, ``is_included``, ``is_control`` (of a
     campaign that still runs), ``tie`` and ``lottery`` (draws); for each treatment, by its position, ``hurdle_<n>`` (position
-    in ``hurdles``, null = open) and ``value_<n>`` (null = unknown); and ``hurdle``: null where a treatment is open, else that
-    of the one that came farthest.
+    in ``hurdles``, null = open) and ``value_<n>`` (null = unknown); and ``hurdle``: null where a treatment is open, else
+    that of the one that came farthest.
 
     Attributes
     ----------
@@ -239,7 +239,7 @@ def _uplift(engine: DuckDBEngine, settings: PlanSettings, inputs: PlanInputs) ->
         return None, ()
     effects = parquet([inputs.uplift])
     try:
-        arms = set(engine.table(f"SELECT DISTINCT arm FROM {effects}").column(0).to_pylist())
+        arms = set(engine.table(f"SELECT DISTINCT arm FROM {effects} WHERE expected_uplift IS NOT NULL")["arm"].to_pylist())
     except QueryError:
         raise MissingOutputError.from_damage(inputs.uplift, command="cvm score") from None
     names = [treatment.name for treatment in settings.treatments]
