@@ -198,7 +198,7 @@ def _locked(folder: Path) -> Iterator[None]:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise WorkspaceError(
-                    f"Another `cvm ingest` is writing to {folder}. Wait until it has ended, "
+                    f"Another cvm command is writing to {folder}. Wait until it has ended, "
                     "or set another folder under outputs in params.yaml."
                 ) from None
         yield
