@@ -134,9 +134,7 @@ class Known:
         """Too soon after something, and contacted often enough."""
         policy, treatments = self.settings.policy, self.settings.treatments
         for number, name in enumerate(policy.cooldown_days):
-            days = policy.cooldown_days[name]
-            condition = f"cooldown.last_{number} > {literal(self.on - timedelta(days=days))}"
-            yield Hurdle("contact policy", f"too soon after {name}", (condition,) * len(treatments))
+            yield Hurdle("contact policy", f"too soon after {name}", (f"cooldown.is_hot_{number}",) * len(treatments))
         if policy.max_contacts is not None:
             condition = f"contact.n >= {policy.max_contacts}"
             yield Hurdle("contact policy", "contacted often enough", (condition,) * len(treatments))
@@ -150,12 +148,12 @@ class Known:
             )
             yield Hurdle("contact policy", "contacted often enough by this channel", conditions)
 
-    def events_before(self, condition: str) -> str:
-        """SQL for the events of a kind that are known."""
+    def rows_before(self, table: str, condition: str) -> str:
+        """SQL for the rows of a kind that are known."""
         recorded = ""
-        if self.has("events", "recorded_at"):
+        if self.has(table, "recorded_at"):
             recorded = f" AND (recorded_at IS NULL OR recorded_at < {literal(self.until)})"
-        return f"SELECT * FROM events WHERE {condition} AND occurred_at < {literal(self.until)}{recorded}"
+        return f"SELECT * FROM {table} WHERE {condition} AND occurred_at < {literal(self.until)}{recorded}"
 
 
 def consent_query(known: Known) -> str:
@@ -183,30 +181,27 @@ def optout_query(known: Known) -> str:
         f"max(occurred_at) FILTER (WHERE {which.format(literal(channel.lower()))}) AS at_{number}"
         for number, channel in enumerate(channels)
     )
-    events = known.events_before("event_type = 'unsubscribe'")
+    events = known.rows_before("events", "event_type = 'unsubscribe'")
     return f"SELECT customer_id, {columns} FROM ({events}) GROUP BY customer_id"
 
 
 def cooldown_query(known: Known) -> str:
-    """``last_<n>``: the last day of an order or of a type of event, by its position in ``cooldown_days``."""
-    names = list(known.settings.policy.cooldown_days)
+    """``is_hot_<n>``: whether an order or a type of event, by its position in ``cooldown_days``, lies too few days back."""
     parts = []
-    for number, name in enumerate(names):
-        day = local_day("occurred_at", known.settings.timezone)
+    for number, (name, days) in enumerate(known.settings.policy.cooldown_days.items()):
+        since = f"occurred_at >= {literal(known.settings.midnight(known.on - timedelta(days=days - 1)))}"
+        rows = ""
         if name == ORDER:
-            recorded = ""
-            if known.has("transactions", "recorded_at"):
-                recorded = f" AND (recorded_at IS NULL OR recorded_at < {literal(known.until)})"
-            rows = f"SELECT * FROM transactions WHERE amount > 0 AND occurred_at < {literal(known.until)}{recorded}"
+            rows = known.rows_before("transactions", f"amount > 0 AND {since}")
         elif "events" in known.columns:
-            rows = known.events_before(f"event_type = {literal(name)}")
-        else:
-            continue
-        parts.append(f"SELECT customer_id, {day} AS day, {number} AS kind FROM ({rows})")
-    nothing = "SELECT CAST(NULL AS VARCHAR) AS customer_id, CAST(NULL AS DATE) AS day, 0 AS kind WHERE FALSE"
-    source = " UNION ALL ".join(parts) or nothing
-    columns = "".join(f", max(day) FILTER (WHERE kind = {number}) AS last_{number}" for number in range(len(names)))
-    return f"SELECT customer_id{columns} FROM ({source}) GROUP BY customer_id"
+            rows = known.rows_before("events", f"event_type = {literal(name)} AND {since}")
+        if rows:
+            parts.append(f"SELECT customer_id, {number} AS kind FROM ({rows})")
+    nothing = "SELECT CAST(NULL AS VARCHAR) AS customer_id, 0 AS kind WHERE FALSE"
+    columns = "".join(
+        f", bool_or(kind = {number}) AS is_hot_{number}" for number in range(len(known.settings.policy.cooldown_days))
+    )
+    return f"SELECT customer_id{columns} FROM ({' UNION ALL '.join(parts) or nothing}) GROUP BY customer_id"
 
 
 def contacts_query(known: Known) -> str:
@@ -275,9 +270,9 @@ def _sent_query(known: Known, first: date) -> str:
     channel, campaign = (
         name if known.has("events", name) else "CAST(NULL AS VARCHAR)" for name in ("channel", "campaign_id")
     )
-    events = known.events_before("event_type LIKE '%\\_sent' ESCAPE '\\'")
+    since = f"occurred_at >= {literal(known.settings.midnight(first))}"
+    events = known.rows_before("events", f"event_type LIKE '%\\_sent' ESCAPE '\\' AND {since}")
     return (
         f"SELECT customer_id, {campaign} AS campaign_id, lower(regexp_replace(event_type, '_sent$', '')) AS channel, "
-        f"lower({channel}) AS other FROM ({events}) "
-        f"WHERE {local_day('occurred_at', known.settings.timezone)} >= {literal(first)}"
+        f"lower({channel}) AS other FROM ({events})"
     )

@@ -93,7 +93,8 @@ def read_people(engine: DuckDBEngine, settings: PlanSettings, inputs: PlanInputs
     scores = _relation(engine, inputs, settings)
     _write_listed(engine, settings, inputs)
     uplift, notes = _uplift(engine, settings, inputs)
-    hurdles = _hurdles(settings, known, on=on)
+    hurdles = _hurdles(settings, known)
+    held_out = held_out_sql("customer_id", settings.holdout, on=on, salt=settings.salt)
     relations = {
         "listed": f"SELECT * FROM {_LISTED}",
         "optout": optout_query(known),
@@ -121,7 +122,7 @@ def read_people(engine: DuckDBEngine, settings: PlanSettings, inputs: PlanInputs
     last = f"CASE WHEN {' AND '.join(f'{name} IS NOT NULL' for name in each)} THEN greatest({', '.join(each)}) END"
     engine.execute(
         f"CREATE OR REPLACE TEMP TABLE {PEOPLE} AS SELECT *, {last} AS hurdle "
-        f"FROM (SELECT {', '.join(columns)} FROM {scores} AS score{joins})"
+        f"FROM (SELECT {', '.join(columns)} FROM (SELECT *, {held_out} AS is_held_out FROM {scores}) AS score{joins})"
     )
     row = engine.row(f"SELECT count(*) AS n, coalesce(max(model_version), 'unknown') AS version FROM {scores}")
     strangers = engine.row(
@@ -144,7 +145,7 @@ def _columns(treatments: Sequence[Treatment], hurdles: Sequence[Hurdle], *, by_u
         yield f"{_finite(value)} AS value_{number}"
 
 
-def _hurdles(settings: PlanSettings, known: Known, *, on: date) -> tuple[Hurdle, ...]:
+def _hurdles(settings: PlanSettings, known: Known) -> tuple[Hurdle, ...]:
     """All of them, in their order; a customer put in by hand need not belong to the audience."""
     treatments = settings.treatments
     found: list[Hurdle] = []
@@ -158,11 +159,7 @@ def _hurdles(settings: PlanSettings, known: Known, *, on: date) -> tuple[Hurdle,
     found += known.consent_hurdles()
     for_all("suppression", "an id of nobody", f"lower(score.customer_id) IN ({literals(NOBODY)})")
     for_all("suppression", "on a suppression list", "listed.is_suppressed")
-    for_all(
-        "suppression",
-        "in the global holdout",
-        held_out_sql("score.customer_id", settings.holdout, on=on, salt=settings.salt),
-    )
+    for_all("suppression", "in the global holdout", "score.is_held_out")
     return (*found, *known.contact_hurdles())
 
 
