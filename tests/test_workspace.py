@@ -171,7 +171,7 @@ def test_only_one_process_writes_at_a_time(tmp_path: Path) -> None:
     with only_writer(tmp_path / "outputs"):
         other = subprocess.run(command, capture_output=True, text=True, check=False)
     assert other.returncode == 1
-    assert "Another `cvm ingest` is writing to" in other.stderr
+    assert "Another cvm command is writing to" in other.stderr
     assert subprocess.run(command, check=False).returncode == 0
     assert names(tmp_path) == ["outputs"]
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cvm.campaign_stages import evaluate_campaign
+    from cvm.campaign_stages import approve_plan, evaluate_campaign, plan_campaign
     from cvm.errors import CvmError
     from cvm.models.btyd import BgNbd, Btyd, GammaGamma
     from cvm.models.bundle import Bundle, read_bundle
@@ -27,9 +27,11 @@ _HOMES = {
     "CvmError": "cvm.errors",
     "GammaGamma": "cvm.models.btyd",
     "Params": "cvm.params",
+    "approve_plan": "cvm.campaign_stages",
     "cross_validate_churn": "cvm.models.crossvalidation",
     "evaluate_campaign": "cvm.campaign_stages",
     "load_params": "cvm.params",
+    "plan_campaign": "cvm.campaign_stages",
     "read_bundle": "cvm.models.bundle",
     "run": "cvm.pipeline",
     "score": "cvm.scoring.score",
@@ -43,9 +45,11 @@ __all__ = [
     "CvmError",
     "GammaGamma",
     "Params",
+    "approve_plan",
     "cross_validate_churn",
     "evaluate_campaign",
     "load_params",
+    "plan_campaign",
     "read_bundle",
     "run",
     "score",

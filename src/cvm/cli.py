@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import cvm
-from cvm.cli_campaigns import evaluate, power
+from cvm.cli_campaigns import evaluate, plan, power
 from cvm.errors import CvmError
 from cvm.params import Params, load_params
 from cvm.terminal import DEFAULT_PARAMS, ParamsOption, Printer, QuietOption, SetOption
@@ -160,7 +160,7 @@ def segment(
     _run(("segment",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet), bundle=bundle)
 
 
-for campaign_command in (power, evaluate):
+for campaign_command in (power, plan, evaluate):
     app.command()(campaign_command)
 
 

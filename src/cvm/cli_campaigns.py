@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -68,6 +69,50 @@ def power(
     printer.outcome("power", message, plan.notes, time.perf_counter() - started)
     if not quiet:
         printer.console.print(*power_tables(plan, currency=currency), *tables, sep="\n")
+
+
+def plan(
+    name: Annotated[str | None, typer.Argument(help="Of campaigns.plans; not needed where there is only one.")] = None,
+    params: ParamsOption = DEFAULT_PARAMS,
+    set_: SetOption = None,
+    quiet: QuietOption = False,
+    approve: Annotated[bool, typer.Option("--approve", help="Make the draft the ledger, and write audience files.")] = False,
+    include: Annotated[Path | None, typer.Option("--include", help="List of customers to put in by hand.")] = None,
+    exclude: Annotated[Path | None, typer.Option("--exclude", help="List of customers to leave out by hand.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Who is contacted, who is held out, who is left out and why: a draft, until it is approved."""
+    from cvm.campaign_stages import approve_plan, plan_campaign
+    from cvm.campaigns.customer_lists import read_customer_list
+    from cvm.pipeline import workspace_of
+    from cvm.reports.campaign_plan import approved_sentences, plan_tables
+
+    if approve and (include or exclude):
+        raise typer.BadParameter("--include and --exclude belong to the draft; run cvm plan with them first, then --approve")
+    checked, printer = load_params(params, overrides=set_ or ()), Printer(quiet=quiet or json_)
+    started = time.perf_counter()
+    if approve:
+        with printer.stage("plan") as progress:
+            approved = approve_plan(checked, name, progress=progress)
+        if json_:
+            typer.echo(json.dumps(approved.to_dict(), indent=1, ensure_ascii=False))
+            return
+        message = f"{approved.name} approved; ledger in {approved.ledger}"
+        printer.outcome("plan", message, (), time.perf_counter() - started)
+        if not quiet:
+            printer.console.print(*approved_sentences(approved, currency=checked.business.currency), sep="\n")
+        return
+    included, excluded = (read_customer_list(file) if file else () for file in (include, exclude))
+    with printer.stage("plan") as progress:
+        found = plan_campaign(checked, name, include=included, exclude=excluded, progress=progress)
+    if json_:
+        typer.echo(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
+        return
+    folder = workspace_of(checked).audience_of(found.name)
+    printer.outcome("plan", f"draft of {found.name} in {folder}", found.notes, time.perf_counter() - started)
+    if not quiet:
+        printer.console.print(*plan_tables(found), sep="\n")
+        printer.console.print(f"Nothing is sent yet. Look at it, then: cvm plan {found.name} --approve", markup=False)
 
 
 def evaluate(

@@ -13,6 +13,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from cvm.errors import ParamsError, without_password
 from cvm.params_campaigns import CampaignParams
@@ -208,14 +209,23 @@ def _key_path(location: Sequence[int | str]) -> list[str]:
     """Keys of the file that lead to a problem, without the union members pydantic tried on the way."""
     key: list[str] = []
     section: type[BaseModel] | None = Params
-    field = None
+    field, names_a_section = None, False
     for part in location:
         if section is None:
             return [*key, str(part)] if field and get_origin(field.annotation) is dict else key
         key.append(str(part))
+        if names_a_section:  # a name that the user gave, such as that of a treatment
+            names_a_section = False
+            continue
         field = section.model_fields.get(str(part))
         section = next(_section_types(field.annotation), None) if field else None
+        names_a_section = _is_named(field, section)
     return key
+
+
+def _is_named(field: FieldInfo | None, section: type[BaseModel] | None) -> bool:
+    """Whether a field holds sections under names of the user's own."""
+    return field is not None and section is not None and get_origin(field.annotation) is dict
 
 
 def _wording(item: Any, key: Sequence[str]) -> tuple[str, str]:
@@ -240,8 +250,14 @@ def _short(value: Any) -> str:
 
 def _allowed_keys(sections: Sequence[str]) -> list[str]:
     model: type[BaseModel] = Params
+    names_a_section = False
     for name in sections:
-        model = next(_section_types(model.model_fields[name].annotation))
+        if names_a_section:
+            names_a_section = False
+            continue
+        field = model.model_fields[name]
+        model = next(_section_types(field.annotation))
+        names_a_section = _is_named(field, model)
     return [name for name in model.model_fields if name != "root"]
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from cvm.params_data import Cost, Day, Days, Section
+from cvm.params_data import Cost, Day, Days, PathText, Section
+from cvm.params_plans import ConsentParams, ContactPolicyParams, PlanParams
 
 
 class GlobalHoldoutParams(Section):
@@ -69,6 +70,10 @@ class CampaignParams(Section):
     treatments: dict[str, TreatmentParams] = Field(default_factory=dict)
     audiences: AudienceParams = AudienceParams()
     evaluate: EvaluateParams = EvaluateParams()
+    consent: ConsentParams = ConsentParams()
+    contact_policy: ContactPolicyParams = ContactPolicyParams()
+    suppression: list[PathText] = Field(default_factory=list)
+    plans: dict[Annotated[str, Field(min_length=1)], PlanParams] = Field(default_factory=dict)
 
     @field_validator("treatments")
     @classmethod
@@ -76,3 +81,17 @@ class CampaignParams(Section):
         if "control" in given:
             raise ValueError("control is no treatment: it is who gets none; name the treatments alone")
         return given
+
+    @model_validator(mode="after")
+    def _known_treatments(self) -> Self:
+        for name, plan in self.plans.items():
+            unknown = sorted(set(plan.treatments) - set(self.treatments))
+            if unknown:
+                raise ValueError(
+                    f"plans.{name}.treatments names {unknown}; campaigns.treatments has {list(self.treatments)}"
+                )
+            channels = {self.treatments[arm].channel for arm in plan.treatments or self.treatments}
+            idle = sorted(set(plan.capacity) - channels)
+            if idle:
+                raise ValueError(f"plans.{name}.capacity names {idle}; its treatments use the channels {sorted(channels)}")
+        return self

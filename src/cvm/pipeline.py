@@ -21,6 +21,7 @@ from cvm.features.snapshots import SnapshotPlan, plan_snapshots
 from cvm.features.stage import history_days, write_features
 from cvm.ingest.assessment import Assessment, read_assessment
 from cvm.ingest.identity import read_identity_outcome
+from cvm.ingest.origins import with_plans
 from cvm.ingest.stage import ingest
 from cvm.models.bundle import Bundle, read_bundle
 from cvm.models.stage import Trained, train
@@ -77,7 +78,7 @@ def run_ingest(
     progress("reading and checking rows")
     with engine_trouble():
         ingested = ingest(
-            sources_of(params, tables or {}),
+            with_plans(sources_of(params, tables or {}), workspace.ledgers, folder=params.root),
             workspace,
             rules_of(params),
             now=now or datetime.now(UTC).replace(tzinfo=None),
@@ -141,12 +142,12 @@ def run_train(params: Params, *, progress: Progress = silent) -> StageOutcome:
     workspace.check_writable()
     plan = _plan_for(params, workspace)
     with open_warehouse(workspace) as engine:
-        fingerprint = _fingerprint(engine)
+        warehouse = fingerprint(engine)
     trained = train(
         workspace.features,
         plan,
         train_settings_of(params),
-        fingerprint=fingerprint,
+        fingerprint=warehouse,
         cuts_from=lambda bundle, features: predict_money(bundle, features, as_of=plan.score)["clv"].to_numpy(float),
         progress=progress,
         studies=workspace.studies,
@@ -292,7 +293,7 @@ def engine_trouble() -> Iterator[None]:
         ) from error
 
 
-def _fingerprint(engine: DuckDBEngine) -> str:
+def fingerprint(engine: DuckDBEngine) -> str:
     """Hash of all clean rows, whatever their order."""
     query = "SELECT count(*) AS n, coalesce(sum(hash(t)::HUGEINT), 0)::VARCHAR AS h FROM {} AS t"
     rows = {table: engine.row(query.format(table)) for table in sorted(engine.tables())}

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from cvm.campaigns.audiences import AudienceSettings
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.holdout import GlobalHoldout
+from cvm.campaigns.plan_choice import Limits, Treatment
+from cvm.campaigns.plan_settings import Audience, Consent, ContactPolicy, PlanError, PlanSettings
 from cvm.datasets import cdnow_transactions
 from cvm.errors import ParamsError
 from cvm.evaluation import ContactTerms
@@ -124,6 +126,47 @@ def evaluation_settings_of(params: Params) -> EvaluationSettings:
         observed_until=None
         if as_of == "latest"
         else datetime.combine(as_of, time(), tzinfo=zone).astimezone(UTC).replace(tzinfo=None),
+        timezone=params.business.timezone,
+        economics=economics_of(params),
+    )
+
+
+def plan_settings_of(params: Params, name: str | None) -> PlanSettings:
+    """For the plan of a campaign; the name may be left out where there is only one.
+
+    Raises
+    ------
+    PlanError
+        If there is no plan of that name, or it cannot be one.
+    """
+    campaigns, plans = params.campaigns, params.campaigns.plans
+    if name is None and len(plans) == 1:
+        name = next(iter(plans))
+    if name is None or name not in plans:
+        there = f"campaigns.plans in params.yaml has {list(plans)}" if plans else "campaigns.plans in params.yaml is empty"
+        what = "Name the campaign to plan" if name is None else f"There is no plan {name!r}"
+        raise PlanError(f"{what}; {there}. Add for example plans: {{{name or 'spring'}: {{budget: 1000}}}}.")
+    plan, policy = plans[name], campaigns.contact_policy
+    audience = plan.audience
+    return PlanSettings(
+        name=name,
+        treatments=tuple(
+            Treatment(arm, campaigns.treatments[arm].channel, campaigns.treatments[arm].cost)
+            for arm in dict.fromkeys(plan.treatments or campaigns.treatments)
+        ),
+        audience=Audience(audience.segments, audience.value_tiers, audience.lifecycle_stages, audience.min, audience.max),
+        consent=Consent(**campaigns.consent.model_dump()),
+        policy=ContactPolicy(**policy.model_dump()),
+        limits=Limits(plan.budget, plan.capacity),
+        control_share=campaigns.control_share if plan.control_share is None else plan.control_share,
+        exploration_share=plan.exploration_share,
+        floor_share=plan.floor_share,
+        starts_on=plan.starts_on,
+        suppression=tuple(params.resolve(path) for path in campaigns.suppression),
+        holdout=global_holdout_of(params),
+        salt=campaigns.salt,
+        outcome_days=campaigns.outcome_days,
+        active_days=params.business.active_days,
         timezone=params.business.timezone,
         economics=economics_of(params),
     )

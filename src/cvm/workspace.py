@@ -62,10 +62,20 @@ class Workspace:
 
     def effect_of(self, campaign_id: str) -> Path:
         """What a campaign was found to have earned."""
-        readable = re.sub(r"[^\w.-]+", "_", campaign_id)[:80]
-        if readable != campaign_id:  # two campaigns never share a file
-            readable = f"{readable}-{hashlib.sha256(campaign_id.encode()).hexdigest()[:8]}"
-        return self.outputs / "effects" / f"{readable}.json"
+        return self.outputs / "effects" / f"{_file_name(campaign_id)}.json"
+
+    def ledger_of(self, plan: str) -> Path:
+        """Who was drawn for which arm by one approved plan; never changed."""
+        return self.outputs / "ledger" / f"{_file_name(plan)}.parquet"
+
+    @property
+    def ledgers(self) -> tuple[Path, ...]:
+        """Those of all approved plans, by name."""
+        return tuple(sorted(path for path in (self.outputs / "ledger").glob("*.parquet") if not path.name.startswith(".")))
+
+    def audience_of(self, plan: str) -> Path:
+        """Folder of one plan: its draft, and once it is approved the files for those who send it."""
+        return self.outputs / "audiences" / _file_name(plan)
 
     @property
     def features(self) -> Path:
@@ -188,7 +198,7 @@ def _locked(folder: Path) -> Iterator[None]:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise WorkspaceError(
-                    f"Another `cvm ingest` is writing to {folder}. Wait until it has ended, "
+                    f"Another cvm command is writing to {folder}. Wait until it has ended, "
                     "or set another folder under outputs in params.yaml."
                 ) from None
         yield
@@ -232,6 +242,12 @@ def _writing(path: Path) -> Iterator[None]:
             f"{path} could not be written: {error.strerror or error}. What was there before is unchanged. "
             "Free the path or disk space, or set another folder under outputs in params.yaml."
         ) from error
+
+
+def _file_name(name: str) -> str:
+    """A name that any file system takes, and that stays in its folder; two names never share one."""
+    readable = re.sub(r"[^\w.-]+", "_", name)[:80].lstrip(".")
+    return readable if readable == name else f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _beside(path: Path, ending: str) -> Path:

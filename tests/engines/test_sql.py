@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cvm.engines import DuckDBEngine, identifier, literal
-from cvm.engines.sql import literals, pretty
+from cvm.engines.sql import literals, parquet, pretty
 
 HOSTILE = [
     "plain",
@@ -75,3 +75,11 @@ def test_a_query_laid_out_for_a_reader_has_the_same_result(engine: DuckDBEngine)
     laid_out = pretty(query)
     assert laid_out.count("\n") > 3
     assert engine.row(laid_out) == engine.row(query) == {"s": 7, "m": 1}
+
+
+def test_signs_of_a_glob_in_a_path_are_signs(tmp_path):
+    folder = tmp_path / "a[b]*"
+    folder.mkdir()
+    with DuckDBEngine() as engine:
+        engine.write_parquet("SELECT 1 AS n", folder / "x.parquet")
+        assert engine.row(f"SELECT n FROM {parquet([folder / 'x.parquet'])}") == {"n": 1}

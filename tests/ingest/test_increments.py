@@ -530,7 +530,7 @@ def test_what_a_killed_run_left_is_tidied_up(shop: Shop) -> None:
 
 def test_two_ingests_at_once_are_refused(shop: Shop) -> None:
     shop.export("1.csv", "1")
-    with only_writer(shop.workspace.outputs), pytest.raises(WorkspaceError, match="Another `cvm ingest` is writing to"):
+    with only_writer(shop.workspace.outputs), pytest.raises(WorkspaceError, match="Another cvm command is writing to"):
         shop.ingest()
     shop.ingest()
     assert shop.amounts == [1]

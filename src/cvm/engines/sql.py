@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable
 from datetime import date, datetime
+from pathlib import Path
 
 import sqlglot
 
@@ -29,6 +31,11 @@ def literal(value: str | int | float | date) -> str:
 def literals(values: Iterable[str | int | float | date]) -> str:
     """Literals separated by commas."""
     return ", ".join(literal(value) for value in values)
+
+
+def parquet(paths: Iterable[Path]) -> str:
+    """Parquet files, at least one, as a relation; the signs of a glob in a path are signs."""
+    return f"read_parquet([{literals(glob.escape(str(path)) for path in paths)}], hive_partitioning = false)"
 
 
 def local_moment(moment: str, timezone: str) -> str:

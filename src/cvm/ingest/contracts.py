@@ -122,7 +122,7 @@ CONTRACTS = {
             (
                 Column("campaign_id", Kind.TEXT, "Which campaign.", required=True),
                 Column("customer_id", Kind.TEXT, "Who was drawn.", required=True),
-                Column("assigned_at", Kind.TIME, "When the arm was drawn, in UTC.", required=True),
+                Column("assigned_at", Kind.TIME, "From when on the arm counts, in UTC.", required=True, may_lie_ahead=True),
                 Column("arm", Kind.TEXT, "control, or the name of a treatment.", required=True),
                 Column("cost", Kind.MONEY, "What treating this customer cost."),
                 Column("exposed_at", Kind.TIME, "When the treatment reaches the customer, in UTC.", may_lie_ahead=True),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from cvm.engines import DuckDBEngine
+from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines.sql import parquet
 from cvm.errors import SourceError
-from cvm.ingest.reading import Reading
-from cvm.ingest.sources import load_files, read_frame, source_files
+from cvm.ingest.contracts import CONTRACTS
+from cvm.ingest.reading import Reading, given_name
+from cvm.ingest.sources import FILE_NAME, load_files, load_relation, read_frame, source_files
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class FileSource:
         return (self.folder / name).is_file()
 
     def _export(self, table: str, file: Path) -> Export:
-        name = str(file.relative_to(self.folder) if file.is_relative_to(self.folder) else file)
+        name = _shown(file, self.folder)
         return Export(name, _fingerprint(table, file), lambda engine: load_files(engine, table, [file], shown=name))
 
 
@@ -123,7 +126,72 @@ class DatabaseSource:
             read_database(engine, table, self.database, self.query)
 
 
-Source = FileSource | DatabaseSource | FrameSource
+@dataclass(frozen=True)
+class PlannedSource:
+    """Assignments of approved plans, one file each, after the user's own source of assignments, if there is one.
+
+    The files have our columns; they are loaded under the names that the user's mapping expects, so that one reading does
+    for all.
+    """
+
+    own: FileSource | DatabaseSource | FrameSource | None
+    plans: tuple[Path, ...]
+    folder: Path
+    reading: Reading
+
+    @property
+    def shown(self) -> str:
+        """What a message calls it."""
+        return ", ".join([*([self.own.shown] if self.own else []), *(_shown(plan, self.folder) for plan in self.plans)])
+
+    def exports(self, table: str, *, has_history: bool) -> list[Export]:
+        """The user's exports, then the files of plans."""
+        own = self.own.exports(table, has_history=has_history) if self.own else []
+        return [*own, *(self._export(table, plan) for plan in self.plans)]
+
+    def has(self, name: str) -> bool:
+        """Whether an export is still there, named in ``params.yaml`` or not."""
+        return (self.folder / name).is_file() or (self.own is not None and self.own.has(name))
+
+    def _export(self, table: str, plan: Path) -> Export:
+        name = _shown(plan, self.folder)
+        return Export(name, _fingerprint(table, plan), lambda engine: self._load(engine, table, plan, name))
+
+    def _load(self, engine: DuckDBEngine, table: str, plan: Path, name: str) -> None:
+        try:
+            names = pq.read_schema(plan).names
+        except (OSError, pa.ArrowInvalid) as error:
+            raise SourceError.from_unreadable_file(table, name, str(error)) from None
+        columns = ", ".join(f"{identifier(ours)} AS {identifier(given_name(self.reading, ours))}" for ours in names)
+        relation = f"(SELECT {columns}, {literal(str(plan))} AS {identifier(FILE_NAME)} FROM {parquet([plan])})"
+        load_relation(engine, table, relation, shown=name)
+
+
+Source = FileSource | DatabaseSource | FrameSource | PlannedSource
+
+
+def with_plans(sources: Mapping[str, Source], plans: Sequence[Path], *, folder: Path) -> dict[str, Source]:
+    """The same sources, those of ``assignments`` with approved plans; in the order of the contracts.
+
+    Parameters
+    ----------
+    sources : mapping of str to Source
+        As declared by the user.
+    plans : sequence of Path
+        Parquet files with columns of ``assignments``.
+    folder : Path
+        Folder of ``params.yaml``.
+    """
+    own = sources.get("assignments")
+    if not plans or isinstance(own, PlannedSource):
+        return dict(sources)
+    reading = own.reading if own else Reading(timezone=None)  # their times carry their zone
+    both = {**sources, "assignments": PlannedSource(own, tuple(plans), folder, reading)}
+    return {table: both[table] for table in CONTRACTS if table in both}
+
+
+def _shown(file: Path, folder: Path) -> str:
+    return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
 
 
 def _fingerprint(table: str, file: Path) -> str:

@@ -33,7 +33,7 @@ from cvm.ingest.ledger import (
     stamps,
     write_ledger,
 )
-from cvm.ingest.origins import DatabaseSource, FrameSource, Source
+from cvm.ingest.origins import DatabaseSource, FrameSource, PlannedSource, Source
 from cvm.ingest.parts import read_parts
 from cvm.workspace import Workspace, only_writer, replaced_directory, replaced_file
 
@@ -184,7 +184,8 @@ def _ledger(workspace: Workspace, sources: Mapping[str, Source], *, full: bool) 
     ledger = read_ledger(workspace.ingested)
     if ledger is not None:
         return ledger, []
-    tables = [table for table in CONTRACTS if not isinstance(sources.get(table), (FrameSource, DatabaseSource))]
+    users = {table: source.own if isinstance(source, PlannedSource) else source for table, source in sources.items()}
+    tables = [table for table in CONTRACTS if not isinstance(users.get(table), (FrameSource, DatabaseSource))]
     is_lost = any(source is None or not Path(source).is_file() for source in sources_of(workspace.ingested, tables))
     if is_lost and not full:
         raise MissingOutputError.from_damage(workspace.ingested / NAME, command="cvm ingest --full")

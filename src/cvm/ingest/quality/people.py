@@ -9,7 +9,7 @@ from cvm.ingest.quality.check import Check, Relation, Tables
 from cvm.ingest.quality.finding import N_EXAMPLES, Finding
 
 # Names that systems give to everyone they do not know.
-_NOBODY = ("guest", "unknown", "anonymous", "anon", "unregistered", "walk-in", "walkin", "default", "dummy", "test")
+NOBODY = ("guest", "unknown", "anonymous", "anon", "unregistered", "walk-in", "walkin", "default", "dummy", "test")
 # One id is implausible as a person when it holds this share of all orders and outdoes the busiest one in a hundred
 # customers by this factor: heavy buyers of wholesalers stay below it, a till's collective account does not.
 _CROWD_SHARE = 0.01
@@ -27,7 +27,7 @@ def _buyers(tables: Tables) -> str:
         profile = "SELECT NULL AS customer_id, CAST(NULL AS TIMESTAMP) AS signed_up_at, false AS has_profile"
     crowd = f"SELECT sum(n_orders) AS n_all, quantile_disc(n_orders, 0.99) AS busy FROM {BUYER}"
     is_crowd = (
-        f"lower(b.customer_id) IN ({literals(_NOBODY)}) OR "
+        f"lower(b.customer_id) IN ({literals(NOBODY)}) OR "
         f"n_orders >= greatest({_CROWD_ORDERS}, {_CROWD_SHARE} * n_all, {_CROWD_FACTOR} * busy)"
     )
     return (

@@ -1,0 +1,43 @@
+"""Lists kept by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from cvm.campaigns.customer_lists import read_customer_list
+from cvm.errors import SourceError
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a1\nb2\na1\n",
+        "\ufeffcustomer_id\r\na1\r\nb2\r\n",
+        "name;customer_id\nAda;a1\nBob;b2\n",
+        'customer_id,note\n"a1","one, two"\n\nb2,\n',
+        "customer_id\tnote\na1\tx\nb2\ty",
+    ],
+)
+def test_one_id_a_line_or_the_column_of_ids(tmp_path, text):
+    (tmp_path / "list.csv").write_bytes(text.encode())
+    assert read_customer_list(tmp_path / "list.csv") == ("a1", "b2")
+
+
+def test_an_empty_list_names_nobody(tmp_path):
+    (tmp_path / "list.txt").write_text("")
+    assert read_customer_list(tmp_path / "list.txt") == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [(b"id,name\na1,Ada\n", "none is 'customer_id'"), ("имя".encode("cp1251"), "it is not UTF-8 text")],
+)
+def test_a_list_that_cannot_be_read_is_refused(tmp_path, content, cause):
+    (tmp_path / "list.csv").write_bytes(content)
+    with pytest.raises(SourceError, match=cause):
+        read_customer_list(tmp_path / "list.csv")
+
+
+def test_a_list_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(SourceError, match="No such file"):
+        read_customer_list(tmp_path / "none.csv")
