@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cvm.campaign_stages import evaluate_campaign
+    from cvm.campaign_stages import evaluate_campaign, evaluate_cells
     from cvm.errors import CvmError
     from cvm.models.btyd import BgNbd, Btyd, GammaGamma
     from cvm.models.bundle import Bundle, read_bundle
@@ -29,6 +29,7 @@ _HOMES = {
     "Params": "cvm.params",
     "cross_validate_churn": "cvm.models.crossvalidation",
     "evaluate_campaign": "cvm.campaign_stages",
+    "evaluate_cells": "cvm.campaign_stages",
     "load_params": "cvm.params",
     "read_bundle": "cvm.models.bundle",
     "run": "cvm.pipeline",
@@ -45,6 +46,7 @@ __all__ = [
     "Params",
     "cross_validate_churn",
     "evaluate_campaign",
+    "evaluate_cells",
     "load_params",
     "read_bundle",
     "run",

@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 
 from cvm.campaigns.effect import evaluate
-from cvm.campaigns.effect_result import CampaignEffect
+from cvm.campaigns.effect_cells import cells_of, evaluate_together
+from cvm.campaigns.effect_result import CampaignEffect, CellsEffect
+from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_trial import only_campaign
 from cvm.campaigns.history import OutcomeHistory, outcome_history
 from cvm.campaigns.power import Outcome
 from cvm.params import Params
 from cvm.pipeline import Progress, engine_trouble, open_warehouse, silent, workspace_of
 from cvm.stage_inputs import economics_of, evaluation_settings_of
-from cvm.workspace import replaced_file
+from cvm.workspace import Workspace, replaced_file
 
 
 def past_outcomes(params: Params, outcome: Outcome, *, days: int, progress: Progress = silent) -> OutcomeHistory:
@@ -52,8 +54,46 @@ def evaluate_campaign(params: Params, campaign_id: str | None = None, *, progres
         If an arm has fewer than two customers.
     """
     workspace = workspace_of(params)
+    settings = _settings(params, workspace)
     with engine_trouble(), open_warehouse(workspace) as engine:
-        found = evaluate(engine, campaign_id or only_campaign(engine), evaluation_settings_of(params), progress=progress)
+        found = evaluate(engine, campaign_id or only_campaign(engine), settings, progress=progress)
+    _write(found, workspace)
+    return found
+
+
+def evaluate_cells(params: Params, campaign_id: str, *, progress: Progress = silent) -> CellsEffect:
+    """The same of a campaign that was drawn in cells, and what they earned together.
+
+    Parameters
+    ----------
+    params : Params
+    campaign_id : str
+        Of the whole: the cells are those campaigns of the ledger whose name continues it after a dot.
+    progress : callable
+
+    Raises
+    ------
+    ExperimentError, InsufficientDataError
+        As ``evaluate_campaign``, of the first cell that cannot be evaluated.
+    """
+    workspace = workspace_of(params)
+    settings = _settings(params, workspace)
+    with engine_trouble(), open_warehouse(workspace) as engine:
+        found = evaluate_together(engine, campaign_id, settings, progress=progress)
+    _write(found, workspace)
+    return found
+
+
+def has_cells(params: Params, campaign_id: str | None) -> bool:
+    """Whether a name is that of a campaign drawn in cells."""
+    with engine_trouble(), open_warehouse(workspace_of(params)) as engine:
+        return campaign_id is not None and bool(cells_of(engine, campaign_id))
+
+
+def _settings(params: Params, workspace: Workspace) -> EvaluationSettings:
+    return evaluation_settings_of(params, score_files=workspace.score_files())
+
+
+def _write(found: CampaignEffect | CellsEffect, workspace: Workspace) -> None:
     with replaced_file(workspace.effect_of(found.campaign_id)) as path:
         path.write_text(json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-    return found

@@ -60,21 +60,33 @@ def evaluate(
     days: Annotated[int | None, typer.Option("--days", help="Length of the outcome window.")] = None,
     segment_by: Annotated[str | None, typer.Option("--segment-by", help="Column of customers to tell apart.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Also where outcome windows are not over.")] = False,
+    sequential: Annotated[bool, typer.Option("--sequential", help="Verdicts that hold however often you look.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """What a campaign really earned, against its holdout."""
-    from cvm.campaign_stages import evaluate_campaign
+    from cvm.campaign_stages import evaluate_campaign, evaluate_cells, has_cells
     from cvm.pipeline import workspace_of
+    from cvm.reports.campaign_cells import cells_tables
     from cvm.reports.campaign_effect import effect_tables
 
-    given = {"outcome_days": days, "evaluate.segment_by": segment_by, "evaluate.allow_partial": partial or None}
+    given = {
+        "outcome_days": days,
+        "evaluate.segment_by": segment_by,
+        "evaluate.allow_partial": partial or None,
+        "evaluate.sequential": sequential or None,
+    }
     overrides = [*(set_ or ()), *(f"campaigns.{key}={value}" for key, value in given.items() if value is not None)]
     checked, printer, started = load_params(params, overrides=overrides), Printer(quiet=quiet or json_), time.perf_counter()
     with printer.stage("evaluate") as progress:
-        found = evaluate_campaign(checked, campaign, progress=progress)
-    written = workspace_of(checked).effect_of(found.campaign_id)
+        if campaign and has_cells(checked, campaign):
+            cells = evaluate_cells(checked, campaign, progress=progress)
+            name, tables = cells.campaign_id, cells_tables(cells, in_short=quiet)
+        else:
+            found = evaluate_campaign(checked, campaign, progress=progress)
+            name, tables = found.campaign_id, effect_tables(found, in_short=quiet)
+    written = workspace_of(checked).effect_of(name)
     if json_:
         typer.echo(written.read_text(encoding="utf-8"))
         return
-    printer.outcome("evaluate", f"{found.campaign_id}; written to {written}", (), time.perf_counter() - started)
-    printer.console.print(*effect_tables(found, in_short=quiet), sep="\n")
+    printer.outcome("evaluate", f"{name}; written to {written}", (), time.perf_counter() - started)
+    printer.console.print(*tables, sep="\n")

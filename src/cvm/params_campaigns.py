@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -44,9 +44,12 @@ class EvaluateParams(Section):
     events: list[str] = Field(default_factory=list)
     segment_by: str | None = None
     shares: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    draw: Literal["independent", "fixed"] | None = None
     cost_per_customer: Cost | None = None
+    cost_per_redemption: Cost = 0.0
     fixed_cost: Cost = 0.0
     level: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    sequential: bool = False
 
 
 class CampaignParams(Section):

@@ -86,6 +86,14 @@ class Workspace:
         """File that holds the scores of one ``as_of``."""
         return self.scores / f"as_of={as_of.isoformat()}" / "scores.parquet"
 
+    def score_files(self) -> dict[date, Path]:
+        """Files with scores, by their ``as_of``."""
+        found = {}
+        for path in self.scores.glob("as_of=*/scores.parquet"):
+            with suppress(ValueError):  # not a folder of ours
+                found[date.fromisoformat(path.parent.name.removeprefix("as_of="))] = path
+        return found
+
     def uplift_of(self, as_of: date) -> Path:
         """File with the effect of each treatment expected for each customer at one ``as_of``."""
         return self.outputs / "uplift" / f"as_of={as_of.isoformat()}" / "uplift.parquet"
