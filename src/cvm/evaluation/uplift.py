@@ -112,7 +112,7 @@ def uplift_curve(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> Up
     ExperimentError
         If an arm is empty, a number is missing, or the arrays differ in length.
     """
-    return _sorted_curve(*_checked(outcome, treated, score))[0]
+    return _ranked(*checked_experiment(outcome, treated, score)).curve
 
 
 def qini_per_customer(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> float:
@@ -135,15 +135,14 @@ def qini_estimate(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike, *, l
     ------
     Own derivation: the exact derivative of the trapezoids by every count and sum they are made of.
     """
-    y, is_treated, s = _checked(outcome, treated, score)
-    curve, order, _ = _sorted_curve(y, is_treated, s)
-    thin = curve.thinned(_MAX_LEVELS)
+    y, is_treated, s = checked_experiment(outcome, treated, score)
+    ranked = _ranked(y, is_treated, s)
+    curve, thin = ranked.curve, ranked.curve.thinned(_MAX_LEVELS)
     found = _influence(thin)
     starts = (thin.n_treated + thin.n_control)[:-1].astype(np.intp)
-    ranked, of_treated = y[order], is_treated[order]
-    squares = np.square(ranked)
+    squares = np.square(ranked.outcome, out=ranked.outcome)
     every = np.add.reduceat(squares, starts)
-    squares *= of_treated
+    squares *= ranked.treated
     of_treated_squares = np.add.reduceat(squares, starts)
     moments = [
         (np.diff(thin.n_treated), np.diff(thin.treated_outcome), of_treated_squares),
@@ -174,7 +173,8 @@ def interval_of(value: float, influence: Floats, *, level: float) -> Estimate:
     return Estimate(value, value - width, value + width)
 
 
-def _checked(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> tuple[Floats, NDArray[np.bool_], Floats]:
+def checked_experiment(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> tuple[Floats, NDArray[np.bool_], Floats]:
+    """The three as arrays; what it refuses is listed at ``uplift_curve``."""
     y, t, s = (np.asarray(values) for values in (outcome, treated, score))
     if y.ndim != 1 or not y.shape == t.shape == s.shape:
         raise ExperimentError(
@@ -199,21 +199,29 @@ def _checked(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> tuple[
     return y, is_treated, s
 
 
-def _sorted_curve(y: Floats, treated: NDArray[np.bool_], score: Floats) -> tuple[UpliftCurve, Rows, Rows]:
-    """The curve, the rows by falling score, and where in them each level ends."""
+@dataclass(frozen=True)
+class _Ranked:
+    """Customers by falling score: their rows, outcomes and arms, and the curve they make."""
+
+    order: Rows
+    outcome: Floats
+    treated: NDArray[np.bool_]
+    curve: UpliftCurve
+
+
+def _ranked(y: Floats, treated: NDArray[np.bool_], score: Floats) -> _Ranked:
     order = np.argsort(score)[::-1]
-    ranked = score[order]
+    ranked = np.sort(score)[::-1]
     last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
     t, outcome = treated[order], y[order]
-    n_treated, of_treated, total = (_sums_down_to(last, values) for values in (t, outcome * t, outcome))
-    n_control = np.append(0.0, last + 1) - n_treated
-    return (
-        UpliftCurve(
-            ranked if len(last) == len(ranked) else ranked[last], n_treated, n_control, of_treated, total - of_treated
-        ),
-        order,
-        last,
-    )
+    n_treated, of_treated, of_control = (_sums_down_to(last, values) for values in (t, outcome * t, outcome))
+    # In place: with millions of customers each further array costs as much as the arithmetic.
+    of_control -= of_treated
+    n_control = np.append(-1.0, last)
+    n_control += 1
+    n_control -= n_treated
+    level = ranked if len(last) == len(ranked) else ranked[last]
+    return _Ranked(order, outcome, t, UpliftCurve(level, n_treated, n_control, of_treated, of_control))
 
 
 @dataclass(frozen=True)
@@ -248,15 +256,15 @@ def _influence(curve: UpliftCurve) -> _Influence:
 
 def _qini_and_influence(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> tuple[float, Floats]:
     """The Qini, and by how much each customer moves n times it: array of shape (n_customers,), of mean 0."""
-    y, is_treated, s = _checked(outcome, treated, score)
-    curve, order, last = _sorted_curve(y, is_treated, s)
-    by_level = _influence(curve)
-    level = np.repeat(np.arange(len(last)), np.diff(np.append(-1, last)))
+    y, is_treated, s = checked_experiment(outcome, treated, score)
+    ranked = _ranked(y, is_treated, s)
+    curve, by_level = ranked.curve, _influence(ranked.curve)
+    level = np.repeat(np.arange(len(curve.level)), np.diff(curve.n_treated + curve.n_control).astype(np.intp))
     of_treated, of_control = (
-        constant[level] + slope[level] * y[order] for constant, slope in (by_level.treated, by_level.control)
+        constant[level] + slope[level] * ranked.outcome for constant, slope in (by_level.treated, by_level.control)
     )
     found = np.empty(len(y))
-    found[order] = np.where(is_treated[order], of_treated, of_control)
+    found[ranked.order] = np.where(ranked.treated, of_treated, of_control)
     return curve.area() - curve.mean_effect / 2, found - found.mean()
 
 
