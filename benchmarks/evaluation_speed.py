@@ -2,10 +2,10 @@
 
     python benchmarks/evaluation_speed.py [--rows 10000000] [--repeat 3]
 
-Loaded means: one row per customer in a table of the engine (arm, bin, outcomes, what was known before, cost), and outcome, arm and
-score as arrays. Ours: sums by arm and bin, adjusted effects on three outcomes with Welch and bootstrap intervals (1,000
-replicates), ROI with its interval and P(ROI > 0), and the Qini of one score with its interval. Prints a Markdown table; the
-figures of the last run stand in ``evaluation_speed.md``. The peer comes with ``pip install 'cvm[bench]'``.
+Loaded means: one row per customer in a table of the engine (arm, bin, outcomes, what was known before, cost), and outcome,
+arm and score as arrays. Ours: sums by arm and bin, adjusted effects on three outcomes with normal and bootstrap intervals
+(1,000 replicates), ROI with its interval and P(ROI > 0), and the Qini of one score with its interval. Prints a Markdown
+table; the figures of the last run stand in ``evaluation_speed.md``. The peer comes with ``pip install 'cvm[bench]'``.
 """
 
 from __future__ import annotations

@@ -146,6 +146,8 @@ def read_trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSetti
         near = get_close_matches(campaign_id, [*dict.fromkeys(families), *known], n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"it has {_listed(known)}."
         raise ExperimentError(f"The ledger knows no campaign {campaign_id!r}; {hint}")
+    if "transactions" not in engine.tables():
+        raise InsufficientDataError("There is no table transactions, so no outcome. Add data.transactions and ingest.")
     columns = engine.columns("assignments")
     engine.execute(f"CREATE OR REPLACE TEMP TABLE {_PEOPLE} AS {_people(campaign_id, columns)}")
     try:
@@ -246,6 +248,12 @@ def _checked_arms(campaign_id: str, rows: list[dict[str, Any]]) -> tuple[TrialAr
             f"Campaign {campaign_id!r} was targeted, not randomised: the propensity of {n_targeted:,} customers is 0 or 1, "
             "so those treated and those not would have bought differently anyway and no effect can be told. "
             "Draw a holdout by chance next time, and record the propensity it was drawn with."
+        )
+    n_mixed = sum(row["n_mixed"] for row in rows)
+    if not names and n_mixed:
+        raise ExperimentError(
+            f"Campaign {campaign_id!r}: no customer is left, as the ledger has all of them in several arms. One campaign_id "
+            "may stand for several draws; give each draw its own."
         )
     if CONTROL not in names:
         raise ExperimentError(
