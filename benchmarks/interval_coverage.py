@@ -1,11 +1,11 @@
 """Whether intervals hold what they promise: thousands of invented campaigns whose true effects are known.
 
-    python benchmarks/coverage.py [--replications 10000]
+    python benchmarks/interval_coverage.py [--replications 10000]
 
 Every campaign is drawn anew, customers and all, and judged by the functions that ``cvm evaluate`` uses: sums by bin, Welch's
 difference, the regression adjustment, Fieller's ROI, the bootstrap (of every fourth campaign), the Qini's influence, the
 sample ratio test, the intervals for many looks. The seed was fixed before the first run. Prints Markdown tables;
-``coverage.md`` holds those of the last run.
+``interval_coverage.md`` holds those of the last run.
 """
 
 from __future__ import annotations
