@@ -8,7 +8,6 @@ import pytest
 import evaluation_speed
 import interval_coverage
 
-
 SPEND, RARE, HEAVY = interval_coverage.WORLDS
 REPLICATIONS = 600
 

@@ -37,6 +37,40 @@ def test_the_command_prints_and_writes_what_python_returns(params):
     assert "Effect per customer against control" in table.out
 
 
+def test_cells_are_shown_together(params):
+    ledger = pd.read_csv(params.root / "assignments.csv")
+    ledger["campaign_id"] = ["autumn.letter" if number % 2 else "autumn.call" for number in range(len(ledger))]
+    ledger.to_csv(params.root / "assignments.csv", index=False)
+    run_ingest(params)
+    found = cvm.evaluate_cells(params, "autumn")
+    assert json.loads(workspace_of(params).effect_of("autumn").read_text()) == found.to_dict()
+    table = shop.cvm(params.root, "evaluate", "autumn")
+    assert table.code == 0
+    assert "all together" in table.out
+    assert "autumn.letter" in table.out
+    printed = shop.cvm(params.root, "evaluate", "autumn", "--json")
+    assert {cell["campaign_id"] for cell in json.loads(printed.out)["cells"]} == {"autumn.call", "autumn.letter"}
+    wrong = shop.cvm(params.root, "evaluate", "autum")
+    assert (wrong.code, "did you mean 'autumn'" in wrong.err.replace("\n", " ")) == (1, True)
+
+
+def test_looks_and_scores_from_the_command_line(params):
+    folder = workspace_of(params).scores
+    ids = [str(name) for name in pd.read_csv(params.root / "assignments.csv")["customer_id"]]
+    for as_of, tier in (("2024-02-01", "known"), ("2024-04-01", "later")):
+        (folder / f"as_of={as_of}").mkdir(parents=True)
+        scores = pd.DataFrame({"customer_id": ids, "value_tier": tier})
+        scores.to_parquet(folder / f"as_of={as_of}" / "scores.parquet")
+    (folder / "as_of=unknown").mkdir()
+    printed = shop.cvm(params.root, "evaluate", "--segment-by", "value_tier", "--sequential", "--json")
+    found = json.loads(printed.out)
+    assert found["segmented_by"] == "value_tier (scores of 2024-02-01)"
+    assert {row["segment"] for row in found["segments"]} == {"known"}
+    assert found["effects"][0]["always_valid"]["lower"] < found["effects"][0]["plain"]["lower"]
+    table = shop.cvm(params.root, "evaluate", "--sequential")
+    assert "at any" in table.out
+
+
 def test_refusals_are_messages(params):
     with pytest.raises(ExperimentError, match="knows no campaign 'autumn'"):
         cvm.evaluate_campaign(params, "autumn")
