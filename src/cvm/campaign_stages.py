@@ -68,7 +68,8 @@ def evaluate_cells(params: Params, campaign_id: str, *, progress: Progress = sil
     ----------
     params : Params
     campaign_id : str
-        Of the whole: the cells are those campaigns of the ledger whose name continues it after a dot.
+        Of the whole: the cells are those campaigns of the ledger whose name continues it after a dot, and that of its very
+        name, if there is one.
     progress : callable
 
     Raises
@@ -84,10 +85,10 @@ def evaluate_cells(params: Params, campaign_id: str, *, progress: Progress = sil
     return found
 
 
-def has_cells(params: Params, campaign_id: str | None) -> bool:
-    """Whether a name is that of a campaign drawn in cells."""
+def campaign_cells(params: Params, campaign_id: str | None) -> list[str]:
+    """Campaigns of the ledger that are cells of one, its own name among them where it is such a campaign, too."""
     with engine_trouble(), open_warehouse(workspace_of(params)) as engine:
-        return campaign_id is not None and bool(cells_of(engine, campaign_id))
+        return cells_of(engine, campaign_id) if campaign_id else []
 
 
 def _settings(params: Params, workspace: Workspace) -> EvaluationSettings:

@@ -61,10 +61,11 @@ def evaluate(
     segment_by: Annotated[str | None, typer.Option("--segment-by", help="Column of customers to tell apart.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Also where outcome windows are not over.")] = False,
     sequential: Annotated[bool, typer.Option("--sequential", help="Verdicts that hold however often you look.")] = False,
+    cells: Annotated[bool, typer.Option("--cells", help="All campaigns named CAMPAIGN.something, and together.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """What a campaign really earned, against its holdout."""
-    from cvm.campaign_stages import evaluate_campaign, evaluate_cells, has_cells
+    from cvm.campaign_stages import campaign_cells, evaluate_campaign, evaluate_cells
     from cvm.pipeline import workspace_of
     from cvm.reports.campaign_cells import cells_tables
     from cvm.reports.campaign_effect import effect_tables
@@ -78,15 +79,19 @@ def evaluate(
     overrides = [*(set_ or ()), *(f"campaigns.{key}={value}" for key, value in given.items() if value is not None)]
     checked, printer, started = load_params(params, overrides=overrides), Printer(quiet=quiet or json_), time.perf_counter()
     with printer.stage("evaluate") as progress:
-        if campaign and has_cells(checked, campaign):
-            cells = evaluate_cells(checked, campaign, progress=progress)
-            name, tables = cells.campaign_id, cells_tables(cells, in_short=quiet)
+        known = campaign_cells(checked, campaign)
+        if campaign and (cells or (known and campaign not in known)):
+            notes: tuple[str, ...] = ()
+            whole = evaluate_cells(checked, campaign, progress=progress)
+            name, tables = whole.campaign_id, cells_tables(whole, in_short=quiet)
         else:
             found = evaluate_campaign(checked, campaign, progress=progress)
             name, tables = found.campaign_id, effect_tables(found, in_short=quiet)
+            others = ", ".join(cell for cell in known if cell != name)
+            notes = (f"{others} was drawn with it; `cvm evaluate {name} --cells` adds them up.",) if others else ()
     written = workspace_of(checked).effect_of(name)
     if json_:
         typer.echo(written.read_text(encoding="utf-8"))
         return
-    printer.outcome("evaluate", f"{name}; written to {written}", (), time.perf_counter() - started)
+    printer.outcome("evaluate", f"{name}; written to {written}", notes, time.perf_counter() - started)
     printer.console.print(*tables, sep="\n")

@@ -161,6 +161,19 @@ def test_a_campaign_without_cells_is_no_family():
     assert cells_of(cells(), "spring.call") == []
 
 
+def test_a_campaign_may_be_a_cell_of_itself():
+    engine = cells()
+    engine.execute("UPDATE assignments SET campaign_id = 'spring' WHERE campaign_id = 'spring.call'")
+    assert cells_of(engine, "spring") == ["spring", "spring.letter"]
+    found = evaluate_together(engine, "spring", EvaluationSettings(outcome_days=30))
+    assert [cell.campaign_id for cell in found.cells] == ["spring", "spring.letter"]
+
+
+def test_a_loss_too_small_to_matter_is_told_and_no_ground_to_give_up():
+    found = judged(fixed_draw(n_control=2_000, n_mail=2_003, strata=("a",)))
+    assert gate(found, "sample ratio").startswith("warning: SIZES DIFFER FROM THE DRAW")
+
+
 def test_scores_of_the_day_of_the_campaign_are_known_on_the_clock_of_the_business(scores):
     """23:30 UTC of the last of February is the first of March in Kyiv, whose scores are then known."""
     tables, files = scores

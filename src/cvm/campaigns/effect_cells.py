@@ -20,7 +20,7 @@ from cvm.errors import ExperimentError
 
 
 def cells_of(engine: DuckDBEngine, campaign_id: str) -> list[str]:
-    """Campaigns of the ledger that are cells of this one; none where it is itself a campaign of the ledger.
+    """Campaigns of the ledger that are cells of this one: those named after it, and one of its very name beside such.
 
     Raises
     ------
@@ -28,7 +28,8 @@ def cells_of(engine: DuckDBEngine, campaign_id: str) -> list[str]:
         If there is no ledger.
     """
     known = campaigns_of(engine)
-    return [] if campaign_id in known else [name for name in known if name.startswith(f"{campaign_id}.")]
+    found = [name for name in known if name.startswith(f"{campaign_id}.")]
+    return [campaign_id, *found] if found and campaign_id in known else found
 
 
 def evaluate_together(
