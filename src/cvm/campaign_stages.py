@@ -6,6 +6,7 @@ They stand beside the stages of the pipeline: a campaign is planned, runs, and i
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from cvm.campaigns.effect import evaluate
 from cvm.campaigns.effect_cells import cells_of, evaluate_together
@@ -57,12 +58,12 @@ def evaluate_campaign(params: Params, campaign_id: str | None = None, *, progres
     settings = _settings(params, workspace)
     with engine_trouble(), open_warehouse(workspace) as engine:
         found = evaluate(engine, campaign_id or only_campaign(engine), settings, progress=progress)
-    _write(found, workspace)
+    _write(found, workspace.effect_of(found.campaign_id))
     return found
 
 
 def evaluate_cells(params: Params, campaign_id: str, *, progress: Progress = silent) -> CellsEffect:
-    """The same of a campaign that was drawn in cells, and what they earned together.
+    """The same of a campaign that was drawn in cells, and what they earned together; written to ``outputs/effects/cells``.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ def evaluate_cells(params: Params, campaign_id: str, *, progress: Progress = sil
     settings = _settings(params, workspace)
     with engine_trouble(), open_warehouse(workspace) as engine:
         found = evaluate_together(engine, campaign_id, settings, progress=progress)
-    _write(found, workspace)
+    _write(found, workspace.cells_effect_of(campaign_id))
     return found
 
 
@@ -95,6 +96,6 @@ def _settings(params: Params, workspace: Workspace) -> EvaluationSettings:
     return evaluation_settings_of(params, score_files=workspace.score_files())
 
 
-def _write(found: CampaignEffect | CellsEffect, workspace: Workspace) -> None:
-    with replaced_file(workspace.effect_of(found.campaign_id)) as path:
+def _write(found: CampaignEffect | CellsEffect, target: Path) -> None:
+    with replaced_file(target) as path:
         path.write_text(json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")

@@ -80,16 +80,17 @@ def evaluate(
     checked, printer, started = load_params(params, overrides=overrides), Printer(quiet=quiet or json_), time.perf_counter()
     with printer.stage("evaluate") as progress:
         known = campaign_cells(checked, campaign)
-        if campaign and (cells or (known and campaign not in known)):
+        if cells or (known and campaign not in known):
             notes: tuple[str, ...] = ()
-            whole = evaluate_cells(checked, campaign, progress=progress)
+            whole = evaluate_cells(checked, campaign or "", progress=progress)
             name, tables = whole.campaign_id, cells_tables(whole, in_short=quiet)
+            written = workspace_of(checked).cells_effect_of(name)
         else:
             found = evaluate_campaign(checked, campaign, progress=progress)
             name, tables = found.campaign_id, effect_tables(found, in_short=quiet)
+            written = workspace_of(checked).effect_of(name)
             others = ", ".join(cell for cell in known if cell != name)
             notes = (f"{others} was drawn with it; `cvm evaluate {name} --cells` adds them up.",) if others else ()
-    written = workspace_of(checked).effect_of(name)
     if json_:
         typer.echo(written.read_text(encoding="utf-8"))
         return

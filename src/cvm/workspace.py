@@ -62,10 +62,11 @@ class Workspace:
 
     def effect_of(self, campaign_id: str) -> Path:
         """What a campaign was found to have earned."""
-        readable = re.sub(r"[^\w.-]+", "_", campaign_id)[:80]
-        if readable != campaign_id:  # two campaigns never share a file
-            readable = f"{readable}-{hashlib.sha256(campaign_id.encode()).hexdigest()[:8]}"
-        return self.outputs / "effects" / f"{readable}.json"
+        return self.outputs / "effects" / f"{_file_name(campaign_id)}.json"
+
+    def cells_effect_of(self, campaign_id: str) -> Path:
+        """The same of all cells of a campaign."""
+        return self.outputs / "effects" / "cells" / f"{_file_name(campaign_id)}.json"
 
     @property
     def features(self) -> Path:
@@ -117,6 +118,12 @@ class Workspace:
                     f"Cannot write to {folder}: {error.strerror or error}. "
                     "Free the path or grant write access, or set another folder under outputs in params.yaml."
                 ) from error
+
+
+def _file_name(campaign_id: str) -> str:
+    """One that people and file systems can read; two campaigns never share it."""
+    readable = re.sub(r"[^\w.-]+", "_", campaign_id)[:80]
+    return readable if readable == campaign_id else f"{readable}-{hashlib.sha256(campaign_id.encode()).hexdigest()[:8]}"
 
 
 @contextmanager

@@ -43,15 +43,29 @@ def test_cells_are_shown_together(params):
     ledger.to_csv(params.root / "assignments.csv", index=False)
     run_ingest(params)
     found = cvm.evaluate_cells(params, "autumn")
-    assert json.loads(workspace_of(params).effect_of("autumn").read_text()) == found.to_dict()
+    assert json.loads(workspace_of(params).cells_effect_of("autumn").read_text()) == found.to_dict()
     table = shop.cvm(params.root, "evaluate", "autumn")
     assert table.code == 0
     assert "all together" in table.out
     assert "autumn.letter" in table.out
     printed = shop.cvm(params.root, "evaluate", "autumn", "--json")
     assert {cell["campaign_id"] for cell in json.loads(printed.out)["cells"]} == {"autumn.call", "autumn.letter"}
+    one = shop.cvm(params.root, "evaluate", "autumn.call")
+    assert (one.code, "Effect per customer" in one.out) == (0, True)
+    wrong = shop.cvm(params.root, "evaluate", "--cells")
+    assert (wrong.code, "no campaign whose name begins with" in wrong.err.replace("\n", " ")) == (1, True)
     wrong = shop.cvm(params.root, "evaluate", "autum")
     assert (wrong.code, "did you mean 'autumn'" in wrong.err.replace("\n", " ")) == (1, True)
+
+
+def test_a_cell_of_its_own_name_tells_of_the_others(params):
+    ledger = pd.read_csv(params.root / "assignments.csv")
+    ledger["campaign_id"] = ["spring.explore" if number % 3 == 0 else "spring" for number in range(len(ledger))]
+    ledger.to_csv(params.root / "assignments.csv", index=False)
+    run_ingest(params)
+    alone, together = shop.cvm(params.root, "evaluate", "spring"), shop.cvm(params.root, "evaluate", "spring", "--cells")
+    assert "`cvm evaluate spring --cells` adds them up" in alone.out.replace("\n", " ")
+    assert "all together" in together.out
 
 
 def test_looks_and_scores_from_the_command_line(params):
