@@ -282,7 +282,9 @@ def line(name: str, share: float, bounds: tuple[float, float] | None) -> str:
     if bounds is None:
         return f"| {name} | {share:.2%} | | |"
     word = "yes" if bounds[0] <= share <= bounds[1] else "**no**"
-    return f"| {name} | {share:.2%} | {bounds[0]:.1%} to {bounds[1]:.1%} | {word} |"
+    low, high = bounds
+    between = f"at least {low:.1%}" if high == 1 else f"at most {high:.1%}" if low == 0 else f"{low:.1%} to {high:.1%}"
+    return f"| {name} | {share:.2%} | {between} | {word} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

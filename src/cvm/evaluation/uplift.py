@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 # Of the curve that an interval rests on; more would cost time and change nothing.
 _MAX_LEVELS = 16_384
+_BLOCK = 65_536
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,12 @@ class UpliftCurve:
     @cached_property
     def effect(self) -> Floats:
         """Difference in means down to each score; 0 while an arm is empty."""
-        difference = _over(self.treated_outcome, self.n_treated)
-        difference -= _over(self.control_outcome, self.n_control)
-        difference[: max(_n_empty(self.n_treated), _n_empty(self.n_control))] = 0.0
-        return difference
+        return self._effect(slice(None))
 
     @property
     def mean_effect(self) -> float:
         """Difference in means of all customers."""
-        return float(self.effect[-1])
+        return float(self._effect(slice(-1, None))[0])
 
     def effect_at(self, share: float) -> float:
         """Difference in means among the first ``share`` of customers, a tie counted in part where the share cuts it."""
@@ -86,8 +84,14 @@ class UpliftCurve:
 
     def area(self) -> float:
         """Area below ``u / n`` over the share of customers, by trapezoids."""
-        height = self.share * self.effect
-        return float(np.diff(self.share) @ (height[1:] + height[:-1]) / 2)
+        n, found = self.n_treated[-1] + self.n_control[-1], 0.0
+        # Block by block: arrays that stay in the processor's cache are several times quicker than those of millions.
+        for begin in range(0, len(self.level), _BLOCK):
+            points = slice(begin, begin + _BLOCK + 1)
+            share = (self.n_treated[points] + self.n_control[points]) / n
+            height = share * self._effect(points)
+            found += float(np.diff(share) @ (height[1:] + height[:-1]) / 2)
+        return found
 
     def thinned(self, n_levels: int) -> UpliftCurve:
         """The curve at about so many of its points, evenly spread over its levels."""
@@ -95,6 +99,13 @@ class UpliftCurve:
         kept = np.unique(np.linspace(0, n, min(n_levels, n) + 1).round().astype(np.intp))
         parts = (self.n_treated, self.n_control, self.treated_outcome, self.control_outcome)
         return UpliftCurve(self.level[kept[1:] - 1], *(part[kept] for part in parts))
+
+    def _effect(self, points: slice) -> Floats:
+        n_treated, n_control = self.n_treated[points], self.n_control[points]
+        difference = _over(self.treated_outcome[points], n_treated)
+        difference -= _over(self.control_outcome[points], n_control)
+        difference[: max(_n_empty(n_treated), _n_empty(n_control))] = 0.0
+        return difference
 
 
 def uplift_curve(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> UpliftCurve:
@@ -212,7 +223,8 @@ class _Ranked:
 def _ranked(y: Floats, treated: NDArray[np.bool_], score: Floats) -> _Ranked:
     order = np.argsort(score)[::-1]
     ranked = np.sort(score)[::-1]
-    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
+    is_last = np.append(ranked[1:] != ranked[:-1], True)
+    last = np.flatnonzero(is_last)
     t, outcome = treated[order], y[order]
     n_treated, of_treated, of_control = (_sums_down_to(last, values) for values in (t, outcome * t, outcome))
     # In place: with millions of customers each further array costs as much as the arithmetic.
