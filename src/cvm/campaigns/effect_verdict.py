@@ -11,6 +11,8 @@ from cvm.evaluation import Effect
 
 # Two-sided at 5 % with a power of 80 %: 1.96 + 0.84 standard errors (Cohen 1988, Statistical Power Analysis).
 _POWER_Z = 2.80
+# The same where intervals hold at any number of looks: 3.04 + 0.84.
+_POWER_Z_OF_LOOKS = 3.88
 
 
 def verdict(
@@ -51,7 +53,7 @@ def verdict(
     if best.p_value < (1 - settings.level) / n_arms:
         word = "works" if best.value > 0 else "does harm"
         return Verdict(effect.arm, "works" if best.value > 0 else "does harm", f"{effect.arm} {word}: {size}.{rest}")
-    more = _more_customers(best, n)
+    more = _more_customers(best, n, z=_POWER_Z_OF_LOOKS if settings.sequential else _POWER_Z)
     settle = f" If the effect is what it seems, some {more:,} more customers would settle it." if more else ""
     return Verdict(effect.arm, "inconclusive", f"{effect.arm} is inconclusive: {size}.{settle}{rest}")
 
@@ -70,9 +72,9 @@ def _harmed(guards: Sequence[Guardrail]) -> str:
     return f" It raised {' and '.join(harmed)}." if harmed else ""
 
 
-def _more_customers(effect: Effect, n: int) -> int:
+def _more_customers(effect: Effect, n: int, *, z: float) -> int:
     """Beyond the n there were, at the same shares, to find an effect of the size seen in four of five campaigns."""
     if not effect.value:
         return 0
-    factor = (_POWER_Z * effect.standard_error / effect.value) ** 2
+    factor = (z * effect.standard_error / effect.value) ** 2
     return ceil(n * (factor - 1)) if 1 < factor < 1e6 else 0

@@ -18,7 +18,7 @@ _GUARD_STYLES = {"harmed": "bold red", "no harm seen": "green"}
 _VERDICT_STYLES = {"works": "bold green", "does harm": "bold red"}
 _SEQUENTIAL = (
     " At any look: holds however often you look while outcomes come in ({:.0%} of the outcome days are over); intervals "
-    "of money, segments and time hold for one look."
+    "of guardrails, money, segments and time hold for one look."
 )
 _SHARES = ("active", "active_after", "retention", "discount_share", "return_share")
 
