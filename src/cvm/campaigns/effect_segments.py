@@ -12,6 +12,7 @@ from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.engines.sql import local_day
 from cvm.errors import ExperimentError
 
+MAX_SEGMENTS = 50
 # A segment is one value; these are many, or none.
 _UNFIT = ("[]", "STRUCT", "MAP", "BLOB")
 
@@ -44,14 +45,14 @@ def segmentation(engine: DuckDBEngine, trial: Trial, settings: EvaluationSetting
     Raises
     ------
     ExperimentError
-        If there is no such column, or only in scores later than the campaign.
+        If there is no such column, or only in scores later than the campaign, or it has too many values to compare.
     """
     column = settings.segment_by
     if column is None:
         return None
     customers = engine.columns("customers") if "customers" in engine.tables() else {}
     if column in customers:
-        return _checked(Segmentation("customers", column, None), customers)
+        return _checked(engine, trial, Segmentation("customers", column, None), customers)
     began = _day(engine, trial.first_at, settings.timezone)
     known = sorted(settings.score_files, reverse=True)
     for as_of in known:
@@ -61,7 +62,7 @@ def segmentation(engine: DuckDBEngine, trial: Trial, settings: EvaluationSetting
             continue
         usable = [day for day in known if day <= began]
         if as_of <= began:
-            return _checked(Segmentation(relation, column, as_of), columns)
+            return _checked(engine, trial, Segmentation(relation, column, as_of), columns)
         if not usable:
             raise ExperimentError(
                 f"segment_by == {column!r} is a column of scores, and those on file ({known[-1]} is the first) are younger "
@@ -74,10 +75,19 @@ def segmentation(engine: DuckDBEngine, trial: Trial, settings: EvaluationSetting
     )
 
 
-def _checked(found: Segmentation, columns: dict[str, str]) -> Segmentation:
+def _checked(engine: DuckDBEngine, trial: Trial, found: Segmentation, columns: dict[str, str]) -> Segmentation:
     kind = columns[found.column]
     if any(unfit in kind for unfit in _UNFIT):
         raise ExperimentError(f"segment_by == {found.column!r} is {kind}, not one value per customer. Name another column.")
+    n = engine.row(
+        f"SELECT count(DISTINCT {found.segment}) AS n FROM ({trial.person}) "
+        f"LEFT JOIN {found.relation} AS g USING (customer_id)"
+    )["n"]
+    if n > MAX_SEGMENTS:
+        raise ExperimentError(
+            f"segment_by == {found.column!r} has {n:,} values, at most {MAX_SEGMENTS} can be compared. "
+            "Group them into fewer, or choose another column."
+        )
     return found
 
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_trial import Trial
-from cvm.campaigns.effect_variables import MAX_SEGMENTS, Variables, customer_query
+from cvm.campaigns.effect_variables import Variables, customer_query
 from cvm.engines import DuckDBEngine, identifier
-from cvm.errors import ExperimentError
 from cvm.evaluation import BinnedSums, Moments, SumColumns
 
 Floats = NDArray[np.float64]
@@ -40,23 +39,11 @@ class CampaignSums:
 
 
 def campaign_sums(engine: DuckDBEngine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> CampaignSums:
-    """Sums by arm, and by arm and segment; the segment is empty where none is asked for.
-
-    Raises
-    ------
-    ExperimentError
-        If there are too many segments to compare.
-    """
+    """Sums by arm, and by arm and segment; the segment is empty where none is asked for."""
     columns = SumColumns(variables.names, tuple(sorted(variables.pairs)), trial.is_weighted)
     query = sums_query(f"({customer_query(engine, trial, variables, settings)})", columns, largest="revenue")
     table = engine.table(query)
     arms, segments = (np.array(table.column(name).to_pylist(), dtype=object) for name in ("arm", "segment"))
-    n_segments = len(set(segments))
-    if n_segments > MAX_SEGMENTS:
-        raise ExperimentError(
-            f"segment_by == {settings.segment_by!r} has {n_segments:,} values, at most {MAX_SEGMENTS} can be compared. "
-            "Group them into fewer, or choose another column."
-        )
     bins, sums, largest = table.column("bin").to_numpy(), _matrix(table, columns), table.column(_LARGEST).to_numpy()
     names = [arm.name for arm in trial.arms]
     return CampaignSums(

@@ -26,7 +26,6 @@ RATIOS = {
 # Told whether or not they were asked for: what a campaign may do harm to.
 GUARDED_EVENTS = ("unsubscribe", "complaint")
 REDEMPTION = "coupon_redeemed"
-MAX_SEGMENTS = 50
 _TIMELINE_POINTS = 8
 _NUMERIC = (
     "TINYINT",
