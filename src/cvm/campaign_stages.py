@@ -63,7 +63,7 @@ def evaluate_campaign(params: Params, campaign_id: str | None = None, *, progres
 
 
 def evaluate_cells(params: Params, campaign_id: str, *, progress: Progress = silent) -> CellsEffect:
-    """The same of a campaign that was drawn in cells, and what they earned together; written to ``outputs/effects/cells``.
+    """The same of a campaign drawn in cells, and what they earned together; all of it written to ``outputs/effects``.
 
     Parameters
     ----------
@@ -82,6 +82,8 @@ def evaluate_cells(params: Params, campaign_id: str, *, progress: Progress = sil
     settings = _settings(params, workspace)
     with engine_trouble(), open_warehouse(workspace) as engine:
         found = evaluate_together(engine, campaign_id, settings, progress=progress)
+    for cell in found.cells:
+        _write(cell, workspace.effect_of(cell.campaign_id))
     _write(found, workspace.cells_effect_of(campaign_id))
     return found
 

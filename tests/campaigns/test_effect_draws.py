@@ -84,7 +84,7 @@ def test_segments_of_scores_are_those_known_when_the_campaign_began(scores):
     tables, files = scores
     found = judged(tables, segment_by="value_tier", score_files=files)
     assert {row.segment for row in found.segments} == {"known0", "known1", "unknown"}
-    assert found.segmented_by == "value_tier (scores of 2024-03-01)"
+    assert (found.segment_by, found.scores_as_of) == ("value_tier", date(2024, 3, 1))
     assert sum(row.n_treated + row.n_control for row in found.segments) == 600
 
 
@@ -180,5 +180,5 @@ def test_scores_of_the_day_of_the_campaign_are_known_on_the_clock_of_the_busines
     for row in tables["assignments"]:
         row["assigned_at"] = STARTS.replace(month=2, day=29, hour=23)
     settings = {"segment_by": "value_tier", "score_files": files}
-    assert judged(tables, timezone="Europe/Kyiv", **settings).segmented_by.endswith("(scores of 2024-03-01)")
-    assert judged(tables, **settings).segmented_by.endswith("(scores of 2024-01-01)")
+    assert judged(tables, timezone="Europe/Kyiv", **settings).scores_as_of == date(2024, 3, 1)
+    assert judged(tables, **settings).scores_as_of == date(2024, 1, 1)

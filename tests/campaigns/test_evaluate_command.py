@@ -44,6 +44,8 @@ def test_cells_are_shown_together(params):
     run_ingest(params)
     found = cvm.evaluate_cells(params, "autumn")
     assert json.loads(workspace_of(params).cells_effect_of("autumn").read_text()) == found.to_dict()
+    for cell in found.cells:
+        assert json.loads(workspace_of(params).effect_of(cell.campaign_id).read_text()) == cell.to_dict()
     table = shop.cvm(params.root, "evaluate", "autumn")
     assert table.code == 0
     assert "all together" in table.out
@@ -78,7 +80,7 @@ def test_looks_and_scores_from_the_command_line(params):
     (folder / "as_of=unknown").mkdir()
     printed = shop.cvm(params.root, "evaluate", "--segment-by", "value_tier", "--sequential", "--json")
     found = json.loads(printed.out)
-    assert found["segmented_by"] == "value_tier (scores of 2024-02-01)"
+    assert (found["segment_by"], found["scores_as_of"]) == ("value_tier", "2024-02-01")
     assert {row["segment"] for row in found["segments"]} == {"known"}
     assert found["effects"][0]["always_valid"]["lower"] < found["effects"][0]["plain"]["lower"]
     table = shop.cvm(params.root, "evaluate", "--sequential")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from math import isfinite
 from typing import Any, Literal
 
@@ -172,13 +172,15 @@ class CampaignEffect:
         Share of the customers' outcome days that are over.
     incentives : str
         Where discounts and redemptions are counted: once, in the margin or in the cost.
-    segmented_by : str or None
-        Column that segments are values of, and of when it is.
     gates : list of Gate
     arms : list of ArmFigures
     effects : list of ArmEffect
         Of every metric and arm; those ending in ``_after`` are of the window after.
     timeline : list of TimedEffect
+    segment_by : str or None
+        Column of customers, or of scores, whose values are the segments.
+    scores_as_of : date or None
+        Of those scores.
     segments : list of SegmentEffect
     guardrails : list of Guardrail
     earned : list of Earned
@@ -198,11 +200,12 @@ class CampaignEffect:
     is_partial: bool
     information: float
     incentives: str
-    segmented_by: str | None
     gates: list[Gate]
     arms: list[ArmFigures]
     effects: list[ArmEffect]
     timeline: list[TimedEffect]
+    segment_by: str | None
+    scores_as_of: date | None
     segments: list[SegmentEffect]
     guardrails: list[Guardrail]
     earned: list[Earned]
@@ -258,6 +261,6 @@ def _plain(value: Any) -> Any:
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     return None if isinstance(value, float) and not isfinite(value) else value

@@ -26,11 +26,6 @@ class Segmentation:
     as_of: date | None
 
     @property
-    def label(self) -> str:
-        """How to name it to a reader."""
-        return self.column if self.as_of is None else f"{self.column} (scores of {self.as_of})"
-
-    @property
     def segment(self) -> str:
         """SQL for the segment of a customer joined as ``g``."""
         return f"coalesce(CAST(g.{identifier(self.column)} AS VARCHAR), 'unknown')"

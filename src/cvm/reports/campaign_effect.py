@@ -141,7 +141,8 @@ def _guardrails(found: CampaignEffect) -> Table:
 
 
 def _segments(found: CampaignEffect) -> Table:
-    table = _table(f"{found.metric} per customer by {found.segmented_by}")
+    of_scores = f" (scores of {found.scores_as_of})" if found.scores_as_of else ""
+    table = _table(f"{found.metric} per customer by {found.segment_by}{of_scores}")
     for header in ("segment", "arm"):
         table.add_column(header)
     for header in ("treated", "control", "effect", "p", "false discovery rate"):
