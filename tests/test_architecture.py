@@ -25,6 +25,7 @@ FLOW = (
     "stage_inputs",
     "pipeline",
     "campaign_stages",
+    "plan_stages",
     "terminal",
     "cli_campaigns",
     "cli",
@@ -34,7 +35,7 @@ FLOW = (
 LEAVES = ("errors", "workspace", "engines", "evaluation", "segments")
 # Imported by the rooms named and no others.
 RESTRICTED = {
-    "params": {"stage_inputs", "pipeline", "campaign_stages", "cli_campaigns", "cli"},
+    "params": {"stage_inputs", "pipeline", "campaign_stages", "plan_stages", "cli_campaigns", "cli"},
     "datasets": {"stage_inputs", "cli", "reports"},
 }
 # What rooms outside of the flow may import of ours.

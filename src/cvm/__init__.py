@@ -9,13 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cvm.campaign_stages import approve_plan, evaluate_campaign, plan_campaign
+    from cvm.campaign_stages import evaluate_campaign, evaluate_cells
     from cvm.errors import CvmError
     from cvm.models.btyd import BgNbd, Btyd, GammaGamma
     from cvm.models.bundle import Bundle, read_bundle
     from cvm.models.crossvalidation import cross_validate_churn
     from cvm.params import Params, load_params
     from cvm.pipeline import run, summarise
+    from cvm.plan_stages import approve_plan, plan_campaign
     from cvm.scoring.score import score
 
 __version__ = "0.1.0"
@@ -27,11 +28,12 @@ _HOMES = {
     "CvmError": "cvm.errors",
     "GammaGamma": "cvm.models.btyd",
     "Params": "cvm.params",
-    "approve_plan": "cvm.campaign_stages",
+    "approve_plan": "cvm.plan_stages",
     "cross_validate_churn": "cvm.models.crossvalidation",
     "evaluate_campaign": "cvm.campaign_stages",
+    "evaluate_cells": "cvm.campaign_stages",
     "load_params": "cvm.params",
-    "plan_campaign": "cvm.campaign_stages",
+    "plan_campaign": "cvm.plan_stages",
     "read_bundle": "cvm.models.bundle",
     "run": "cvm.pipeline",
     "score": "cvm.scoring.score",
@@ -48,6 +50,7 @@ __all__ = [
     "approve_plan",
     "cross_validate_churn",
     "evaluate_campaign",
+    "evaluate_cells",
     "load_params",
     "plan_campaign",
     "read_bundle",

@@ -82,9 +82,9 @@ def plan(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Who is contacted, who is held out, who is left out and why: a draft, until it is approved."""
-    from cvm.campaign_stages import approve_plan, plan_campaign
     from cvm.campaigns.customer_lists import read_customer_list
     from cvm.pipeline import workspace_of
+    from cvm.plan_stages import approve_plan, plan_campaign
     from cvm.reports.campaign_plan import approved_sentences, plan_tables
 
     if approve and (include or exclude):
@@ -123,21 +123,39 @@ def evaluate(
     days: Annotated[int | None, typer.Option("--days", help="Length of the outcome window.")] = None,
     segment_by: Annotated[str | None, typer.Option("--segment-by", help="Column of customers to tell apart.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Also where outcome windows are not over.")] = False,
+    sequential: Annotated[bool, typer.Option("--sequential", help="Verdicts that hold however often you look.")] = False,
+    cells: Annotated[bool, typer.Option("--cells", help="All campaigns named CAMPAIGN.something, and together.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """What a campaign really earned, against its holdout."""
-    from cvm.campaign_stages import evaluate_campaign
+    from cvm.campaign_stages import campaign_cells, evaluate_campaign, evaluate_cells
     from cvm.pipeline import workspace_of
+    from cvm.reports.campaign_cells import cells_tables
     from cvm.reports.campaign_effect import effect_tables
 
-    given = {"outcome_days": days, "evaluate.segment_by": segment_by, "evaluate.allow_partial": partial or None}
+    given = {
+        "outcome_days": days,
+        "evaluate.segment_by": segment_by,
+        "evaluate.allow_partial": partial or None,
+        "evaluate.sequential": sequential or None,
+    }
     overrides = [*(set_ or ()), *(f"campaigns.{key}={value}" for key, value in given.items() if value is not None)]
     checked, printer, started = load_params(params, overrides=overrides), Printer(quiet=quiet or json_), time.perf_counter()
     with printer.stage("evaluate") as progress:
-        found = evaluate_campaign(checked, campaign, progress=progress)
-    written = workspace_of(checked).effect_of(found.campaign_id)
+        known = campaign_cells(checked, campaign)
+        if cells or (known and campaign not in known):
+            notes: tuple[str, ...] = ()
+            whole = evaluate_cells(checked, campaign or "", progress=progress)
+            name, tables = whole.campaign_id, cells_tables(whole, in_short=quiet)
+            written = workspace_of(checked).cells_effect_of(name)
+        else:
+            found = evaluate_campaign(checked, campaign, progress=progress)
+            name, tables = found.campaign_id, effect_tables(found, in_short=quiet)
+            written = workspace_of(checked).effect_of(name)
+            others = ", ".join(cell for cell in known if cell != name)
+            notes = (f"{others} was drawn with it; `cvm evaluate {name} --cells` adds them up.",) if others else ()
     if json_:
         typer.echo(written.read_text(encoding="utf-8"))
         return
-    printer.outcome("evaluate", f"{found.campaign_id}; written to {written}", (), time.perf_counter() - started)
-    printer.console.print(*effect_tables(found, in_short=quiet), sep="\n")
+    printer.outcome("evaluate", f"{name}; written to {written}", notes, time.perf_counter() - started)
+    printer.console.print(*tables, sep="\n")

@@ -55,9 +55,12 @@ class EvaluateParams(Section):
     events: list[str] = Field(default_factory=list)
     segment_by: str | None = None
     shares: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    draw: Literal["independent", "fixed"] | None = None
     cost_per_customer: Cost | None = None
+    cost_per_redemption: Cost = 0.0
     fixed_cost: Cost = 0.0
     level: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    sequential: bool = False
 
 
 class CampaignParams(Section):

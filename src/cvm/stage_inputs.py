@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -116,13 +117,14 @@ def audience_settings_of(params: Params) -> AudienceSettings:
     return AudienceSettings(**params.campaigns.audiences.model_dump(), country_code=params.identity.country_code)
 
 
-def evaluation_settings_of(params: Params) -> EvaluationSettings:
+def evaluation_settings_of(params: Params, *, score_files: Mapping[date, Path]) -> EvaluationSettings:
     """For the evaluation of a campaign; ``windows.as_of``, where it is a date, is the end of what is known."""
     asked: dict[str, Any] = params.campaigns.evaluate.model_dump()
     as_of, zone = params.windows.as_of, ZoneInfo(params.business.timezone)
     return EvaluationSettings(
         **asked,
         outcome_days=params.campaigns.outcome_days,
+        score_files=score_files,
         observed_until=None
         if as_of == "latest"
         else datetime.combine(as_of, time(), tzinfo=zone).astimezone(UTC).replace(tzinfo=None),

@@ -60,9 +60,14 @@ class Workspace:
         """Whether the data is enough for churn, CLV and uplift."""
         return self.outputs / "sufficiency.json"
 
+    @property
+    def effects(self) -> Path:
+        """What every campaign was found to have earned, one JSON file each, and the table of all."""
+        return self.outputs / "effects"
+
     def effect_of(self, campaign_id: str) -> Path:
         """What a campaign was found to have earned."""
-        return self.outputs / "effects" / f"{_file_name(campaign_id)}.json"
+        return self.effects / f"{_file_name(campaign_id)}.json"
 
     def ledger_of(self, plan: str) -> Path:
         """Who was drawn for which arm by one approved plan; never changed."""
@@ -76,6 +81,10 @@ class Workspace:
     def audience_of(self, plan: str) -> Path:
         """Folder of one plan: its draft, and once it is approved the files for those who send it."""
         return self.outputs / "audiences" / _file_name(plan)
+
+    def cells_effect_of(self, campaign_id: str) -> Path:
+        """The same of all cells of a campaign."""
+        return self.effects / "cells" / f"{_file_name(campaign_id)}.json"
 
     @property
     def features(self) -> Path:
@@ -95,6 +104,14 @@ class Workspace:
     def scores_of(self, as_of: date) -> Path:
         """File that holds the scores of one ``as_of``."""
         return self.scores / f"as_of={as_of.isoformat()}" / "scores.parquet"
+
+    def score_files(self) -> dict[date, Path]:
+        """Files with scores, by their ``as_of``."""
+        found = {}
+        for path in self.scores.glob("as_of=*/scores.parquet"):
+            with suppress(ValueError):  # not a folder of ours
+                found[date.fromisoformat(path.parent.name.removeprefix("as_of="))] = path
+        return found
 
     def uplift_of(self, as_of: date) -> Path:
         """File with the effect of each treatment expected for each customer at one ``as_of``."""

@@ -39,6 +39,56 @@ def test_the_command_prints_and_writes_what_python_returns(params):
     assert "Effect per customer against control" in table.out
 
 
+def test_cells_are_shown_together(params):
+    ledger = pd.read_csv(params.root / "assignments.csv")
+    ledger["campaign_id"] = ["autumn.letter" if number % 2 else "autumn.call" for number in range(len(ledger))]
+    ledger.to_csv(params.root / "assignments.csv", index=False)
+    run_ingest(params)
+    found = cvm.evaluate_cells(params, "autumn")
+    assert json.loads(workspace_of(params).cells_effect_of("autumn").read_text()) == found.to_dict()
+    for cell in found.cells:
+        assert json.loads(workspace_of(params).effect_of(cell.campaign_id).read_text()) == cell.to_dict()
+    table = shop.cvm(params.root, "evaluate", "autumn")
+    assert table.code == 0
+    assert "all together" in table.out
+    assert "autumn.letter" in table.out
+    printed = shop.cvm(params.root, "evaluate", "autumn", "--json")
+    assert {cell["campaign_id"] for cell in json.loads(printed.out)["cells"]} == {"autumn.call", "autumn.letter"}
+    one = shop.cvm(params.root, "evaluate", "autumn.call")
+    assert (one.code, "Effect per customer" in one.out) == (0, True)
+    wrong = shop.cvm(params.root, "evaluate", "--cells")
+    assert (wrong.code, "no campaign whose name begins with" in wrong.err.replace("\n", " ")) == (1, True)
+    wrong = shop.cvm(params.root, "evaluate", "autum")
+    assert (wrong.code, "did you mean 'autumn'" in wrong.err.replace("\n", " ")) == (1, True)
+
+
+def test_a_cell_of_its_own_name_tells_of_the_others(params):
+    ledger = pd.read_csv(params.root / "assignments.csv")
+    ledger["campaign_id"] = ["spring.explore" if number % 3 == 0 else "spring" for number in range(len(ledger))]
+    ledger.to_csv(params.root / "assignments.csv", index=False)
+    run_ingest(params)
+    alone, together = shop.cvm(params.root, "evaluate", "spring"), shop.cvm(params.root, "evaluate", "spring", "--cells")
+    assert "`cvm evaluate spring --cells` adds them up" in alone.out.replace("\n", " ")
+    assert "all together" in together.out
+
+
+def test_looks_and_scores_from_the_command_line(params):
+    folder = workspace_of(params).scores
+    ids = [str(name) for name in pd.read_csv(params.root / "assignments.csv")["customer_id"]]
+    for as_of, tier in (("2024-02-01", "known"), ("2024-04-01", "later")):
+        (folder / f"as_of={as_of}").mkdir(parents=True)
+        scores = pd.DataFrame({"customer_id": ids, "value_tier": tier})
+        scores.to_parquet(folder / f"as_of={as_of}" / "scores.parquet")
+    (folder / "as_of=unknown").mkdir()
+    printed = shop.cvm(params.root, "evaluate", "--segment-by", "value_tier", "--sequential", "--json")
+    found = json.loads(printed.out)
+    assert (found["segment_by"], found["scores_as_of"]) == ("value_tier", "2024-02-01")
+    assert {row["segment"] for row in found["segments"]} == {"known"}
+    assert found["effects"][0]["always_valid"]["lower"] < found["effects"][0]["plain"]["lower"]
+    table = shop.cvm(params.root, "evaluate", "--sequential")
+    assert "at any" in table.out
+
+
 def test_refusals_are_messages(params):
     with pytest.raises(ExperimentError, match="knows no campaign 'autumn'"):
         cvm.evaluate_campaign(params, "autumn")

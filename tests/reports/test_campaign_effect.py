@@ -1,8 +1,13 @@
+from datetime import timedelta
 from io import StringIO
 
 from rich.console import Console
 
-from campaign_ledger import campaign, drawn, judged, line
+import shop
+from campaign_ledger import STARTS, campaign, drawn, judged, line
+from cvm.campaigns.effect_cells import evaluate_together
+from cvm.campaigns.effect_settings import EvaluationSettings
+from cvm.reports.campaign_cells import cells_tables
 from cvm.reports.campaign_effect import effect_tables
 
 
@@ -15,8 +20,7 @@ def shown(found, **options) -> str:
 def test_checks_come_first_then_the_verdict_then_the_figures():
     text = shown(judged(campaign(n=800), segment_by="city"))
     order = [
-        text.index(part)
-        for part in ("sample ratio", "After its cost", "Effect per customer", "What it earned", "by segment")
+        text.index(part) for part in ("sample ratio", "After its cost", "Effect per customer", "What it earned", "by city")
     ]
     assert order == sorted(order)
     assert "Cumulative effect on margin" in text
@@ -30,6 +34,35 @@ def test_in_short_only_what_must_not_be_overlooked():
     assert "SAMPLE RATIO MISMATCH" in text
     assert "no ground for a decision" in text
     assert "Effect per customer" not in text
+
+
+def test_harm_looks_and_the_total_are_shown():
+    tables = campaign(n=1_200, arms=("control", "mail", "call"))
+    tables["events"] = [
+        {"customer_id": row["customer_id"], "occurred_at": STARTS + timedelta(days=2), "event_type": "unsubscribe"}
+        for number, row in enumerate(tables["assignments"])
+        if number % (5 if row["arm"] == "mail" else 25) == 0
+    ]
+    text = shown(judged(tables, sequential=True))
+    assert "What it may have harmed" in text
+    assert "harmed" in next(row for row in text.splitlines() if "mail   unsubscribe" in row)
+    assert "at any look" in text
+    assert "holds however often you look while outcomes come in (100% of the outcome days are over)" in text
+    assert "all together" in text
+    assert "at any look" not in shown(judged(tables))
+
+
+def test_cells_are_shown_in_short_with_their_total():
+    tables = campaign(n=1_000)
+    for number, row in enumerate(tables["assignments"]):
+        row["campaign_id"] = f"spring.{'letter' if number % 2 else 'call'}"
+    found = evaluate_together(shop.warehouse(**tables), "spring", EvaluationSettings(outcome_days=30))
+    console = Console(file=StringIO(), width=200)
+    console.print(*cells_tables(found), sep="\n")
+    text = console.file.getvalue()
+    parts = ("spring.call", "spring.letter", "What it earned in all", "call: mail", "letter: mail", "all together")
+    order = [text.index(part) for part in parts]
+    assert order == sorted(order)
 
 
 def test_what_is_not_identified_is_said_in_words():

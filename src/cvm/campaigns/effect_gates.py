@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from scipy.stats import chi2, norm
+from scipy.stats import chi2
 
 from cvm.campaigns.effect_result import Gate
+from cvm.campaigns.effect_sample_ratio import sample_ratio_gate
 from cvm.campaigns.effect_settings import CONTROL, EvaluationSettings
-from cvm.campaigns.effect_sums import Sums
+from cvm.campaigns.effect_sums import CampaignSums
 from cvm.campaigns.effect_trial import Trial
 from cvm.engines import DuckDBEngine, literal
-from cvm.errors import ExperimentError
-from cvm.evaluation import Moments, sample_ratio_test
+from cvm.evaluation import Moments
 
-# Usual limit of sample-ratio checks: they are made often, and a real mismatch is far below it.
-SRM_ALPHA = 0.001
 # Checks whose serious failure leaves no comparison to make; others, such as contamination, only blur it.
 BREAKS_RANDOMISATION = ("sample ratio", "balance", "mixed")
 _BALANCE_ALPHA = 0.001
@@ -31,7 +29,7 @@ def gates(
     engine: DuckDBEngine,
     trial: Trial,
     settings: EvaluationSettings,
-    sums: Mapping[str, Sums],
+    sums: CampaignSums,
     *,
     covariates: tuple[str, ...],
 ) -> list[Gate]:
@@ -42,8 +40,7 @@ def gates(
     engine : DuckDBEngine
     trial : Trial
     settings : EvaluationSettings
-    sums : mapping of str to Sums
-        By arm.
+    sums : CampaignSums
     covariates : tuple of str
         What was known of customers before.
 
@@ -52,78 +49,17 @@ def gates(
     ExperimentError
         If the shares given do not fit the arms.
     """
-    moments = {arm: found.moments for arm, found in sums.items()}
+    moments = {arm: found.moments for arm, found in sums.arms.items()}
     return [
-        sample_ratio_gate(trial, settings, sums),
+        sample_ratio_gate(trial, settings, sums.arms),
         *_balance(moments, covariates),
         *_left_out(trial),
         *_contamination(engine, trial),
         *_exposure(trial),
-        *_heavy_tail(sums),
+        *_heavy_tail(moments, sums.largest),
+        *_incentives(moments, settings),
         *_orders(moments),
     ]
-
-
-def sample_ratio_gate(trial: Trial, settings: EvaluationSettings, sums: Mapping[str, Sums]) -> Gate:
-    """Sizes of the arms against the shares they were drawn with, or against each customer's own propensity.
-
-    Raises
-    ------
-    ExperimentError
-        If ``shares`` names other arms than the ledger, or a share that is not above 0.
-    """
-    shares = {arm.name: arm.propensity for arm in trial.arms}
-    if settings.shares:
-        if set(settings.shares) != set(shares) or min(settings.shares.values()) <= 0:
-            raise ExperimentError(
-                f"shares is {dict(settings.shares)}, the arms of campaign {trial.campaign_id!r} are {sorted(shares)}. "
-                "Give each of them its share, above 0."
-            )
-        shares = dict(settings.shares)
-    name = "sample ratio"
-    if trial.is_weighted and not settings.shares:
-        return _weighted_ratio(name, sums)
-    known = [share for share in shares.values() if share is not None]
-    if len(known) == 1 and len(shares) == 2:
-        shares = {arm: 1 - known[0] if share is None else share for arm, share in shares.items()}
-    if any(share is None for share in shares.values()):
-        return Gate(
-            name, "warning", "not checked: the ledger holds no propensity; give shares, e.g. {control: 0.1, mail: 0.9}"
-        )
-    counts = np.array([arm.n for arm in trial.arms], dtype=float)
-    given = np.array([shares[arm.name] for arm in trial.arms], dtype=float)
-    if not settings.shares and abs(given.sum() - 1) > 0.01:
-        return Gate(
-            name,
-            "warning",
-            f"not checked: the propensities of the arms sum to {given.sum():.3g}, not to 1. Each row should hold the "
-            "probability of its own arm; correct the ledger or give shares",
-        )
-    statistic, p_value = sample_ratio_test(counts, given)
-    sizes = ", ".join(f"{arm.name} {arm.n:,}" for arm in trial.arms)
-    if p_value < SRM_ALPHA:
-        expected = ", ".join(
-            f"{arm.name} {n:,.0f}" for arm, n in zip(trial.arms, counts.sum() * given / given.sum(), strict=True)
-        )
-        return Gate(
-            name,
-            "serious",
-            f"SAMPLE RATIO MISMATCH: {sizes}, drawn for {expected} (chi2 {statistic:.1f}, p {p_value:.2g}). Customers "
-            "were lost or added after the draw, and not by chance: believe no figure below before the cause is found",
-        )
-    return Gate(name, "ok", f"{sizes}; chi2 {statistic:.4f}, p {p_value:.4f}")
-
-
-def _weighted_ratio(name: str, sums: Mapping[str, Sums]) -> Gate:
-    """One over the propensities of an arm sums to all customers, give or take the variance of Horvitz and Thompson."""
-    n = sum(found.n for found in sums.values())
-    gaps = {arm: (found.weight - n) / (found.squared_weight - found.weight) ** 0.5 for arm, found in sums.items()}
-    p_value = min(1.0, len(gaps) * float(2 * norm.sf(max(abs(gap) for gap in gaps.values()))))
-    sizes = ", ".join(f"{arm} stands for {found.weight:,.0f}" for arm, found in sums.items())
-    text = f"propensities differ, each customer counts by one over its own: of {n:,} customers {sizes}; p {p_value:.3g}"
-    if p_value < SRM_ALPHA:
-        return Gate(name, "serious", f"SAMPLE RATIO MISMATCH: {text}. Believe no figure below before the cause is found")
-    return Gate(name, "ok", text)
 
 
 def _balance(moments: Mapping[str, Moments], covariates: tuple[str, ...]) -> Iterator[Gate]:
@@ -214,20 +150,37 @@ def _exposure(trial: Trial) -> Iterator[Gate]:
         yield Gate("exposure", "ok", f"reached {shares}; effects are of being drawn, reached or not")
 
 
-def _heavy_tail(sums: Mapping[str, Sums]) -> Iterator[Gate]:
+def _heavy_tail(moments: Mapping[str, Moments], largest: Mapping[str, float]) -> Iterator[Gate]:
     """Arms whose variance of revenue is mostly that of one customer."""
-    for arm, found in sums.items():
-        of_mean = found.moments.of("revenue")
+    for arm, found in moments.items():
+        of_mean = found.of("revenue")
         variance = float(of_mean.covariance[0, 0]) * found.n
         if not variance > 0:
             continue
-        share = (found.largest - float(of_mean.mean[0])) ** 2 / (variance * found.n)
+        share = (largest[arm] - float(of_mean.mean[0])) ** 2 / (variance * found.n)
         if share > _MAX_SHARE_OF_ONE:
             yield Gate(
                 "heavy tail",
                 "warning",
-                f"one customer of {arm} ({found.largest:,.2f}) makes {share:.0%} of the variance of its revenue: the "
+                f"one customer of {arm} ({largest[arm]:,.2f}) makes {share:.0%} of the variance of its revenue: the "
                 "interval of money leans on few customers; look at active and orders, too",
+            )
+
+
+def _incentives(moments: Mapping[str, Moments], settings: EvaluationSettings) -> Iterator[Gate]:
+    """Customers who redeemed a coupon that costs extra, and whose orders carry a discount all the same."""
+    if not settings.cost_per_redemption:
+        return
+    for arm, found in moments.items():
+        both = found.of("discount", "redeemed")
+        together = float(both.covariance[0, 1]) * found.n + float(both.mean[0] * both.mean[1])
+        if arm != CONTROL and together > 0:
+            yield Gate(
+                "incentives",
+                "warning",
+                f"{arm}: customers who redeemed got discounts, too, and each redemption costs "
+                f"{settings.cost_per_redemption:g} beside: if that is the same money it counts twice; then set "
+                "cost_per_redemption to 0, as a discount is in the margin already",
             )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from math import isfinite
 from typing import Any, Literal
 
-from cvm.evaluation import Effect
+from cvm.evaluation import Effect, Interval
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class ArmEffect:
 
     ``plain`` is the difference of means; ``cuped`` and ``adjusted`` (Lin) the same adjusted by what was known before, None
     where there was nothing; ``relative`` the best of them over the control mean; ``best`` is ``adjusted``, else ``plain``.
+    ``bootstrap`` is the interval of ``best`` by resampling, ``always_valid`` that which holds at any number of looks; None
+    where there are too few customers, or nobody asked.
     """
 
     arm: str
@@ -44,6 +46,8 @@ class ArmEffect:
     cuped: Effect | None
     adjusted: Effect | None
     relative: Effect
+    bootstrap: Interval | None = None
+    always_valid: Effect | None = None
 
     @property
     def best(self) -> Effect:
@@ -74,15 +78,46 @@ class SegmentEffect:
 
 
 @dataclass(frozen=True)
+class Guardrail:
+    """Something a campaign must not raise: unsubscribes, complaints, returns, discounts.
+
+    ``word`` is ``harmed`` where the interval lies above 0, ``no harm seen`` where it does not, ``not identified`` where
+    nothing varies. The interval is for one guardrail at a time: a guard that is asked often should rather bark.
+    """
+
+    arm: str
+    metric: str
+    control: float
+    effect: Effect
+    word: Literal["harmed", "no harm seen", "not identified"]
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Intervals of money by resampling customers, and the share of resamples that paid."""
+
+    incremental_margin: Interval
+    incremental_revenue: Interval
+    net: Interval
+    roi: Interval | None
+    roi_revenue: Interval | None
+    p_pays: float | None
+
+
+@dataclass(frozen=True)
 class Earned:
     """What one arm brought in all, and against what it cost; money in the currency of the business.
 
-    ``roi`` = (incremental margin - cost) / cost, ``roi_revenue`` the same on revenue, None without any cost; ``net`` is
-    incremental margin less cost; ``p_pays`` the probability that it is above 0, None without any cost or variance.
+    ``cost`` is that of contacts, redemptions and the arm's part of the fixed cost. ``roi`` = (incremental margin - cost) /
+    cost, ``roi_revenue`` the same on revenue, None without any cost; ``net`` is incremental margin less cost; ``p_pays`` is
+    P(ROI > 0), None without any cost or variance: the share of resampled campaigns that earned their cost, where there are
+    enough customers to resample, else by the normal distribution. It tells how sure the data are, before any prior belief:
+    97.5 % is the surety of a 95 % interval that begins at 0.
     """
 
     arm: str
     n_treated: int
+    n_redeemed: float
     cost: float
     incremental_orders: Effect
     incremental_revenue: Effect
@@ -91,6 +126,21 @@ class Earned:
     roi: Effect | None
     roi_revenue: Effect | None
     p_pays: float | None
+    bootstrap: Bootstrap | None = None
+
+
+@dataclass(frozen=True)
+class Total:
+    """What several arms or cells earned together; intervals by resampling, None where one of them is too small for it."""
+
+    n_treated: int
+    cost: float
+    incremental_margin: float
+    incremental_revenue: float
+    net: float
+    roi: float | None
+    roi_revenue: float | None
+    bootstrap: Bootstrap | None
 
 
 @dataclass(frozen=True)
@@ -118,15 +168,24 @@ class CampaignEffect:
         Longest outcome window.
     is_partial : bool
         Whether some outcome windows were cut where data end.
+    information : float
+        Share of the customers' outcome days that are over.
+    incentives : str
+        Where discounts and redemptions are counted: once, in the margin or in the cost.
     gates : list of Gate
     arms : list of ArmFigures
     effects : list of ArmEffect
         Of every metric and arm; those ending in ``_after`` are of the window after.
     timeline : list of TimedEffect
     segment_by : str or None
-        Column of customers whose values are the segments.
+        Column of customers, or of scores, whose values are the segments.
+    scores_as_of : date or None
+        Of those scores.
     segments : list of SegmentEffect
+    guardrails : list of Guardrail
     earned : list of Earned
+    total : Total or None
+        Of all arms, where there are several.
     verdicts : list of Verdict
     """
 
@@ -139,13 +198,18 @@ class CampaignEffect:
     observed_until: datetime
     window_days: float
     is_partial: bool
+    information: float
+    incentives: str
     gates: list[Gate]
     arms: list[ArmFigures]
     effects: list[ArmEffect]
     timeline: list[TimedEffect]
     segment_by: str | None
+    scores_as_of: date | None
     segments: list[SegmentEffect]
+    guardrails: list[Guardrail]
     earned: list[Earned]
+    total: Total | None
     verdicts: list[Verdict]
 
     def effect(self, arm: str, metric: str) -> ArmEffect:
@@ -167,11 +231,36 @@ class CampaignEffect:
         return found
 
 
+@dataclass(frozen=True)
+class CellsEffect:
+    """A campaign that was drawn in several cells, each a campaign of the ledger with a control of its own.
+
+    Attributes
+    ----------
+    campaign_id : str
+        Of the whole; that of a cell continues it after a dot.
+    currency : str
+    cells : list of CampaignEffect
+    total : Total
+        Over all arms of all cells, which are independent of each other.
+    """
+
+    campaign_id: str
+    currency: str
+    cells: list[CampaignEffect]
+    total: Total
+
+    def to_dict(self) -> dict[str, Any]:
+        """As ``CampaignEffect.to_dict``."""
+        found: dict[str, Any] = _plain(asdict(self))
+        return found
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     return None if isinstance(value, float) and not isfinite(value) else value

@@ -1,115 +1,99 @@
-"""One pass over the customers of a campaign, in the engine: sums per arm and segment, from which all effects follow."""
+"""One pass over the customers of a campaign, in the engine: sums by arm, segment and bin, from which all effects follow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_trial import Trial
-from cvm.campaigns.effect_variables import MAX_SEGMENTS, Variables, customer_query
+from cvm.campaigns.effect_variables import Variables, customer_query
 from cvm.engines import DuckDBEngine, identifier
-from cvm.errors import ExperimentError
-from cvm.evaluation import Moments
+from cvm.evaluation import BinnedSums, Moments, SumColumns
 
 Floats = NDArray[np.float64]
 # Revenue's third and fourth powers would not tell more than this about a tail.
-LARGEST = "largest_revenue"
+_LARGEST = "largest_revenue"
 
 
 @dataclass(frozen=True)
-class Sums:
-    """Of one group of customers; see ``Moments.from_sums``. ``largest`` is the highest revenue of a customer."""
+class CampaignSums:
+    """Sums of one campaign.
 
-    names: tuple[str, ...]
-    n: int
-    weight: float
-    squared_weight: float
-    first: Floats
-    squared_first: Floats
-    second: Floats
-    largest: float
-
-    @classmethod
-    def total(cls, groups: Iterable[Sums]) -> Self:
-        """Of several groups together."""
-        parts = list(groups)
-        return cls(
-            parts[0].names,
-            sum(part.n for part in parts),
-            sum(part.weight for part in parts),
-            sum(part.squared_weight for part in parts),
-            np.sum([part.first for part in parts], axis=0),
-            np.sum([part.squared_first for part in parts], axis=0),
-            np.sum([part.second for part in parts], axis=0),
-            max(part.largest for part in parts),
-        )
-
-    @property
-    def moments(self) -> Moments:
-        """Means and how surely they are known."""
-        return Moments.from_sums(
-            self.names,
-            n=self.n,
-            weight=self.weight,
-            squared_weight=self.squared_weight,
-            first=self.first,
-            squared_first=self.squared_first,
-            second=self.second,
-        )
-
-
-def arm_sums(
-    engine: DuckDBEngine, trial: Trial, variables: Variables, settings: EvaluationSettings
-) -> dict[tuple[str, str], Sums]:
-    """Sums by arm and segment; the segment is empty where none is asked for.
-
-    Raises
-    ------
-    ExperimentError
-        If there are too many segments to compare.
+    Attributes
+    ----------
+    arms : dict of str to BinnedSums
+        All customers of each arm.
+    segments : dict of (arm, segment) to Moments
+    largest : dict of str to float
+        Highest revenue of a customer in each arm.
     """
-    names, pairs = variables.names, sorted(variables.pairs)
-    once, twice = ("weight * ", "weight * weight * ") if trial.is_weighted else ("", "")
-    columns = [
-        "count(*) AS n",
-        "sum(weight) AS weight",
-        "sum(weight * weight) AS squared_weight",
-        f"max(revenue) AS {LARGEST}",
-        *(f"sum({once}{identifier(name)}) AS first_{i}" for i, name in enumerate(names)),
-        *(f"sum({twice}{identifier(one)} * {identifier(two)}) AS second_{i}" for i, (one, two) in enumerate(pairs)),
-    ]
-    if trial.is_weighted:
-        columns += [f"sum({twice}{identifier(name)}) AS squared_first_{i}" for i, name in enumerate(names)]
-    query = f"SELECT arm, segment, {', '.join(columns)} FROM ({customer_query(engine, trial, variables, settings)})"
-    rows = engine.table(f"{query} GROUP BY arm, segment ORDER BY arm, segment").to_pylist()
-    n_segments = len({row["segment"] for row in rows})
-    if n_segments > MAX_SEGMENTS:
-        raise ExperimentError(
-            f"segment_by == {settings.segment_by!r} has {n_segments:,} values, at most {MAX_SEGMENTS} can be compared. "
-            "Group them into fewer in the table customers, or choose another column."
-        )
-    return {(row["arm"], row["segment"]): _sums(row, names, pairs) for row in rows}
+
+    arms: dict[str, BinnedSums]
+    segments: dict[tuple[str, str], Moments]
+    largest: dict[str, float]
 
 
-def _sums(row: dict[str, Any], names: tuple[str, ...], pairs: list[tuple[str, str]]) -> Sums:
-    first = np.array([row[f"first_{i}"] for i in range(len(names))], dtype=float)
-    squared = [row.get(f"squared_first_{i}", first[i]) for i in range(len(names))]
-    second = np.full((len(names), len(names)), np.nan)
-    place = {name: i for i, name in enumerate(names)}
-    for i, (one, two) in enumerate(pairs):
-        second[place[one], place[two]] = second[place[two], place[one]] = row[f"second_{i}"]
-    return Sums(
-        names,
-        int(row["n"]),
-        float(row["weight"]),
-        float(row["squared_weight"]),
-        first,
-        np.array(squared, dtype=float),
-        second,
-        float(row[LARGEST]),
+def campaign_sums(engine: DuckDBEngine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> CampaignSums:
+    """Sums by arm, and by arm and segment; the segment is empty where none is asked for."""
+    columns = SumColumns(variables.names, tuple(sorted(variables.pairs)), trial.is_weighted)
+    query = sums_query(f"({customer_query(engine, trial, variables, settings)})", columns, largest="revenue")
+    table = engine.table(query)
+    arms, segments = (np.array(table.column(name).to_pylist(), dtype=object) for name in ("arm", "segment"))
+    bins, sums, largest = table.column("bin").to_numpy(), _matrix(table, columns), table.column(_LARGEST).to_numpy()
+    names = [arm.name for arm in trial.arms]
+    return CampaignSums(
+        arms={arm: BinnedSums(columns, _by_bin(bins[arms == arm], sums[arms == arm])) for arm in names},
+        segments={
+            (arm, segment): BinnedSums(columns, sums[(arms == arm) & (segments == segment)]).moments
+            for arm, segment in sorted(set(zip(arms, segments, strict=True)))
+        },
+        largest={arm: float(largest[arms == arm].max()) for arm in names},
     )
+
+
+def sums_query(customers: str, columns: SumColumns, *, largest: str) -> str:
+    """SQL of the sums by arm, segment and bin.
+
+    Parameters
+    ----------
+    customers : str
+        A table, or a query in parentheses, of one row per customer: ``arm``, ``segment``, ``bin``, ``weight`` where
+        customers are weighted, and every quantity, as a number.
+    columns : SumColumns
+    largest : str
+        Quantity whose highest value is told, too.
+    """
+    once, twice = ("weight * ", "weight * weight * ") if columns.is_weighted else ("", "")
+    sums = ["count(*)", *(["sum(weight)", "sum(weight * weight)"] if columns.is_weighted else [])]
+    sums += [f"sum({once}{identifier(name)})" for name in columns.names]
+    sums += [f"sum({twice}{identifier(name)})" for name in columns.names if columns.is_weighted]
+    sums += [f"sum({twice}{identifier(one)} * {identifier(other)})" for one, other in columns.pairs]
+    named = ", ".join(f"CAST({sql} AS DOUBLE) AS sum_{number}" for number, sql in enumerate(sums))
+    return (
+        f"SELECT arm, segment, bin, max({identifier(largest)}) AS {_LARGEST}, {named} FROM {customers} "
+        "GROUP BY arm, segment, bin ORDER BY arm, segment, bin"
+    )
+
+
+def binned_sums(engine: DuckDBEngine, customers: str, columns: SumColumns, arms: Sequence[str]) -> dict[str, BinnedSums]:
+    """Sums of each arm of customers that are already one row each; ``customers`` as in ``sums_query``."""
+    table = engine.table(sums_query(customers, columns, largest=columns.names[0]))
+    found, bins, sums = table.column("arm").to_numpy(), table.column("bin").to_numpy(), _matrix(table, columns)
+    return {arm: BinnedSums(columns, _by_bin(bins[found == arm], sums[found == arm])) for arm in arms}
+
+
+def _matrix(table: pa.Table, columns: SumColumns) -> Floats:
+    return np.column_stack([table.column(f"sum_{number}").to_numpy() for number in range(columns.width)])
+
+
+def _by_bin(bins: NDArray[np.int64], sums: Floats) -> Floats:
+    """Sums of the bins that hold anybody, over segments."""
+    order = np.argsort(bins, kind="stable")
+    starts = np.flatnonzero(np.diff(bins[order], prepend=-1))
+    found: Floats = np.add.reduceat(sums[order], starts)
+    return found

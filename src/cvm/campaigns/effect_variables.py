@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
 
-from cvm.campaigns.effect_settings import EvaluationSettings
+from cvm.campaigns.effect_segments import Segmentation, segmentation
+from cvm.campaigns.effect_settings import CONTROL, EvaluationSettings
 from cvm.campaigns.effect_trial import Trial
 from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.engines.sql import literals, local_day
@@ -24,7 +25,7 @@ RATIOS = {
 }
 # Told whether or not they were asked for: what a campaign may do harm to.
 GUARDED_EVENTS = ("unsubscribe", "complaint")
-MAX_SEGMENTS = 50
+REDEMPTION = "coupon_redeemed"
 _TIMELINE_POINTS = 8
 _NUMERIC = (
     "TINYINT",
@@ -59,6 +60,9 @@ class Variables:
         Event types among the outcomes.
     attributes : tuple of str
         Columns of ``customers`` among the covariates.
+    segmentation : Segmentation or None
+    has_redemptions : bool
+        Whether redemptions are on file.
     """
 
     outcomes: tuple[str, ...]
@@ -67,12 +71,14 @@ class Variables:
     timeline: Mapping[float, str]
     events: tuple[str, ...]
     attributes: tuple[str, ...]
+    segmentation: Segmentation | None
+    has_redemptions: bool
 
     @property
     def names(self) -> tuple[str, ...]:
         """All quantities whose sums are needed."""
         parts = [name for ratio in RATIOS.values() for name in ratio]
-        every = (*self.outcomes, *self.after, *self.timeline.values(), *self.covariates, *parts, "cost")
+        every = (*self.outcomes, *self.after, *self.timeline.values(), *self.covariates, *parts, "redeemed", "cost")
         return tuple(dict.fromkeys(every))
 
     @property
@@ -81,8 +87,9 @@ class Variables:
         compared = (*self.outcomes, *self.after, *self.timeline.values())
         pairs = {(name, name) for name in self.names}
         pairs |= {(name, covariate) for name in compared for covariate in self.covariates}
+        pairs |= {(covariate, "cost") for covariate in self.covariates}
         pairs |= {(one, other) for one in self.covariates for other in self.covariates if one < other}
-        return pairs | set(RATIOS.values()) | {("margin", "cost"), ("revenue", "cost")}
+        return pairs | set(RATIOS.values()) | {("margin", "cost"), ("revenue", "cost"), ("discount", "redeemed")}
 
 
 def choose_variables(engine: DuckDBEngine, trial: Trial, settings: EvaluationSettings) -> Variables:
@@ -111,10 +118,10 @@ def choose_variables(engine: DuckDBEngine, trial: Trial, settings: EvaluationSet
             kind = f"is {customers[name]}, not numeric" if name in customers else "is no column of customers"
             fit = sorted(column for column, kind_ in customers.items() if kind_.startswith(_NUMERIC))
             raise ExperimentError(f"Covariate {name!r} {kind}; numeric are {fit}. Correct covariates.")
-    if settings.segment_by is not None and settings.segment_by not in customers:
+    if settings.cost_per_redemption and REDEMPTION not in types:
         raise ExperimentError(
-            f"segment_by == {settings.segment_by!r} is no column of customers; "
-            f"it has {sorted(set(customers) - {'customer_id'})}."
+            f"cost_per_redemption == {settings.cost_per_redemption:g}, but no event is of type {REDEMPTION!r}, so nobody "
+            "knows how often it was spent. Add redemptions to data.events, or put what they cost into fixed_cost."
         )
     return Variables(
         outcomes=outcomes,
@@ -123,13 +130,14 @@ def choose_variables(engine: DuckDBEngine, trial: Trial, settings: EvaluationSet
         timeline={day: f"{_timed(settings)}_by_{day:g}" for day in _days(trial.window_days)},
         events=events,
         attributes=attributes,
+        segmentation=segmentation(engine, trial, settings),
+        has_redemptions=REDEMPTION in types,
     )
 
 
 def customer_query(engine: DuckDBEngine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> str:
     """SQL of one row per customer: ``arm``, ``segment``, ``weight`` and every variable, as a number."""
-    customers = "customers" in engine.tables() and (variables.attributes or settings.segment_by)
-    segment = f"coalesce(CAST(k.{identifier(settings.segment_by)} AS VARCHAR), 'unknown')" if settings.segment_by else "''"
+    groups = variables.segmentation
     means = ", ".join(f"avg({_number(identifier(name))}) AS {identifier(name)}" for name in variables.attributes)
     # Less their mean, so that squares stay small and a missing value counts as the mean.
     known = [
@@ -139,15 +147,17 @@ def customer_query(engine: DuckDBEngine, trial: Trial, variables: Variables, set
     ]
     did = [f"coalesce(d.{identifier(f'did_{name}')}, 0) AS {identifier(f'did_{name}')}" for name in variables.events]
     parts = [f"person AS ({trial.person})", *_purchases(engine, trial, variables, settings)]
-    parts += [_events(variables)] if variables.events else []
+    reacts = bool(variables.events) or variables.has_redemptions
+    parts += [_events(engine, trial, variables)] if reacts else []
     if variables.attributes:
         parts.append(f"attribute_mean AS (SELECT {means} FROM customers)")
-    columns = ", ".join([*_bought_columns(variables), *did, *known])
+    columns = ", ".join([*_bought_columns(variables), *_cost_columns(variables, settings), *did, *known])
     return (
-        f"WITH {', '.join(parts)} SELECT p.arm, {segment} AS segment, p.weight, {columns} FROM person AS p "
-        f"LEFT JOIN bought AS b USING (customer_id) "
-        + ("LEFT JOIN did AS d USING (customer_id) " if variables.events else "")
-        + ("LEFT JOIN customers AS k USING (customer_id)" if customers else "")
+        f"WITH {', '.join(parts)} SELECT p.arm, {groups.segment if groups else literal('')} AS segment, p.bin, p.weight, "
+        f"{columns} FROM person AS p LEFT JOIN bought AS b USING (customer_id) "
+        + ("LEFT JOIN did AS d USING (customer_id) " if reacts else "")
+        + ("LEFT JOIN customers AS k USING (customer_id) " if variables.attributes else "")
+        + (f"LEFT JOIN {groups.relation} AS g USING (customer_id)" if groups else "")
     )
 
 
@@ -208,19 +218,41 @@ def _bought_columns(variables: Variables) -> list[str]:
         *columns,
         "CASE WHEN b.orders > 0 AND b.orders_before > 0 THEN 1.0::DOUBLE ELSE 0 END AS stayed",
         "coalesce(CAST(b.sold + coalesce(b.discount, 0) AS DOUBLE), 0) AS listed",
-        "coalesce(CAST(p.cost AS DOUBLE), 0) AS cost",
     ]
 
 
-def _events(variables: Variables) -> str:
-    flags = ", ".join(
+def _cost_columns(variables: Variables, settings: EvaluationSettings) -> list[str]:
+    """What a customer cost: the contact, and every coupon redeemed."""
+    contact = "coalesce(CAST(p.cost AS DOUBLE), 0)"
+    if settings.cost_per_customer is not None:
+        contact = (
+            f"CASE WHEN p.arm = {literal(CONTROL)} THEN {contact} ELSE {literal(float(settings.cost_per_customer))} END"
+        )
+    redeemed = "coalesce(CAST(d.redeemed AS DOUBLE), 0)" if variables.has_redemptions else "CAST(0 AS DOUBLE)"
+    return [
+        f"{redeemed} AS redeemed",
+        f"{contact} + CAST({literal(float(settings.cost_per_redemption))} AS DOUBLE) * {redeemed} AS cost",
+    ]
+
+
+def _events(engine: DuckDBEngine, trial: Trial, variables: Variables) -> str:
+    """Whether each customer did something, and how many coupons they redeemed: of this campaign, where coupons say so."""
+    of_campaign = f"event_type = {literal(REDEMPTION)}"
+    if "campaign_id" in engine.columns("events"):
+        campaign = literal(trial.campaign_id)
+        # A cell of a campaign redeems the campaign's coupons.
+        of_campaign += (
+            f" AND (e.campaign_id IS NULL OR e.campaign_id = {campaign} OR starts_with({campaign}, e.campaign_id || '.'))"
+        )
+    found = [
         f"max(CASE WHEN event_type = {literal(name)} THEN 1.0::DOUBLE ELSE 0 END) AS {identifier(f'did_{name}')}"
         for name in variables.events
-    )
+    ]
+    found.append(f"count(*) FILTER (WHERE {of_campaign}) AS redeemed")
     return (
-        f"did AS (SELECT customer_id, {flags} FROM person JOIN events USING (customer_id) "
-        f"WHERE occurred_at >= start AND occurred_at < stop AND event_type IN ({literals(variables.events)}) "
-        "GROUP BY customer_id)"
+        f"did AS (SELECT e.customer_id, {', '.join(found)} FROM person JOIN events AS e USING (customer_id) "
+        "WHERE occurred_at >= start AND occurred_at < stop "
+        f"AND event_type IN ({literals((*variables.events, REDEMPTION))}) GROUP BY e.customer_id)"
     )
 
 

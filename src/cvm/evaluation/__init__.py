@@ -1,6 +1,8 @@
 """Metrics on plain arrays; nothing here knows the rest of cvm."""
 
 from cvm.evaluation.area_interval import Estimate, area_difference, area_estimate
+from cvm.evaluation.binned import BinnedSums, SumColumns
+from cvm.evaluation.bootstrap import REPLICATES, Interval, Resample, middle, resampled_pair
 from cvm.evaluation.calibration import Reliability, brier_score, calibration_error, reliability
 from cvm.evaluation.curves import Lift, cumulative_gains, lift_by_group, wilson_interval
 from cvm.evaluation.decision import ContactDecision, ContactTerms, contact_decision, expected_profit
@@ -8,6 +10,8 @@ from cvm.evaluation.effect_signals import arm_values, effect_qini, effect_signal
 from cvm.evaluation.effects import (
     Effect,
     MeanPair,
+    adjusting,
+    covariance_with,
     cuped_means,
     difference,
     fieller,
@@ -28,6 +32,7 @@ from cvm.evaluation.moments import Moments
 from cvm.evaluation.multiplicity import false_discovery_rates, sample_ratio_test
 from cvm.evaluation.policy import policy_difference, policy_value
 from cvm.evaluation.ranking import area_under_roc, average_precision, lift_at, normalised_gini, spearman, value_share_at
+from cvm.evaluation.sequential import always_valid
 from cvm.evaluation.uplift import (
     UpliftCurve,
     auuc_per_customer,
@@ -46,17 +51,24 @@ from cvm.evaluation.value import (
 )
 
 __all__ = [
+    "REPLICATES",
+    "BinnedSums",
     "ContactDecision",
     "ContactTerms",
     "Effect",
     "Estimate",
     "Heterogeneity",
+    "Interval",
     "Lift",
     "MeanPair",
     "Moments",
     "Reliability",
+    "Resample",
+    "SumColumns",
     "UpliftCurve",
     "UpliftGroups",
+    "adjusting",
+    "always_valid",
     "area_difference",
     "area_estimate",
     "area_under_roc",
@@ -66,6 +78,7 @@ __all__ = [
     "brier_score",
     "calibration_error",
     "contact_decision",
+    "covariance_with",
     "cumulative_gains",
     "cuped_means",
     "decile_error",
@@ -81,6 +94,7 @@ __all__ = [
     "lift_by_group",
     "lin_means",
     "mean_absolute_error",
+    "middle",
     "normalised_gini",
     "plain_means",
     "policy_difference",
@@ -92,6 +106,7 @@ __all__ = [
     "ratio_means",
     "relative",
     "reliability",
+    "resampled_pair",
     "root_mean_squared_error",
     "sample_ratio_test",
     "score_cuts",

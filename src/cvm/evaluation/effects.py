@@ -84,12 +84,28 @@ def lin_means(treated: Moments, control: Moments, metric: str, covariates: Seque
     Lin (2013), "Agnostic notes on regression adjustments to experimental data", Ann. Appl. Stat. 7(1), section 4; the
     variance for sampled customers: Negi and Wooldridge (2021), Econometric Reviews 40(5), theorem 5.2.
     """
-    used = tuple(name for name in treated.varying(covariates) if name in control.varying(covariates))
-    # Ten customers per slope, the usual least of a regression.
-    if not used or min(treated.n, control.n) < 10 * (len(used) + 1):
+    used = adjusting(treated, control, covariates)
+    if not used:
         return None
     slopes = [_slopes(group, metric, used) for group in (treated, control)]
     return _adjusted(treated, control, metric, used, slopes[0], slopes[1], n_slopes=len(used))
+
+
+def adjusting(treated: Moments, control: Moments, covariates: Sequence[str]) -> tuple[str, ...]:
+    """Those of the covariates that ``lin_means`` adjusts by; none where there are too few customers."""
+    used = tuple(name for name in treated.varying(covariates) if name in control.varying(covariates))
+    # Ten customers per slope, the usual least of a regression.
+    return used if min(treated.n, control.n) >= 10 * (len(used) + 1) else ()
+
+
+def covariance_with(treated: Moments, control: Moments, metric: str, other: str, covariates: Sequence[str]) -> float:
+    """Covariance of the effect on ``metric``, adjusted as far as may be, with the mean of ``other`` among the treated."""
+    plain, used = float(treated.of(metric, other).covariance[0, 1]), adjusting(treated, control, covariates)
+    if not used:
+        return plain
+    share = treated.n / (treated.n + control.n)
+    slope = (1 - share) * _slopes(treated, metric, used) + share * _slopes(control, metric, used)
+    return plain - float(slope @ treated.of(*used, other).covariance[:-1, -1])
 
 
 def ratio_means(treated: Moments, control: Moments, numerator: str, denominator: str) -> MeanPair | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ from cvm.evaluation.area_interval import Estimate
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
+# Of the curve that an interval rests on; more would cost time and change nothing.
+_MAX_LEVELS = 16_384
+_BLOCK = 65_536
 
 
 @dataclass(frozen=True)
@@ -67,14 +71,12 @@ class UpliftCurve:
     @cached_property
     def effect(self) -> Floats:
         """Difference in means down to each score; 0 while an arm is empty."""
-        both = (self.n_treated > 0) & (self.n_control > 0)
-        difference = _over(self.treated_outcome, self.n_treated) - _over(self.control_outcome, self.n_control)
-        return np.where(both, difference, 0.0)
+        return self._effect(slice(None))
 
     @property
     def mean_effect(self) -> float:
         """Difference in means of all customers."""
-        return float(self.effect[-1])
+        return float(self._effect(slice(-1, None))[0])
 
     def effect_at(self, share: float) -> float:
         """Difference in means among the first ``share`` of customers, a tie counted in part where the share cuts it."""
@@ -82,8 +84,28 @@ class UpliftCurve:
 
     def area(self) -> float:
         """Area below ``u / n`` over the share of customers, by trapezoids."""
-        height = self.share * self.effect
-        return float((np.diff(self.share) * (height[1:] + height[:-1])).sum() / 2)
+        n, found = self.n_treated[-1] + self.n_control[-1], 0.0
+        # Block by block: arrays that stay in the processor's cache are several times quicker than those of millions.
+        for begin in range(0, len(self.level), _BLOCK):
+            points = slice(begin, begin + _BLOCK + 1)
+            share = (self.n_treated[points] + self.n_control[points]) / n
+            height = share * self._effect(points)
+            found += float(np.diff(share) @ (height[1:] + height[:-1]) / 2)
+        return found
+
+    def thinned(self, n_levels: int) -> UpliftCurve:
+        """The curve at about so many of its points, evenly spread over its levels."""
+        n = len(self.level)
+        kept = np.unique(np.linspace(0, n, min(n_levels, n) + 1).round().astype(np.intp))
+        parts = (self.n_treated, self.n_control, self.treated_outcome, self.control_outcome)
+        return UpliftCurve(self.level[kept[1:] - 1], *(part[kept] for part in parts))
+
+    def _effect(self, points: slice) -> Floats:
+        n_treated, n_control = self.n_treated[points], self.n_control[points]
+        difference = _over(self.treated_outcome[points], n_treated)
+        difference -= _over(self.control_outcome[points], n_control)
+        difference[: max(_n_empty(n_treated), _n_empty(n_control))] = 0.0
+        return difference
 
 
 def uplift_curve(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> UpliftCurve:
@@ -101,7 +123,7 @@ def uplift_curve(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> Up
     ExperimentError
         If an arm is empty, a number is missing, or the arrays differ in length.
     """
-    return _sorted_curve(*_checked(outcome, treated, score))[0]
+    return _ranked(*checked_experiment(outcome, treated, score)).curve
 
 
 def qini_per_customer(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> float:
@@ -118,12 +140,33 @@ def auuc_per_customer(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) 
 def qini_estimate(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike, *, level: float = 0.95) -> Estimate:
     """``qini_per_customer`` with an interval from the influence of each customer, so without any resampling.
 
+    The influence is that on the curve at 16,384 of its points at most, whose area is the same within their spacing.
+
     Source
     ------
     Own derivation: the exact derivative of the trapezoids by every count and sum they are made of.
     """
-    value, influence = _qini_and_influence(outcome, treated, score)
-    return interval_of(value, influence, level=level)
+    y, is_treated, s = checked_experiment(outcome, treated, score)
+    ranked = _ranked(y, is_treated, s)
+    curve, thin = ranked.curve, ranked.curve.thinned(_MAX_LEVELS)
+    found = _influence(thin)
+    starts = (thin.n_treated + thin.n_control)[:-1].astype(np.intp)
+    squares = np.square(ranked.outcome, out=ranked.outcome)
+    every = np.add.reduceat(squares, starts)
+    squares *= ranked.treated
+    of_treated_squares = np.add.reduceat(squares, starts)
+    moments = [
+        (np.diff(thin.n_treated), np.diff(thin.treated_outcome), of_treated_squares),
+        (np.diff(thin.n_control), np.diff(thin.control_outcome), every - of_treated_squares),
+    ]
+    # Sums over customers of their influence, a + b y, and of its square.
+    total = squared = 0.0
+    for (n, first, second), (constant, slope) in zip(moments, (found.treated, found.control), strict=True):
+        total += float((n * constant + slope * first).sum())
+        squared += float((n * constant**2 + 2 * constant * slope * first + slope**2 * second).sum())
+    value, n_all = curve.area() - curve.mean_effect / 2, len(y)
+    width = float(norm.ppf(0.5 + level / 2)) * sqrt(max(squared - total**2 / n_all, 0.0)) / n_all
+    return Estimate(value, value - width, value + width)
 
 
 def qini_difference(
@@ -141,7 +184,8 @@ def interval_of(value: float, influence: Floats, *, level: float) -> Estimate:
     return Estimate(value, value - width, value + width)
 
 
-def _checked(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> tuple[Floats, NDArray[np.bool_], Floats]:
+def checked_experiment(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> tuple[Floats, NDArray[np.bool_], Floats]:
+    """The three as arrays; what it refuses is listed at ``uplift_curve``."""
     y, t, s = (np.asarray(values) for values in (outcome, treated, score))
     if y.ndim != 1 or not y.shape == t.shape == s.shape:
         raise ExperimentError(
@@ -166,47 +210,73 @@ def _checked(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> tuple[
     return y, is_treated, s
 
 
-def _sorted_curve(y: Floats, treated: NDArray[np.bool_], score: Floats) -> tuple[UpliftCurve, Rows, Rows]:
-    """The curve, the rows by falling score, and where in them each level ends."""
+@dataclass(frozen=True)
+class _Ranked:
+    """Customers by falling score: their rows, outcomes and arms, and the curve they make."""
+
+    order: Rows
+    outcome: Floats
+    treated: NDArray[np.bool_]
+    curve: UpliftCurve
+
+
+def _ranked(y: Floats, treated: NDArray[np.bool_], score: Floats) -> _Ranked:
     order = np.argsort(score)[::-1]
-    ranked = score[order]
-    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
+    ranked = np.sort(score)[::-1]
+    is_last = np.append(ranked[1:] != ranked[:-1], True)
+    last = np.flatnonzero(is_last)
     t, outcome = treated[order], y[order]
-    n_treated, of_treated, total = (_sums_down_to(last, values) for values in (t, outcome * t, outcome))
-    n_control = np.append(0.0, last + 1) - n_treated
-    return (
-        UpliftCurve(
-            ranked if len(last) == len(ranked) else ranked[last], n_treated, n_control, of_treated, total - of_treated
-        ),
-        order,
-        last,
-    )
+    n_treated, of_treated, of_control = (_sums_down_to(last, values) for values in (t, outcome * t, outcome))
+    # In place: with millions of customers each further array costs as much as the arithmetic.
+    of_control -= of_treated
+    n_control = np.append(-1.0, last)
+    n_control += 1
+    n_control -= n_treated
+    level = ranked if len(last) == len(ranked) else ranked[last]
+    return _Ranked(order, outcome, t, UpliftCurve(level, n_treated, n_control, of_treated, of_control))
 
 
-def _qini_and_influence(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> tuple[float, Floats]:
-    """The Qini, and by how much each customer moves n times it: array of shape (n_customers,), of mean 0."""
-    y, is_treated, s = _checked(outcome, treated, score)
-    curve, order, last = _sorted_curve(y, is_treated, s)
-    n, share, height = len(y), curve.share, curve.share * curve.effect
+@dataclass(frozen=True)
+class _Influence:
+    """By how much a customer of each level moves n times the Qini: a constant plus a slope times the outcome, by arm."""
+
+    treated: tuple[Floats, Floats]
+    control: tuple[Floats, Floats]
+
+
+def _influence(curve: UpliftCurve) -> _Influence:
+    """Of each level of a curve: arrays of shape (n_levels,)."""
+    share, height = curve.share, curve.share * curve.effect
+    n = curve.n_treated[-1] + curve.n_control[-1]
     # Derivatives of the area by each height and each share (the last share is 1 whatever happens), less that of the chord.
     by_height = np.append(share[2:] - share[:-2], share[-1] - share[-2]) / 2
     by_height[-1] -= 0.5
     by_share = np.append(height[:-2] - height[2:], 0.0) / 2
     both = (curve.n_treated > 0) & (curve.n_control > 0)
     weight = np.where(both, np.append(0.0, by_height), 0.0)[1:]
-    treated_mean, control_mean = (
-        _over(sums, counts)[1:]
-        for sums, counts in ((curve.treated_outcome, curve.n_treated), (curve.control_outcome, curve.n_control))
-    )
-    treated_weight = weight * n * _over(share, curve.n_treated)[1:]
-    control_weight = weight * n * _over(share, curve.n_control)[1:]
     # A customer of a level counts there and at all that follow.
-    level = np.repeat(np.arange(len(last)), np.diff(np.append(-1, last)))
-    onward = _onward(weight * curve.effect[1:] + by_share)[level]
-    of_treated = y[order] * _onward(treated_weight)[level] - _onward(treated_weight * treated_mean)[level]
-    of_control = y[order] * _onward(control_weight)[level] - _onward(control_weight * control_mean)[level]
-    found = np.empty(n)
-    found[order] = onward + np.where(is_treated[order], of_treated, -of_control)
+    onward = _onward(weight * curve.effect[1:] + by_share)
+    arms = []
+    for sums, counts, sign in (
+        (curve.treated_outcome, curve.n_treated, 1.0),
+        (curve.control_outcome, curve.n_control, -1.0),
+    ):
+        by_mean = sign * weight * n * _over(share, counts)[1:]
+        arms.append((onward - _onward(by_mean * _over(sums, counts)[1:]), _onward(by_mean)))
+    return _Influence(*arms)
+
+
+def _qini_and_influence(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> tuple[float, Floats]:
+    """The Qini, and by how much each customer moves n times it: array of shape (n_customers,), of mean 0."""
+    y, is_treated, s = checked_experiment(outcome, treated, score)
+    ranked = _ranked(y, is_treated, s)
+    curve, by_level = ranked.curve, _influence(ranked.curve)
+    level = np.repeat(np.arange(len(curve.level)), np.diff(curve.n_treated + curve.n_control).astype(np.intp))
+    of_treated, of_control = (
+        constant[level] + slope[level] * ranked.outcome for constant, slope in (by_level.treated, by_level.control)
+    )
+    found = np.empty(len(y))
+    found[ranked.order] = np.where(ranked.treated, of_treated, of_control)
     return curve.area() - curve.mean_effect / 2, found - found.mean()
 
 
@@ -224,4 +294,12 @@ def _onward(values: Floats) -> Floats:
 
 
 def _over(sums: Floats, counts: Floats) -> Floats:
-    return np.divide(sums, counts, out=np.zeros(len(counts)), where=counts > 0)
+    """Means down to each level; 0 while there is nobody."""
+    begin, found = _n_empty(counts), np.zeros(len(counts))
+    np.divide(sums[begin:], counts[begin:], out=found[begin:])
+    return found
+
+
+def _n_empty(counts: Floats) -> int:
+    """How many points have counted nobody so far."""
+    return int(np.searchsorted(counts, 0, side="right"))

@@ -128,6 +128,7 @@ CONTRACTS = {
                 Column("exposed_at", Kind.TIME, "When the treatment reaches the customer, in UTC.", may_lie_ahead=True),
                 Column("propensity", Kind.NUMBER, "Probability with which this arm was drawn."),
                 Column("channel", Kind.TEXT, "By which channel."),
+                Column("stratum", Kind.TEXT, "Within which the draw fixed the sizes of arms; empty where it fixed none."),
                 _SOURCE,
             ),
         ),

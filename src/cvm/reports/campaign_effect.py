@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 
 from rich import box
@@ -9,11 +10,16 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cvm.campaigns.effect_result import ArmEffect, CampaignEffect, Earned
-from cvm.evaluation import Effect
+from cvm.campaigns.effect_result import ArmEffect, Bootstrap, CampaignEffect, Earned, Total
+from cvm.evaluation import Effect, Interval
 
 _GATE_STYLES = {"ok": "green", "warning": "yellow", "serious": "bold red"}
+_GUARD_STYLES = {"harmed": "bold red", "no harm seen": "green"}
 _VERDICT_STYLES = {"works": "bold green", "does harm": "bold red"}
+_SEQUENTIAL = (
+    " At any look: holds however often you look while outcomes come in ({:.0%} of the outcome days are over); intervals "
+    "of guardrails, money, segments and time hold for one look."
+)
 _SHARES = ("active", "active_after", "retention", "discount_share", "return_share")
 
 
@@ -26,27 +32,71 @@ def effect_tables(found: CampaignEffect, *, in_short: bool = False) -> list[Rend
     in_short : bool
         Only what must not be overlooked: checks that failed, and the verdicts.
     """
-    gates = [gate for gate in found.gates if not (in_short and gate.severity == "ok")]
-    checks = [Text(f"{gate.severity:8s} {gate.name}: {gate.message}", style=_GATE_STYLES[gate.severity]) for gate in gates]
-    verdicts = [Text(verdict.sentence, style=_VERDICT_STYLES.get(verdict.word, "yellow")) for verdict in found.verdicts]
-    if any(gate.severity == "serious" for gate in gates):
-        verdicts.append(
-            Text("A serious check failed: the figures are shown, but are no ground for a decision.", style="bold red")
-        )
+    lines = [*check_lines(found, in_short=in_short), *verdict_lines(found)]
     if in_short:
-        return [*checks, *verdicts]
-    tables: list[RenderableType] = [_effects(found), _money(found)]
+        return [*lines]
+    tables: list[RenderableType] = [_effects(found)]
+    if found.guardrails:
+        tables.append(_guardrails(found))
+    tables.append(money_table([(arm.arm, arm) for arm in found.earned], found.total, currency=found.currency))
     if found.segments:
         tables.append(_segments(found))
     tables.append(_timeline(found))
-    return [*checks, *verdicts, *tables, _footnote(found)]
+    return [*lines, *tables, _footnote(found)]
+
+
+def check_lines(found: CampaignEffect, *, in_short: bool = False) -> list[Text]:
+    """What must be right before any figure is believed; in short only what is not."""
+    gates = [gate for gate in found.gates if not (in_short and gate.severity == "ok")]
+    return [Text(f"{gate.severity:8s} {gate.name}: {gate.message}", style=_GATE_STYLES[gate.severity]) for gate in gates]
+
+
+def verdict_lines(found: CampaignEffect) -> list[Text]:
+    """The verdict of each arm, and whether to believe it."""
+    lines = [Text(verdict.sentence, style=_VERDICT_STYLES.get(verdict.word, "yellow")) for verdict in found.verdicts]
+    if any(gate.severity == "serious" for gate in found.gates):
+        lines.append(
+            Text("A serious check failed: the figures are shown, but are no ground for a decision.", style="bold red")
+        )
+    return lines
+
+
+def money_table(rows: Sequence[tuple[str, Earned]], total: Total | None, *, currency: str) -> Table:
+    """What arms earned, each under a label, and all of them together."""
+    table = _table(f"What it earned in all, {currency}; intervals by resampling customers")
+    table.add_column("arm")
+    for header in ("treated", "revenue", "margin", "cost", "net", "ROI", "ROI on revenue", "P(ROI > 0)"):
+        table.add_column(header, justify="right")
+    for label, arm in rows:
+        of_arm = (arm.incremental_revenue, arm.incremental_margin, arm.net, arm.roi, arm.roi_revenue)
+        values = [effect.value if effect else None for effect in of_arm]
+        table.add_row(label, *_money_cells(arm.n_treated, arm.cost, values, arm.bootstrap or arm, arm.p_pays))
+    if total and len(rows) > 1:
+        values = [total.incremental_revenue, total.incremental_margin, total.net, total.roi, total.roi_revenue]
+        p_pays = total.bootstrap.p_pays if total.bootstrap else None
+        cells = _money_cells(total.n_treated, total.cost, values, total.bootstrap, p_pays)
+        table.add_section()
+        table.add_row("all together", *cells, style="bold")
+    return table
+
+
+def _money_cells(
+    n_treated: int, cost: float, values: list[float | None], by: Bootstrap | Earned | None, p_pays: float | None
+) -> list[str]:
+    """``values`` are revenue, margin, net, ROI and ROI on revenue; ``by`` holds the bounds of each."""
+    bounds = (by.incremental_revenue, by.incremental_margin, by.net, by.roi, by.roi_revenue) if by else (None,) * 5
+    revenue, margin, net = (_total(value, limits) for value, limits in zip(values[:3], bounds[:3], strict=True))
+    returns = [_return(value, limits, cost) for value, limits in zip(values[3:], bounds[3:], strict=True)]
+    sure = "-" if p_pays is None else ">99.9%" if p_pays > 0.999 else "<0.1%" if p_pays < 0.001 else f"{p_pays:.1%}"
+    return [f"{n_treated:,}", revenue, margin, f"{cost:,.0f}", net, *returns, sure]
 
 
 def _effects(found: CampaignEffect) -> Table:
     table = _table(f"Effect per customer against control, {found.level:.0%} intervals")
     for header in ("arm", "metric"):
         table.add_column(header)
-    for header in ("control", "difference", "adjusted", "relative", "p"):
+    always = any(effect.always_valid for effect in found.effects)
+    for header in ("control", "difference", "adjusted", "relative", *(["at any look"] if always else []), "p"):
         table.add_column(header, justify="right")
     before = None
     for effect in found.effects:
@@ -63,34 +113,36 @@ def _effects(found: CampaignEffect) -> Table:
             f"{effect.relative.value:+.1%} ({_percent(effect.relative.lower)} to {_percent(effect.relative.upper)})"
             if isfinite(effect.relative.value)
             else "-",
-            _p_value(effect.best),
+            *([_interval(effect, effect.always_valid) if effect.always_valid else "-"] if always else []),
+            _p_value(effect.always_valid or effect.best),
             style="bold" if effect.metric == found.metric else "",
         )
     return table
 
 
-def _money(found: CampaignEffect) -> Table:
-    table = _table(f"What it earned in all, {found.currency}")
-    table.add_column("arm")
-    for header in ("treated", "orders", "revenue", "margin", "cost", "net", "ROI", "P(pays)"):
+def _guardrails(found: CampaignEffect) -> Table:
+    table = _table("What it may have harmed: more than in control?")
+    for header in ("arm", "guardrail"):
+        table.add_column(header)
+    for header in ("control", "difference", ""):
         table.add_column(header, justify="right")
-    for arm in found.earned:
+    for guard in found.guardrails:
+        sign, style = ("not identified", "") if guard.word == "not identified" else (guard.word, _GUARD_STYLES[guard.word])
         table.add_row(
-            arm.arm,
-            f"{arm.n_treated:,}",
-            _total(arm.incremental_orders),
-            _total(arm.incremental_revenue),
-            _total(arm.incremental_margin),
-            f"{arm.cost:,.0f}",
-            _total(arm.net),
-            _return(arm),
-            "-" if arm.p_pays is None else f"{arm.p_pays:.1%}",
+            guard.arm,
+            guard.metric.removeprefix("did_").replace("_", " "),
+            f"{guard.control:.2%}",
+            f"{guard.effect.value:+.2%} ({guard.effect.lower:+.2%} to {guard.effect.upper:+.2%})"
+            if isfinite(guard.effect.standard_error)
+            else f"{guard.effect.value:+.2%}",
+            Text(sign, style=style),
         )
     return table
 
 
 def _segments(found: CampaignEffect) -> Table:
-    table = _table(f"{found.metric} per customer by segment")
+    of_scores = f" (scores of {found.scores_as_of})" if found.scores_as_of else ""
+    table = _table(f"{found.metric} per customer by {found.segment_by}{of_scores}")
     for header in ("segment", "arm"):
         table.add_column(header)
     for header in ("treated", "control", "effect", "p", "false discovery rate"):
@@ -126,7 +178,9 @@ def _footnote(found: CampaignEffect) -> Text:
     return Text(
         f"Everybody counts in the arm that was drawn, reached or not; outcomes of {window}"
         f"{', partly cut where data end' if found.is_partial else ''}. Metrics ending in _after are of the window after it. "
-        "Adjusted: by what was known before the campaign. A discount is in the margin, not in the cost.",
+        f"Adjusted: by what was known before the campaign. Incentives: {found.incentives}. P(ROI > 0): share of resampled "
+        "campaigns that earned their cost; it says how sure the data are, not how large the gain is."
+        + (_SEQUENTIAL.format(found.information) if any(effect.always_valid for effect in found.effects) else ""),
         style="dim",
     )
 
@@ -151,16 +205,17 @@ def _bounds(effect: Effect) -> str:
     return f"{effect.value:+.4f} ({effect.lower:+.4f} to {effect.upper:+.4f})"
 
 
-def _total(effect: Effect) -> str:
-    if not isfinite(effect.standard_error):
-        return f"{effect.value:,.0f}"
-    return f"{effect.value:,.0f} ({effect.lower:,.0f} to {effect.upper:,.0f})"
+def _total(value: float | None, bounds: Interval | Effect | None) -> str:
+    if bounds is None or not (isfinite(bounds.lower) and isfinite(bounds.upper)):
+        return f"{value:,.0f}"
+    return f"{value:,.0f} ({bounds.lower:,.0f} to {bounds.upper:,.0f})"
 
 
-def _return(arm: Earned) -> str:
-    if arm.roi is None:
-        return "no cost known" if not arm.cost else "-"
-    return f"{arm.roi.value:.0%} ({_percent(arm.roi.lower, sign='')} to {_percent(arm.roi.upper, sign='')})"
+def _return(value: float | None, bounds: Interval | Effect | None, cost: float) -> str:
+    if value is None or bounds is None:
+        return "no cost known" if not cost else "-"
+    lower, upper = (f"{bound:.0%}" if isfinite(bound) else "unbounded" for bound in (bounds.lower, bounds.upper))
+    return f"{value:.0%} ({lower} to {upper})"
 
 
 def _percent(value: float, *, sign: str = "+") -> str:

@@ -1,0 +1,80 @@
+"""What to make of an arm: a word and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, isnan
+
+from cvm.campaigns.effect_result import ArmEffect, Earned, Guardrail, Verdict
+from cvm.campaigns.effect_settings import EvaluationSettings
+from cvm.evaluation import Effect
+
+# Two-sided at 5 % with a power of 80 %: 1.96 + 0.84 standard errors (Cohen 1988, Statistical Power Analysis).
+_POWER_Z = 2.80
+# The same where intervals hold at any number of looks: 3.04 + 0.84.
+_POWER_Z_OF_LOOKS = 3.88
+
+
+def verdict(
+    effect: ArmEffect,
+    money: Earned,
+    guards: Sequence[Guardrail],
+    *,
+    n: int,
+    n_arms: int,
+    broken: Sequence[str],
+    settings: EvaluationSettings,
+) -> Verdict:
+    """In plain words; with several arms each must be as many times surer (Bonferroni).
+
+    Parameters
+    ----------
+    effect : ArmEffect
+        On the main metric.
+    money : Earned
+    guards : sequence of Guardrail
+        Of this arm.
+    n : int
+        Customers of the arm and of control.
+    n_arms : int
+        Treatments compared with that control.
+    broken : sequence of str
+        Checks that leave no comparison to make.
+    settings : EvaluationSettings
+    """
+    best, metric = effect.always_valid or effect.best, settings.metric
+    if isnan(best.p_value):
+        return Verdict(effect.arm, "not identified", f"{effect.arm}: {metric} does not vary, so no effect can be told.")
+    size = f"{best.value:+,.4g} {metric} per customer ({best.lower:+,.4g} to {best.upper:+,.4g})"
+    if broken:
+        why = f"failed {' and '.join(broken)}: the arms do not differ by chance alone, so {size} is no effect"
+        return Verdict(effect.arm, "not identified", f"{effect.arm} {why}.")
+    rest = _paid(money) + _harmed(guards)
+    if best.p_value < (1 - settings.level) / n_arms:
+        word = "works" if best.value > 0 else "does harm"
+        return Verdict(effect.arm, "works" if best.value > 0 else "does harm", f"{effect.arm} {word}: {size}.{rest}")
+    more = _more_customers(best, n, z=_POWER_Z_OF_LOOKS if settings.sequential else _POWER_Z)
+    settle = f" If the effect is what it seems, some {more:,} more customers would settle it." if more else ""
+    return Verdict(effect.arm, "inconclusive", f"{effect.arm} is inconclusive: {size}.{settle}{rest}")
+
+
+def _paid(money: Earned) -> str:
+    """Whether it earned its cost; that an arm works does not say so."""
+    if money.p_pays is None:
+        return ""
+    bounds = money.bootstrap.net if money.bootstrap else money.net
+    sure = ">99.9%" if money.p_pays > 0.999 else "<0.1%" if money.p_pays < 0.001 else f"{money.p_pays:.1%}"
+    return f" After its cost: {money.net.value:+,.0f} ({bounds.lower:+,.0f} to {bounds.upper:+,.0f}); P(ROI > 0) {sure}."
+
+
+def _harmed(guards: Sequence[Guardrail]) -> str:
+    harmed = [guard.metric.removeprefix("did_").replace("_", " ") for guard in guards if guard.word == "harmed"]
+    return f" It raised {' and '.join(harmed)}." if harmed else ""
+
+
+def _more_customers(effect: Effect, n: int, *, z: float) -> int:
+    """Beyond the n there were, at the same shares, to find an effect of the size seen in four of five campaigns."""
+    if not effect.value:
+        return 0
+    factor = (z * effect.standard_error / effect.value) ** 2
+    return ceil(n * (factor - 1)) if 1 < factor < 1e6 else 0
