@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -57,6 +57,7 @@ class CampaignParams(Section):
     outcome_days: Annotated[int, Field(gt=0, le=3650)] = 30
     global_holdout: GlobalHoldoutParams = GlobalHoldoutParams()
     treatments: dict[str, TreatmentParams] = Field(default_factory=dict)
+    learn_from: Literal["auto"] | list[str] = "auto"
     evaluate: EvaluateParams = EvaluateParams()
 
     @field_validator("treatments")
