@@ -20,6 +20,7 @@ from cvm.features.economics import Economics, line_margin
 from cvm.features.files import DRAWN_FILE, EXPERIMENTS_FILE, features_file
 from cvm.features.query import Schema, features_query
 from cvm.features.treatments import CONTROL
+from cvm.ingest.profiles import MIXED
 from cvm.workspace import replaced_directory
 
 # Every day on which somebody was drawn is one more snapshot of the whole base.
@@ -121,7 +122,8 @@ def _drawn_query(engine: DuckDBEngine, *, timezone: str) -> str:
     return (
         f"SELECT campaign_id, customer_id, min(arm) AS arm, min({propensity}) AS propensity, max({cost}) AS cost, "
         f"CAST(min({local_day('assigned_at', timezone)}) AS DATE) AS day FROM assignments "
-        "GROUP BY campaign_id, customer_id HAVING min(arm) = max(arm) "
+        # Merged accounts that had drawn different arms are in none.
+        f"WHERE arm <> {literal(MIXED)} GROUP BY campaign_id, customer_id HAVING min(arm) = max(arm) "
         f"AND coalesce(min({propensity}), 0.5) > 0 AND coalesce(max({propensity}), 0.5) < 1"
     )
 
@@ -176,7 +178,7 @@ def _campaign(name: str, arms: list[dict[str, Any]]) -> tuple[PastCampaign, str]
         fault = f"the ledger has a propensity for {recorded:,} of {n:,} customers; complete it, or leave it out"
     elif recorded and any(row["least"] != row["most"] for row in arms):
         fault = "propensities differ within an arm; give every group that was drawn by itself a campaign_id of its own"
-    shares = {row["arm"]: float(row["least"]) if recorded else row["n"] / n for row in arms}
+    shares = {row["arm"]: float(row["least"] or 0.0) if recorded else row["n"] / n for row in arms}
     if not fault and abs(sum(shares.values()) - 1) > 0.01:
         fault = f"the propensities of its arms add up to {sum(shares.values()):.2f}, not 1"
     costs = {row["arm"]: float(row["cost"]) for row in arms if row["arm"] != CONTROL}

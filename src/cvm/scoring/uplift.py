@@ -1,4 +1,4 @@
-"""Whom a treatment moves, in scores: the treatment that earns most, and what it earns; and every treatment in a long table."""
+"""Whom a treatment moves: in scores the treatment that earns most and what it earns, in a long table every treatment."""
 
 from __future__ import annotations
 
