@@ -72,6 +72,7 @@ class CampaignParams(Section):
     global_holdout: GlobalHoldoutParams = GlobalHoldoutParams()
     treatments: dict[str, TreatmentParams] = Field(default_factory=dict)
     audiences: AudienceParams = AudienceParams()
+    learn_from: Literal["auto"] | list[str] = "auto"
     evaluate: EvaluateParams = EvaluateParams()
     consent: ConsentParams = ConsentParams()
     contact_policy: ContactPolicyParams = ContactPolicyParams()

@@ -16,6 +16,7 @@ import pandas as pd
 
 from cvm.engines import DuckDBEngine, QueryError
 from cvm.errors import CvmError, FeatureMismatchError, MissingOutputError
+from cvm.features.experiments import write_experiments
 from cvm.features.files import read_churn_definition, read_plan
 from cvm.features.snapshots import SnapshotPlan, plan_snapshots
 from cvm.features.stage import history_days, write_features
@@ -128,11 +129,23 @@ def run_features(params: Params, *, progress: Progress = silent) -> StageOutcome
             churn=churn_definition_of(params),
             progress=progress,
         )
+        learned_from = write_experiments(
+            engine,
+            workspace.experiments,
+            as_of=plan.score,
+            outcome_days=params.campaigns.outcome_days,
+            wanted=params.campaigns.learn_from,
+            timezone=business.timezone,
+            economics=economics_of(params),
+            progress=progress,
+        )
+    drawn = sum(campaign.n_customers for campaign in learned_from.campaigns)
     return StageOutcome(
         "features",
         f"{len(outcome.features)} features of {outcome.n_customers[plan.score]:,} customers at {plan.score}; "
-        f"{len(plan.as_of) - 1} earlier snapshots to learn from",
-        outcome.notes,
+        f"{len(plan.as_of) - 1} earlier snapshots to learn from"
+        + (f", and {len(learned_from.campaigns)} campaigns that drew {drawn:,}" if drawn else ""),
+        (*outcome.notes, *learned_from.notes),
     )
 
 
@@ -151,6 +164,7 @@ def run_train(params: Params, *, progress: Progress = silent) -> StageOutcome:
         cuts_from=lambda bundle, features: predict_money(bundle, features, as_of=plan.score)["clv"].to_numpy(float),
         progress=progress,
         studies=workspace.studies,
+        experiments=workspace.experiments,
     )
     with replaced_directory(workspace.champion) as folder:
         trained.bundle.write(folder)
@@ -178,9 +192,11 @@ def run_score(
     scores = score_batch(model, workspace, as_of=as_of)
     total = scores["clv"].to_pandas().sum()
     gone = features_gone(model, workspace, as_of=as_of)
+    n_moved = scores.num_rows - scores["next_best_action"].null_count
+    acts = f"; a contact pays with {n_moved:,}" if model.uplift else ""
     return StageOutcome(
         "score",
-        f"{scores.num_rows:,} customers at {as_of} by {model.model_version}, CLV {total:,.0f} {model.currency} in all",
+        f"{scores.num_rows:,} customers at {as_of} by {model.model_version}, CLV {total:,.0f} {model.currency} in all{acts}",
         (f"The model was trained with {', '.join(gone)}, which the features lack now: counted as missing.",) if gone else (),
     )
 

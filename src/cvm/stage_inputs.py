@@ -88,6 +88,7 @@ def train_settings_of(params: Params) -> TrainSettings:
         tiers=params.segments.tiers.model_dump(),
         decisions=params.train.features,
         treated=params.train.treated,
+        treatment_costs={arm: treatment.cost for arm, treatment in params.campaigns.treatments.items()},
         contact=None if retention.contact_cost is None else ContactTerms(retention.contact_cost, retention.save_rate),
     )
 

@@ -92,6 +92,11 @@ class Workspace:
         return self.outputs / "features"
 
     @property
+    def experiments(self) -> Path:
+        """Draws, features and outcomes of past campaigns, to learn effects from."""
+        return self.outputs / "experiments"
+
+    @property
     def studies(self) -> Path:
         """Database of tuning trials, in Optuna's own form."""
         return self.outputs / "tuning" / "studies.db"

@@ -14,6 +14,7 @@ from cvm.campaigns.effect_settings import CONTROL, EvaluationSettings
 from cvm.engines import DuckDBEngine, literal
 from cvm.engines.sql import local_moment
 from cvm.errors import ExperimentError, InsufficientDataError
+from cvm.ingest.profiles import MIXED
 
 _MAX_SHOWN = 10
 # One row per customer of the campaign, while it is evaluated.
@@ -213,7 +214,9 @@ def _people(campaign_id: str, columns: dict[str, str]) -> str:
     """One row per customer of the campaign; the same row of the ledger twice is one row."""
     optional = ", ".join(name if name in columns else f"CAST(NULL AS {kind}) AS {name}" for name, kind in _OPTIONAL.items())
     return (
-        "SELECT customer_id, min(arm) AS arm, min(arm) <> max(arm) AS is_mixed, min(assigned_at) AS assigned_at, "
+        "SELECT customer_id, min(arm) AS arm, "
+        # Ingest calls an arm mixed where accounts of one person had drawn different ones.
+        f"min(arm) <> max(arm) OR min(arm) = {literal(MIXED)} AS is_mixed, min(assigned_at) AS assigned_at, "
         "sum(cost) AS cost, min(cost) AS least_cost, min(exposed_at) AS exposed_at, min(propensity) AS propensity, "
         f"min(stratum) AS stratum, {draw_sql('customer_id', key=draw_key(campaign_id, 'bins'))} % {N_BINS} AS bin FROM ("
         f"SELECT DISTINCT customer_id, arm, assigned_at, {optional} FROM assignments "

@@ -21,6 +21,9 @@ QUERY_FILE = "features.sql"
 PLAN_FILE = "plan.json"
 NOTES_FILE = "notes.json"
 CHURN_FILE = "churn.json"
+# Of the folder of experiments.
+EXPERIMENTS_FILE = "experiments.json"
+DRAWN_FILE = "drawn.parquet"
 
 
 def features_file(folder: Path, as_of: date) -> Path:
@@ -102,6 +105,31 @@ def read_renewals(folder: Path, as_of: date) -> pd.DataFrame | None:
     """
     path = renewals_file(folder, as_of)
     return _read_parquet(path, command="cvm features") if path.is_file() else None
+
+
+def read_drawn(folder: Path) -> pd.DataFrame:
+    """Who was drawn in past campaigns: ``campaign_id``, ``customer_id``, ``as_of``, ``arm`` and ``margin``, the outcome.
+
+    Raises
+    ------
+    MissingOutputError
+        If the features stage has not written it.
+    """
+    return _read_parquet(folder / DRAWN_FILE, command="cvm features")
+
+
+def read_experiments(folder: Path) -> dict[str, Any]:
+    """The campaigns to learn from, as ``features.experiments.Experiments`` has them; nothing where none were written.
+
+    Raises
+    ------
+    MissingOutputError
+        If the file is damaged.
+    """
+    if not (folder / EXPERIMENTS_FILE).is_file():
+        return {"outcome_days": 0, "campaigns": [], "notes": []}
+    with _undamaged(folder / EXPERIMENTS_FILE) as state:
+        return {name: state[name] for name in ("outcome_days", "campaigns", "notes")}
 
 
 def read_churn_definition(folder: Path) -> ChurnDefinition:

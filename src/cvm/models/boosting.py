@@ -198,6 +198,8 @@ class Task:
     seed : int
     taught : array of bool of shape (n_rows,), optional
         Rows that trees may learn from; by default all.
+    weight : array of shape (n_rows,), optional
+        How much rows count; by default alike.
     """
 
     samples: Sequence[Rows]
@@ -208,6 +210,7 @@ class Task:
     settings: Mapping[str, Any]
     seed: int
     taught: NDArray[np.bool_] | None = None
+    weight: Floats | None = None
 
     @cached_property
     def features(self) -> pd.DataFrame:
@@ -246,6 +249,7 @@ class Task:
             self.matrix,
             label=self.target,
             init_score=self.anchor,
+            weight=self.weight,
             feature_name=[f"f{position}" for position in range(len(columns))],
             categorical_feature=list(range(len(numbers), len(columns))),
             free_raw_data=False,

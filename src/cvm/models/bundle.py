@@ -23,7 +23,7 @@ from cvm.models.clv import ValueModel
 from cvm.models.clv_blend import value_from_state
 from cvm.models.intervals import ValueBands
 from cvm.models.samples import ProspectRate
-from cvm.models.uplift import UpliftModel, uplift_from_state
+from cvm.models.uplift import Uplift
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.tiers import ValueCuts
 
@@ -76,7 +76,7 @@ class Bundle:
         The catalogue at training.
     churn_anchor : ChurnAnchor
         The definition of churn, and what churn models start from.
-    uplift : UpliftModel or None
+    uplift : Uplift or None
         Effect of each treatment, once a campaign has taught it.
     evidence : dict
         Judgement, data fingerprint, versions: what a reader wants to know, nothing scoring needs.
@@ -101,7 +101,7 @@ class Bundle:
     rfm_cuts: RfmCuts
     features: tuple[BundledFeature, ...]
     churn_anchor: ChurnAnchor = field(default_factory=ChurnAnchor)
-    uplift: UpliftModel | None = None
+    uplift: Uplift | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -183,7 +183,7 @@ def read_bundle(folder: Path) -> Bundle:
             value_cuts=ValueCuts(**{name: tuple(cuts) for name, cuts in content["value_cuts"].items()}),
             rfm_cuts=RfmCuts(**{name: tuple(cuts) for name, cuts in content["rfm_cuts"].items()}),
             features=tuple(BundledFeature(**feature) for feature in content["features"]),
-            uplift=uplift_from_state(content["uplift"], _parts("uplift", texts)) if "uplift" in content else None,
+            uplift=Uplift.from_state(content["uplift"], _parts("uplift", texts)) if "uplift" in content else None,
             evidence=content["evidence"],
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -34,6 +34,7 @@ from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.search import Search
 from cvm.models.training import Judged, Recipe, after_the_test, fit_winners, judge
 from cvm.models.treated import Treated, check_enough, treated_note
+from cvm.models.uplift import Learned, learn_uplift
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.tiers import ValueCuts
 
@@ -66,6 +67,7 @@ class TrainSettings:
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     treated: Treated = "include"
     contact: ContactTerms | None = None
+    treatment_costs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def train(
     cuts_from: Callable[[Bundle, pd.DataFrame], np.ndarray[Any, np.dtype[np.float64]]],
     progress: Callable[[str], None],
     studies: Path | None = None,
+    experiments: Path | None = None,
 ) -> Trained:
     """Train on the snapshots on file.
 
@@ -110,6 +113,8 @@ def train(
         Told in words what is being done.
     studies : Path or None
         File in which tuning keeps its trials; ``None`` forgets them.
+    experiments : Path or None
+        Folder of past campaigns to learn effects from.
 
     Raises
     ------
@@ -166,6 +171,7 @@ def train(
     at_test = replace(outlook, as_of=test.as_of) if test else outlook
     drivers = churn_drivers(churn, test.of_churn.features, at_test, reference) if test else {}
     prospects, retention = _prospect_rate(reader, plan, btyd), reader.retention(plan.score)
+    learned = _learn(experiments, columns=trial.recipe.columns, btyd=btyd, settings=settings, progress=progress)
     notes = [
         *season_and_judgement_notes(plan, judged),
         *(search.note for search in trial.searches),
@@ -174,6 +180,7 @@ def train(
         *trial.notes,
         *margin_notes,
         *prospect_notes(today, prospects),
+        *learned.notes,
     ]
     required = (*_REQUIRED, *CONTRACT_COLUMNS) if definition.is_contractual else _REQUIRED
     bundle = Bundle(
@@ -196,6 +203,7 @@ def train(
         value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
         rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
         features=tuple(_bundled(feature, required) for feature in catalogue),
+        uplift=learned.uplift,
     )
     clv = cuts_from(bundle, today)
     progress("interval of the total")
@@ -225,6 +233,7 @@ def train(
         "tuning": [search.state() for search in trial.searches],
         "contact": decision_state(decision) if decision else None,
         "churn_drivers": drivers,
+        "uplift": learned.state(),
     }
     bundle = replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers), evidence=found)
     return Trained(bundle, judged, test, notes, trial.searches, decision)
@@ -274,6 +283,26 @@ def _judge(
         recipe, searches = tune_settings(training, recipe, **trials, progress=progress)
     judged = judge(training, test, recipe, progress=progress)
     return _Trial(recipe, judged, test, searches, _past_windows(training, test, judged, days=plan.judged_days), notes)
+
+
+def _learn(
+    experiments: Path | None,
+    *,
+    columns: Sequence[str],
+    btyd: Btyd,
+    settings: TrainSettings,
+    progress: Callable[[str], None],
+) -> Learned:
+    if experiments is None:
+        return Learned()
+    return learn_uplift(
+        experiments,
+        columns=columns,
+        clock=btyd.clock,
+        costs=settings.treatment_costs,
+        seed=settings.seed,
+        progress=progress,
+    )
 
 
 def _decision(

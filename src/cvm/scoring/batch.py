@@ -13,12 +13,13 @@ from cvm.errors import MissingOutputError
 from cvm.features.files import features_file, read_features
 from cvm.models.bundle import Bundle
 from cvm.scoring.schema import SCORE_SCHEMA
-from cvm.scoring.score import apply_segments, score
+from cvm.scoring.score import apply_segments, checked_features, score_checked
+from cvm.scoring.uplift import expected_uplift, uplift_table
 from cvm.workspace import Workspace, replaced_file
 
 
 def score_batch(bundle: Bundle, workspace: Workspace, *, as_of: date) -> pa.Table:
-    """Score everybody known at ``as_of`` and replace the scores of that date.
+    """Score everybody known at ``as_of`` and replace the scores of that date, and the uplift by treatment where it is known.
 
     Parameters
     ----------
@@ -33,8 +34,16 @@ def score_batch(bundle: Bundle, workspace: Workspace, *, as_of: date) -> pa.Tabl
         The scores as written, ordered by ``customer_id``.
     """
     features = with_previous_segment(read_features(workspace.features, as_of), workspace, as_of=as_of)
-    scores = score(bundle, features, as_of=as_of)
+    features = checked_features(bundle, features)
+    uplift = expected_uplift(bundle, features, as_of=as_of)
+    scores = score_checked(bundle, features, uplift, as_of=as_of)
     write_scores(scores, workspace.scores_of(as_of))
+    path = workspace.uplift_of(as_of)
+    if uplift is None:
+        path.unlink(missing_ok=True)
+    else:
+        with replaced_file(path) as temporary:
+            pq.write_table(uplift_table(bundle, features, uplift), temporary, compression="zstd")
     return scores
 
 

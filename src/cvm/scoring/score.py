@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -19,6 +20,7 @@ from cvm.models.samples import is_judged
 from cvm.scoring.churn import churn_probabilities
 from cvm.scoring.reasons import reasons
 from cvm.scoring.schema import SCORE_COLUMNS, SCORE_SCHEMA
+from cvm.scoring.uplift import expected_uplift, uplift_columns
 from cvm.segments import (
     lifecycle_stage,
     rfm_scores,
@@ -53,8 +55,14 @@ def score(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pa.Table:
         If a required column is missing or is not a number, or an id is null or occurs twice.
     """
     features = checked_features(bundle, features)
+    return score_checked(bundle, features, expected_uplift(bundle, features, as_of=as_of), as_of=as_of)
+
+
+def score_checked(bundle: Bundle, features: pd.DataFrame, uplift: Floats | None, *, as_of: date) -> pa.Table:
+    """``score`` of ``checked_features``, given their ``expected_uplift``."""
     money = predict_money(bundle, features, as_of=as_of)
-    return apply_segments(bundle, features, _assemble(bundle, features, money, as_of))
+    scores = _assemble(bundle, features, money, as_of, uplift_columns(bundle, uplift))
+    return apply_segments(bundle, features, scores)
 
 
 def checked_features(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
@@ -186,7 +194,9 @@ def _predict_buyers(bundle: Bundle, buyers: pd.DataFrame, as_of: date) -> pd.Dat
     )
 
 
-def _assemble(bundle: Bundle, features: pd.DataFrame, money: pd.DataFrame, as_of: date) -> pa.Table:
+def _assemble(
+    bundle: Bundle, features: pd.DataFrame, money: pd.DataFrame, as_of: date, actions: Mapping[str, pa.Array]
+) -> pa.Table:
     n = len(features)
     past = features["historic_value"].fillna(0.0).to_numpy(float)
     years = np.maximum(features["tenure_days"].fillna(0.0).to_numpy(float), 365.0) / 365
@@ -204,6 +214,7 @@ def _assemble(bundle: Bundle, features: pd.DataFrame, money: pd.DataFrame, as_of
         "growth_potential": pa.array(per_year.to_numpy(float) - past / years),
         "previous_segment": pa.array(_previous(features), type=pa.string()),
         "reasons": reasons(bundle, features, as_of=as_of),
+        **actions,
     }
     for name in ("p_churn", "p_alive", "expected_orders", "expected_order_value", "clv", "clv_lower", "clv_upper"):
         known[name] = pa.array(money[name].to_numpy(float), from_pandas=True)

@@ -1,7 +1,8 @@
 """Uplift: the effect of each treatment on each customer, learned from randomised experiments."""
 
 from cvm.models.uplift.experiment import CONTROL, Experiment, experiment_of
-from cvm.models.uplift.learners import MEAN, PROPORTIONAL, fit_learners
+from cvm.models.uplift.learners import MEAN, PROPORTIONAL, RELATIVE, fit_learners
+from cvm.models.uplift.lessons import Learned, Treatment, Uplift, learn_uplift
 from cvm.models.uplift.model import ArmEvidence, ArmUplift, UpliftFit, UpliftModel, fit_uplift, uplift_from_state
 from cvm.models.uplift.responses import Learning
 
@@ -9,14 +10,19 @@ __all__ = [
     "CONTROL",
     "MEAN",
     "PROPORTIONAL",
+    "RELATIVE",
     "ArmEvidence",
     "ArmUplift",
     "Experiment",
+    "Learned",
     "Learning",
+    "Treatment",
+    "Uplift",
     "UpliftFit",
     "UpliftModel",
     "experiment_of",
     "fit_learners",
     "fit_uplift",
+    "learn_uplift",
     "uplift_from_state",
 ]

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 CONTROL = "control"
+_KEYS = ("customer_id", "as_of")
 # With fewer there is nothing to tell customers apart by.
 MIN_CUSTOMERS, MIN_RESPONSES = 200, 20
 # Of the design being what it is said to be; far below what chance does in a lifetime of campaigns.
@@ -74,7 +75,8 @@ def experiment_of(
     Parameters
     ----------
     features : DataFrame
-        ``customer_id``, once each, and columns known before the assignment. Their order and index are those of the series.
+        ``customer_id``, once each (or once per ``as_of``, where there is such a column: who was drawn in several campaigns
+        teaches in each), and columns known before the assignment. Their order and index are those of the series.
     outcome : Series of number
         0 or 1, or money.
     arm : Series of str
@@ -101,7 +103,7 @@ def experiment_of(
         raise ExperimentError(
             f"The arms are {sorted(found)}: without {CONTROL!r} and a treatment no effect is identified. Hold some out."
         )
-    n_repeated = int(features["customer_id"].duplicated().sum())
+    n_repeated = int(features.duplicated([name for name in _KEYS if name in features]).sum())
     if n_repeated:
         raise ExperimentError(
             f"{n_repeated:,} rows repeat a customer_id: hand over one row each, without those drawn for several arms."
@@ -112,7 +114,7 @@ def experiment_of(
         raise ExperimentError(f"outcome is missing or infinite for {n_bad:,} of {len(values):,} customers.")
     arms = (CONTROL, *sorted(found - {CONTROL}))
     code = np.array([arms.index(name) for name in arms])[pd.Categorical(names, categories=arms).codes]
-    columns = tuple(str(name) for name in features.columns if name != "customer_id")
+    columns = tuple(str(name) for name in features.columns if name not in _KEYS)
     drawn_with = _drawn_with(names, arms, propensity)
     experiment = Experiment(features.reset_index(drop=True), columns, arms, code, drawn_with, values)
     _check_enough(experiment)

@@ -6,6 +6,7 @@
   mixed by the shares of the arms. **DR**: trees for doubly robust signals of each customer's effect. **ridge**: a straight
   line for the same signals.
 - **response**: no effect at all but the outcome expected in control, the baseline that ranks by who buys anyhow.
+- **relative**: a straight line and trees for the effect as a share of the outcome expected; see ``relative.py``.
 - **mean**: the plain mean of S, X, DR and ridge. No single one wins everywhere; this is within noise of the best one.
 
 Source
@@ -27,11 +28,20 @@ from cvm.evaluation import arm_values
 from cvm.models.boosting import Boosted, Encoder
 from cvm.models.uplift.experiment import Experiment
 from cvm.models.uplift.linear import LinearEffect, fit_linear_effect
-from cvm.models.uplift.responses import Learning, Response, fit_arm_responses, fit_response, fit_signal, link_of
+from cvm.models.uplift.relative import RelativeEffect, fit_relative
+from cvm.models.uplift.responses import (
+    Learning,
+    Response,
+    fit_arm_responses,
+    fit_common_response,
+    fit_response,
+    fit_signal,
+    link_of,
+)
 
 Floats = NDArray[np.float64]
 
-MEAN, PROPORTIONAL = "mean of S, X, DR and ridge", "proportional"
+MEAN, PROPORTIONAL, RELATIVE = "mean of S, X, DR and ridge", "proportional", "relative"
 
 
 class Learner(Protocol):
@@ -173,7 +183,9 @@ class MeanLearner:
         return cls({name: _learner(part, _below(name, boosters)) for name, part in parts})
 
 
-_KINDS = {one.kind: one for one in (ResponseDifference, ControlResponse, SignalMean, LinearEffect, MeanLearner)}
+_KINDS = {
+    one.kind: one for one in (ResponseDifference, ControlResponse, SignalMean, LinearEffect, RelativeEffect, MeanLearner)
+}
 
 
 def learner_state(learner: Learner) -> dict[str, Any]:
@@ -211,7 +223,7 @@ class FittedLearners:
     Attributes
     ----------
     learners : dict of str to Learner
-        S, T, X, DR, ridge, response, ``PROPORTIONAL`` and ``MEAN``.
+        ``PROPORTIONAL`` and ``RELATIVE``; where it need not be quick, S, T, X, DR, ridge, response and ``MEAN``, too.
     responses : tuple of Response
         Outcome expected in each arm.
     """
@@ -224,9 +236,16 @@ class FittedLearners:
         return np.hstack([response.expected(features) for response in self.responses])
 
 
-def fit_learners(experiment: Experiment, *, learning: Learning) -> FittedLearners:
-    """Fit every learner to one experiment."""
+def fit_learners(experiment: Experiment, *, learning: Learning, quick: bool = False) -> FittedLearners:
+    """Fit every learner to one experiment, or, to be quick, only those of effects relative to the outcome."""
     link = link_of(experiment.outcome)
+    alike, expected = fit_common_response(experiment, link="log" if link == "identity" else link, learning=learning)
+    relative: dict[str, Learner] = {
+        PROPORTIONAL: ResponseDifference((alike,)),
+        RELATIVE: fit_relative(experiment, alike, expected, learning=learning),
+    }
+    if quick:
+        return FittedLearners(relative, (alike,))
     by_arm = fit_arm_responses(experiment, link=link, learning=learning)
     expected = by_arm.out_of_sample
     values = arm_values(
@@ -241,14 +260,12 @@ def fit_learners(experiment: Experiment, *, learning: Learning) -> FittedLearner
         "DR": SignalMean(tuple(((1.0, *fit),) for fit in doubly_robust)),
         "ridge": fit_linear_effect(features, signals, columns=columns),
     }
-    alike = fit_response(experiment, link="log" if link == "identity" else link, sees_arm=False, learning=learning)
     others: dict[str, Learner] = {
         "T": ResponseDifference(by_arm.responses),
         "response": ControlResponse(by_arm.responses[0], signals.shape[1]),
-        PROPORTIONAL: ResponseDifference((alike,)),
         MEAN: MeanLearner(dict(sorted(parts.items()))),
     }
-    return FittedLearners({**parts, **others}, by_arm.responses)
+    return FittedLearners({**relative, **parts, **others}, by_arm.responses)
 
 
 def _crossed(

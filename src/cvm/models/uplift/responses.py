@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ _OBJECTIVES: dict[str, dict[str, Any]] = {
 }
 # Trees seldom add more than a factor of 20; beyond that they extrapolate.
 _MAX_MARGIN = 3.0
+# A catalogue has hundreds of columns, most of which say what a few dozen say already.
+_N_TELLING, _QUICK_ROWS, _QUICK_ROUNDS = 40, 20_000, 60
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,37 @@ class Response:
 
 def fit_response(experiment: Experiment, *, link: str, sees_arm: bool, learning: Learning) -> Response:
     """One response of all arms together; on the log link outcomes below 0 count as 0."""
+    task, anchors = _response_task(experiment, link, sees_arm, learning)
+    return Response(fit_boosted(task).boosted, link, experiment.arms, anchors, sees_arm)
+
+
+def fit_common_response(experiment: Experiment, *, link: str, learning: Learning) -> tuple[Response, Floats]:
+    """One response that does not see the arm, and what was expected of each customer by trees of the other folds.
+
+    Returns
+    -------
+    response : Response
+    expected : array of shape (n_customers, n_arms)
+    """
+    few = replace(experiment, columns=_telling_columns(experiment, link, learning))
+    task, anchors = _response_task(few, link, False, learning)
+    fit = fit_boosted(task)
+    expected = np.stack([_unlinked(link, anchor, fit.margin_out_of_fold) for anchor in anchors], axis=1)
+    return Response(fit.boosted, link, experiment.arms, anchors, sees_arm=False), expected
+
+
+def _telling_columns(experiment: Experiment, link: str, learning: Learning) -> tuple[str, ...]:
+    """The columns that say most of the outcome to a quick look; which treatment a customer got plays no part in it."""
+    if len(experiment.columns) <= _N_TELLING:
+        return experiment.columns
+    rows = np.random.default_rng(learning.seed).permutation(len(experiment))[:_QUICK_ROWS]
+    task, _ = _response_task(experiment.take(np.sort(rows)), link, False, learning)
+    importance = refit_boosted(task, rounds=_QUICK_ROUNDS).importance()
+    telling = {name for name, gain in list(importance.items())[:_N_TELLING] if gain > 0}
+    return tuple(name for name in experiment.columns if name in telling)
+
+
+def _response_task(experiment: Experiment, link: str, sees_arm: bool, learning: Learning) -> tuple[Task, tuple[float, ...]]:
     outcome = experiment.outcome if link != "log" else np.maximum(experiment.outcome, 0.0)
     means = np.array([outcome[experiment.arm == position].mean() for position in range(len(experiment.arms))])
     anchors = _linked(link, means)
@@ -100,8 +133,8 @@ def fit_response(experiment: Experiment, *, link: str, sees_arm: bool, learning:
     if sees_arm:
         features = features.assign(**{ARM: np.array(experiment.arms, dtype=object)[experiment.arm]})
         columns = (*columns, ARM)
-    fit = fit_boosted(_task(features, columns, outcome, anchors[experiment.arm], _OBJECTIVES[link], learning))
-    return Response(fit.boosted, link, experiment.arms, tuple(anchors.tolist()), sees_arm)
+    task = _task(features, columns, outcome, anchors[experiment.arm], _OBJECTIVES[link], learning)
+    return task, tuple(anchors.tolist())
 
 
 @dataclass(frozen=True)
@@ -147,12 +180,17 @@ def _arm_task(own: Experiment, link: str, learning: Learning) -> tuple[Task, flo
 
 
 def fit_signal(
-    features: pd.DataFrame, signal: Floats, *, columns: Sequence[str], learning: Learning
+    features: pd.DataFrame,
+    signal: Floats,
+    *,
+    columns: Sequence[str],
+    learning: Learning,
+    weight: Floats | None = None,
 ) -> tuple[float, Boosted]:
     """Least squares trees for a signal of the effect, and the level they start from."""
-    level = float(signal.mean())
+    level = float(np.average(signal, weights=weight))
     task = _task(features, columns, signal, np.full(len(signal), level), _OBJECTIVES["identity"], learning)
-    return level, fit_boosted(task).boosted
+    return level, fit_boosted(replace(task, weight=weight)).boosted
 
 
 def _task(

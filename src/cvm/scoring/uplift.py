@@ -1,0 +1,73 @@
+"""Whom a treatment moves: in scores the treatment that earns most and what it earns, in a long table every treatment."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cvm.models.bundle import Bundle
+
+Floats = NDArray[np.float64]
+
+UPLIFT_SCHEMA = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("arm", pa.string()),
+        ("expected_uplift", pa.float64()),
+        ("cost", pa.float64()),
+        ("outcome_days", pa.int64()),
+        ("model_version", pa.string()),
+    ]
+)
+
+
+def expected_uplift(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> Floats | None:
+    """Margin that each treatment is expected to add: array of shape (n_customers, n_treatments), or None without a model.
+
+    NaN for prospects: campaigns taught nothing of people who never bought.
+    """
+    if bundle.uplift is None:
+        return None
+    uplift = bundle.uplift.expected(features, as_of=as_of, clock=bundle.btyd.clock)
+    uplift[(features["n_orders"] <= 0).to_numpy()] = np.nan
+    return uplift
+
+
+def uplift_table(bundle: Bundle, features: pd.DataFrame, uplift: Floats) -> pa.Table:
+    """``uplift`` as rows of ``UPLIFT_SCHEMA``, by treatment, in the order of the customers; prospects left out."""
+    if bundle.uplift is None:
+        return UPLIFT_SCHEMA.empty_table()
+    parts = []
+    for column, treatment in enumerate(bundle.uplift.treatments):
+        known = np.flatnonzero(np.isfinite(uplift[:, column]))
+        n = len(known)
+        columns = [
+            pa.array(features["customer_id"].astype(str)).take(pa.array(known)),
+            pa.repeat(treatment.arm, n),
+            pa.array(uplift[known, column]),
+            pa.repeat(float(treatment.cost), n),
+            pa.repeat(bundle.uplift.outcome_days, n),
+            pa.repeat(bundle.model_version, n),
+        ]
+        parts.append(pa.table(columns, names=UPLIFT_SCHEMA.names).cast(UPLIFT_SCHEMA))
+    return pa.concat_tables(parts)
+
+
+def uplift_columns(bundle: Bundle, uplift: Floats | None) -> dict[str, pa.Array]:
+    """``next_best_action``, null where no contact pays, and effect and net value of the treatment that earns most."""
+    if bundle.uplift is None or uplift is None:
+        return {}
+    net = uplift - bundle.uplift.costs
+    known = np.isfinite(net).all(axis=1)
+    best = np.where(known, np.argmax(np.where(np.isfinite(net), net, -np.inf), axis=1), 0)
+    rows = np.arange(len(net))
+    arms = np.array([treatment.arm for treatment in bundle.uplift.treatments], dtype=object)[best]
+    return {
+        "next_best_action": pa.array(arms, mask=~(known & (net[rows, best] > 0)), type=pa.string()),
+        "expected_uplift": pa.array(uplift[rows, best], mask=~known),
+        "expected_net_value": pa.array(net[rows, best], mask=~known),
+    }
