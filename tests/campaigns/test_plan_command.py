@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date
 
 import pandas as pd
@@ -70,7 +71,8 @@ def test_a_plan_is_a_draft_until_it_is_approved_then_a_ledger_that_ingest_reads(
     assert (done.code, done.err) == (0, "")
     assert "spring approved; ledger in" in done.out
     written = pq.read_table(workspace.ledger_of("spring")).to_pylist()
-    listed = [name for file in workspace.audience_of("spring").glob("files/*.csv") for name in file.read_text().split()[1:]]
+    files = workspace.audience_of("spring").glob("files/*.csv")
+    listed = [name for file in files for name in pd.read_csv(file)["customer_id"]]
     assert sorted(listed) == [
         row["customer_id"] for row in sorted(written, key=lambda r: r["customer_id"]) if row["channel"]
     ]
@@ -100,7 +102,7 @@ def test_a_name_never_leaves_the_outputs_folder(params):
     approved = cvm.approve_plan(params, "../odd name")
     outputs = workspace_of(params).outputs.resolve()
     assert approved.ledger.resolve().parent == outputs / "ledger"
-    assert all(file.resolve().is_relative_to(outputs / "audiences") for file in approved.files)
+    assert all(file.path.resolve().is_relative_to(outputs / "audiences") for file in approved.files)
     assert workspace_of(params).audience_of("..").parent == workspace_of(params).outputs / "audiences"
     assert ".." not in workspace_of(params).audience_of("..").parts
 
@@ -121,9 +123,7 @@ def test_a_campaign_is_drawn_once(params):
 def test_an_approval_that_was_cut_short_is_taken_up_again(params):
     cvm.plan_campaign(params, "spring")
     files = cvm.approve_plan(params, "spring").files
-    for file in files:
-        file.unlink()
-    files[0].parent.rmdir()
+    shutil.rmtree(files[0].path.parent)
     ledger = workspace_of(params).ledger_of("spring").read_bytes()
     assert cvm.approve_plan(params, "spring").files == files
     assert workspace_of(params).ledger_of("spring").read_bytes() == ledger
