@@ -181,12 +181,23 @@ class UpliftFit:
         Expected uplift of each customer by trees that did not learn from that customer.
     arm_values : array of shape (n_customers, n_arms)
         Signals of each customer's outcome in each arm, for ``policy_value``.
+    candidates : dict of str to Learner
+        Fitted to all customers, whether or not the model needs them.
     """
 
     model: UpliftModel
     evidence: tuple[ArmEvidence, ...]
     out_of_fold: Floats
     arm_values: Floats
+    candidates: Mapping[str, Learner]
+
+    def ranking(self, features: pd.DataFrame) -> Floats:
+        """Effects as the chosen learners see them, proven or not: array of shape (n_customers, n_treatments).
+
+        For judging how learners rank; what to expect of a customer is ``model.expected_uplift``.
+        """
+        effects = {name: learner.effect(features) for name, learner in self.candidates.items()}
+        return np.column_stack([effects[one.chosen][:, column] for column, one in enumerate(self.evidence)])
 
 
 def fit_uplift(experiment: Experiment, *, settings: Mapping[str, Any] | None = None, seed: int = 7) -> UpliftFit:
@@ -213,8 +224,9 @@ def fit_uplift(experiment: Experiment, *, settings: Mapping[str, Any] | None = N
         out_of_fold.append(uplift)
         arms.append(_arm_uplift(known, fitted, experiment, column))
     used = {arm.learner for arm in arms}
-    learners = {name: fitted.learners[name] for name in CANDIDATES if name in used}
-    return UpliftFit(UpliftModel(tuple(arms), learners), tuple(evidence), np.column_stack(out_of_fold), others.arm_values)
+    candidates = {name: fitted.learners[name] for name in CANDIDATES}
+    model = UpliftModel(tuple(arms), {name: learner for name, learner in candidates.items() if name in used})
+    return UpliftFit(model, tuple(evidence), np.column_stack(out_of_fold), others.arm_values, candidates)
 
 
 @dataclass(frozen=True)
