@@ -1,1 +1,2 @@
-def report(parts, missing): return "todo"
+def report(parts, missing):
+    return "todo"

@@ -1,12 +1,13 @@
 """Uplift: the effect of each treatment on each customer, learned from randomised experiments."""
 
 from cvm.models.uplift.experiment import CONTROL, Experiment, experiment_of
-from cvm.models.uplift.learners import MEAN, PROPORTIONAL, fit_learners
+from cvm.models.uplift.learners import HURDLE, MEAN, PROPORTIONAL, fit_learners
 from cvm.models.uplift.model import ArmEvidence, ArmUplift, UpliftFit, UpliftModel, fit_uplift, uplift_from_state
 from cvm.models.uplift.responses import Learning
 
 __all__ = [
     "CONTROL",
+    "HURDLE",
     "MEAN",
     "PROPORTIONAL",
     "ArmEvidence",

@@ -6,6 +6,7 @@
   mixed by the shares of the arms. **DR**: trees for doubly robust signals of each customer's effect. **ridge**: a straight
   line for the same signals.
 - **response**: no effect at all but the outcome expected in control, the baseline that ranks by who buys anyhow.
+- **hurdle**: for money, what S says of who spends at all, times what spenders spend; see ``hurdle.py``.
 - **mean**: the plain mean of S, X, DR and ridge. No single one wins everywhere; this is within noise of the best one.
 
 Source
@@ -26,12 +27,13 @@ from numpy.typing import NDArray
 from cvm.evaluation import arm_values
 from cvm.models.boosting import Boosted, Encoder
 from cvm.models.uplift.experiment import Experiment
+from cvm.models.uplift.hurdle import HurdleDifference, fit_hurdle
 from cvm.models.uplift.linear import LinearEffect, fit_linear_effect
 from cvm.models.uplift.responses import Learning, Response, fit_arm_responses, fit_response, fit_signal, link_of
 
 Floats = NDArray[np.float64]
 
-MEAN, PROPORTIONAL = "mean of S, X, DR and ridge", "proportional"
+MEAN, PROPORTIONAL, HURDLE = "mean of S, X, DR and ridge", "proportional", "hurdle"
 
 
 class Learner(Protocol):
@@ -173,7 +175,9 @@ class MeanLearner:
         return cls({name: _learner(part, _below(name, boosters)) for name, part in parts})
 
 
-_KINDS = {one.kind: one for one in (ResponseDifference, ControlResponse, SignalMean, LinearEffect, MeanLearner)}
+_KINDS = {
+    one.kind: one for one in (ResponseDifference, ControlResponse, SignalMean, LinearEffect, HurdleDifference, MeanLearner)
+}
 
 
 def learner_state(learner: Learner) -> dict[str, Any]:
@@ -211,7 +215,7 @@ class FittedLearners:
     Attributes
     ----------
     learners : dict of str to Learner
-        S, T, X, DR, ridge, response, ``PROPORTIONAL`` and ``MEAN``.
+        S, T, X, DR, ridge, response, ``PROPORTIONAL``, ``MEAN`` and, for money that not everybody spends, ``HURDLE``.
     responses : tuple of Response
         Outcome expected in each arm.
     """
@@ -248,6 +252,9 @@ def fit_learners(experiment: Experiment, *, learning: Learning) -> FittedLearner
         PROPORTIONAL: ResponseDifference((alike,)),
         MEAN: MeanLearner(dict(sorted(parts.items()))),
     }
+    hurdle = fit_hurdle(experiment, learning=learning)
+    if hurdle is not None:
+        others[HURDLE] = hurdle
     return FittedLearners({**parts, **others}, by_arm.responses)
 
 

