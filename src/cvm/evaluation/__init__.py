@@ -2,6 +2,7 @@
 
 from cvm.evaluation.area_interval import Estimate, area_difference, area_estimate
 from cvm.evaluation.calibration import Reliability, brier_score, calibration_error, reliability
+from cvm.evaluation.contact_value import ContactCurve, contact_curve
 from cvm.evaluation.curves import Lift, cumulative_gains, lift_by_group, wilson_interval
 from cvm.evaluation.decision import ContactDecision, ContactTerms, contact_decision, expected_profit
 from cvm.evaluation.effect_signals import arm_values, effect_qini, effect_signal
@@ -36,6 +37,9 @@ from cvm.evaluation.uplift import (
     qini_per_customer,
     uplift_curve,
 )
+from cvm.evaluation.uplift_bootstrap import bootstrap_qini, bootstrap_qini_difference
+from cvm.evaluation.uplift_table import UpliftTable, uplift_at_share, uplift_at_share_of_each_arm, uplift_table
+from cvm.evaluation.uplift_variants import uplift_coefficient
 from cvm.evaluation.value import (
     decile_error,
     interval_score,
@@ -46,6 +50,7 @@ from cvm.evaluation.value import (
 )
 
 __all__ = [
+    "ContactCurve",
     "ContactDecision",
     "ContactTerms",
     "Effect",
@@ -57,14 +62,18 @@ __all__ = [
     "Reliability",
     "UpliftCurve",
     "UpliftGroups",
+    "UpliftTable",
     "area_difference",
     "area_estimate",
     "area_under_roc",
     "arm_values",
     "auuc_per_customer",
     "average_precision",
+    "bootstrap_qini",
+    "bootstrap_qini_difference",
     "brier_score",
     "calibration_error",
+    "contact_curve",
     "contact_decision",
     "cumulative_gains",
     "cuped_means",
@@ -98,8 +107,12 @@ __all__ = [
     "spearman",
     "transported_effect",
     "tweedie_deviance",
+    "uplift_at_share",
+    "uplift_at_share_of_each_arm",
     "uplift_by_group",
+    "uplift_coefficient",
     "uplift_curve",
+    "uplift_table",
     "value_share_at",
     "wilson_interval",
 ]

@@ -133,7 +133,7 @@ def uplift_by_group(
         Of the intervals.
     """
     bounds = score_cuts(score, n_groups=n_groups) if cuts is None else cuts
-    group = _group_of(score, bounds)
+    group = group_of(score, bounds)
     k = len(bounds)
     n = np.bincount(group, minlength=k)
     predicted, mean = (_mean(np.bincount(group, weights=values, minlength=k), n, least=1) for values in (score, effect))
@@ -161,7 +161,7 @@ def transported_effect(groups: UpliftGroups, score: Floats, *, level: float = 0.
     ExperimentError
         If some of them belong to groups from which the experiment had fewer than two.
     """
-    n = np.bincount(_group_of(score, groups.from_score), minlength=len(groups.from_score))
+    n = np.bincount(group_of(score, groups.from_score), minlength=len(groups.from_score))
     unknown = (n > 0) & ~np.isfinite(groups.effect)
     if unknown.any() or not len(score):
         raise ExperimentError(
@@ -174,7 +174,8 @@ def transported_effect(groups: UpliftGroups, score: Floats, *, level: float = 0.
     return Estimate(value, value - width, value + width)
 
 
-def _group_of(score: Floats, from_score: Floats) -> NDArray[np.intp]:
+def group_of(score: Floats, from_score: Floats) -> NDArray[np.intp]:
+    """Position of each customer's group, by the least scores of groups: array of shape (n_customers,)."""
     return len(from_score) - np.searchsorted(from_score[::-1], score, side="right")
 
 

@@ -101,7 +101,7 @@ def uplift_curve(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> Up
     ExperimentError
         If an arm is empty, a number is missing, or the arrays differ in length.
     """
-    return _sorted_curve(*_checked(outcome, treated, score))[0]
+    return _sorted_curve(*checked_experiment(outcome, treated, score))[0]
 
 
 def qini_per_customer(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> float:
@@ -141,7 +141,8 @@ def interval_of(value: float, influence: Floats, *, level: float) -> Estimate:
     return Estimate(value, value - width, value + width)
 
 
-def _checked(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> tuple[Floats, NDArray[np.bool_], Floats]:
+def checked_experiment(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> tuple[Floats, NDArray[np.bool_], Floats]:
+    """The three as arrays; what it refuses is listed at ``uplift_curve``."""
     y, t, s = (np.asarray(values) for values in (outcome, treated, score))
     if y.ndim != 1 or not y.shape == t.shape == s.shape:
         raise ExperimentError(
@@ -185,7 +186,7 @@ def _sorted_curve(y: Floats, treated: NDArray[np.bool_], score: Floats) -> tuple
 
 def _qini_and_influence(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike) -> tuple[float, Floats]:
     """The Qini, and by how much each customer moves n times it: array of shape (n_customers,), of mean 0."""
-    y, is_treated, s = _checked(outcome, treated, score)
+    y, is_treated, s = checked_experiment(outcome, treated, score)
     curve, order, last = _sorted_curve(y, is_treated, s)
     n, share, height = len(y), curve.share, curve.share * curve.effect
     # Derivatives of the area by each height and each share (the last share is 1 whatever happens), less that of the chord.

@@ -1,8 +1,9 @@
 """Who gains from which treatment: learned, tested on customers who did not teach, and no bolder than the test allows.
 
 Two candidates compete for each treatment, the mean of several learners and the proportional effect, for money a third, the
-hurdle; the one that ranks customers of other folds better is tested. Where it cannot tell who gains more, everybody is expected to gain the mean
-effect, and the evidence says so. Where it can, its differences are stretched or shrunk to the size found to be true:
+hurdle; the one that ranks customers of other folds better is tested. Where it cannot tell who gains more, everybody is
+expected to gain the mean effect, and the evidence says so. Where it can, its differences are stretched or shrunk to the size
+found to be true:
 
     uplift = mean_effect + slope * (learned effect - its mean)
 """
