@@ -2,9 +2,9 @@
 
 - **S**: one response that sees the arm; **T**: one response per arm. The effect is the difference between arms.
 - **proportional**: one response that does not see the arm, so a treatment multiplies everybody's odds, or money, alike.
-- **X**: trees for what treated customers have over their expected outcome in control, and control customers under treatment,
-  mixed by the shares of the arms. **DR**: trees for doubly robust signals of each customer's effect. **ridge**: a straight
-  line for the same signals.
+- **X**: forests for what treated customers have over their expected outcome in control, and control customers under
+  treatment, mixed by the shares of the arms. **DR**: a forest for doubly robust signals of each customer's effect.
+  **ridge**: a straight line for the same signals.
 - **response**: no effect at all but the outcome expected in control, the baseline that ranks by who buys anyhow.
 - **hurdle**: for money, what S says of who spends at all, times what spenders spend; see ``hurdle.py``.
 - **mean**: the plain mean of S, X, DR and ridge. No single one wins everywhere; this is within noise of the best one.
@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 from cvm.evaluation import arm_values
 from cvm.models.boosting import Boosted, Encoder
 from cvm.models.uplift.experiment import Experiment
+from cvm.models.uplift.forest import fit_forest
 from cvm.models.uplift.hurdle import HurdleDifference, fit_hurdle
 from cvm.models.uplift.linear import LinearEffect, fit_linear_effect
-from cvm.models.uplift.responses import Learning, Response, fit_arm_responses, fit_response, fit_signal, link_of
+from cvm.models.uplift.responses import Learning, Response, fit_arm_responses, fit_response, link_of
 
 Floats = NDArray[np.float64]
 
@@ -112,7 +113,7 @@ class ControlResponse:
 
 @dataclass(frozen=True)
 class SignalMean:
-    """Weighted sum of what trees fitted to signals of the effect say.
+    """Weighted sum of what forests fitted to signals of the effect say.
 
     Attributes
     ----------
@@ -130,8 +131,13 @@ class SignalMean:
 
     def effect(self, features: pd.DataFrame) -> Floats:
         """See ``Learner.effect``."""
-        sums = [sum(weight * (level + trees.margin(features)) for weight, level, trees in terms) for terms in self.terms]
-        return np.column_stack(sums)
+        # The margin is the sum of the trees, a forest is their mean.
+        return np.column_stack(
+            [
+                sum(weight * (level + trees.margin(features) / trees.rounds) for weight, level, trees in terms)
+                for terms in self.terms
+            ]
+        )
 
     def state(self) -> dict[str, Any]:
         """See ``Learner.state``."""
@@ -238,7 +244,7 @@ def fit_learners(experiment: Experiment, *, learning: Learning) -> FittedLearner
     )
     signals = values[:, 1:] - values[:, :1]
     features, columns = experiment.features, experiment.columns
-    doubly_robust = [fit_signal(features, signal, columns=columns, learning=learning) for signal in signals.T]
+    doubly_robust = [fit_forest(features, signal, columns=columns, learning=learning) for signal in signals.T]
     parts: dict[str, Learner] = {
         "S": ResponseDifference((fit_response(experiment, link=link, sees_arm=True, learning=learning),)),
         "X": SignalMean(_crossed(experiment, expected, learning)),
@@ -273,6 +279,6 @@ def _crossed(
             (control, share, expected[control, position] - experiment.outcome[control]),
         ):
             own = experiment.features.iloc[rows].reset_index(drop=True)
-            pair.append((weight, *fit_signal(own, gained, columns=experiment.columns, learning=learning)))
+            pair.append((weight, *fit_forest(own, gained, columns=experiment.columns, learning=learning)))
         terms.append(tuple(pair))
     return tuple(terms)

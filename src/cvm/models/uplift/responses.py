@@ -100,7 +100,7 @@ def fit_response(experiment: Experiment, *, link: str, sees_arm: bool, learning:
     if sees_arm:
         features = features.assign(**{ARM: np.array(experiment.arms, dtype=object)[experiment.arm]})
         columns = (*columns, ARM)
-    fit = fit_boosted(_task(features, columns, outcome, anchors[experiment.arm], _OBJECTIVES[link], learning))
+    fit = fit_boosted(boosting_task(features, columns, outcome, anchors[experiment.arm], _OBJECTIVES[link], learning))
     return Response(fit.boosted, link, experiment.arms, tuple(anchors.tolist()), sees_arm)
 
 
@@ -130,32 +130,23 @@ def fit_arm_responses(experiment: Experiment, *, link: str, learning: Learning) 
     folds = customer_folds(experiment.features["customer_id"].to_numpy(), seed=learning.seed)
     for position, arm in enumerate(experiment.arms):
         rows = np.flatnonzero(experiment.arm == position)
-        task, anchor = _arm_task(experiment.take(rows), link, learning)
+        task, anchor = _armboosting_task(experiment.take(rows), link, learning)
         boosted = fit_boosted(task).boosted
         responses.append(Response(boosted, link, (arm,), (anchor,), sees_arm=False))
         for train, test in folds:
-            task, anchor = _arm_task(experiment.take(np.intersect1d(train, rows)), link, learning)
+            task, anchor = _armboosting_task(experiment.take(np.intersect1d(train, rows)), link, learning)
             response = Response(refit_boosted(task, rounds=boosted.rounds), link, (arm,), (anchor,), sees_arm=False)
             expected[test, position] = response.expected(experiment.features.iloc[test])[:, 0]
     return ArmResponses(tuple(responses), expected)
 
 
-def _arm_task(own: Experiment, link: str, learning: Learning) -> tuple[Task, float]:
+def _armboosting_task(own: Experiment, link: str, learning: Learning) -> tuple[Task, float]:
     anchor = float(_linked(link, own.outcome.mean(keepdims=True))[0])
     start = np.full(len(own), anchor)
-    return _task(own.features, own.columns, own.outcome, start, _OBJECTIVES[link], learning), anchor
+    return boosting_task(own.features, own.columns, own.outcome, start, _OBJECTIVES[link], learning), anchor
 
 
-def fit_signal(
-    features: pd.DataFrame, signal: Floats, *, columns: Sequence[str], learning: Learning
-) -> tuple[float, Boosted]:
-    """Least squares trees for a signal of the effect, and the level they start from."""
-    level = float(signal.mean())
-    task = _task(features, columns, signal, np.full(len(signal), level), _OBJECTIVES["identity"], learning)
-    return level, fit_boosted(task).boosted
-
-
-def _task(
+def boosting_task(
     features: pd.DataFrame,
     columns: Sequence[str],
     target: Floats,
@@ -163,6 +154,7 @@ def _task(
     objective: Mapping[str, Any],
     learning: Learning,
 ) -> Task:
+    """What trees are fitted to, in the form of ``boosting``."""
     return Task([TaughtRows(features)], target, anchor, columns, objective, learning.settings, learning.seed)
 
 
