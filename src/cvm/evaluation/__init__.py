@@ -27,7 +27,7 @@ from cvm.evaluation.heterogeneity import (
 )
 from cvm.evaluation.moments import Moments
 from cvm.evaluation.multiplicity import false_discovery_rates, sample_ratio_test
-from cvm.evaluation.policy import policy_difference, policy_value
+from cvm.evaluation.policy import PolicyWorth, policy_difference, policy_table, policy_value
 from cvm.evaluation.ranking import area_under_roc, average_precision, lift_at, normalised_gini, spearman, value_share_at
 from cvm.evaluation.uplift import (
     UpliftCurve,
@@ -59,6 +59,7 @@ __all__ = [
     "Lift",
     "MeanPair",
     "Moments",
+    "PolicyWorth",
     "Reliability",
     "UpliftCurve",
     "UpliftGroups",
@@ -93,6 +94,7 @@ __all__ = [
     "normalised_gini",
     "plain_means",
     "policy_difference",
+    "policy_table",
     "policy_value",
     "qini_difference",
     "qini_estimate",

@@ -20,6 +20,7 @@ from scipy.stats import norm, rankdata
 
 from cvm.errors import ExperimentError
 from cvm.evaluation.area_interval import Estimate
+from cvm.evaluation.uplift import checked_scores
 
 Floats = NDArray[np.float64]
 
@@ -67,6 +68,7 @@ def heterogeneity(
     either judges what the other taught. Where nothing is to be known this doubles the variance (own derivation, exact for
     linear smoothers), which the p-value takes into account; the interval does not, for then the slope is of no interest.
     """
+    effect, score = checked_scores(effect, score)
     n, z = len(effect), float(norm.ppf(0.5 + level / 2))
     mean, error = float(effect.mean()), float(effect.std(ddof=1) / np.sqrt(n))
     found = Estimate(mean, mean - z * error, mean + z * error)
@@ -132,6 +134,7 @@ def uplift_by_group(
     level : float, 0 to 1
         Of the intervals.
     """
+    effect, score = checked_scores(effect, score)
     bounds = score_cuts(score, n_groups=n_groups) if cuts is None else cuts
     group = group_of(score, bounds)
     k = len(bounds)

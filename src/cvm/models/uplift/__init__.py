@@ -3,6 +3,8 @@
 from cvm.models.uplift.experiment import CONTROL, Experiment, experiment_of
 from cvm.models.uplift.learners import HURDLE, MEAN, PROPORTIONAL, fit_learners
 from cvm.models.uplift.model import ArmEvidence, ArmUplift, UpliftFit, UpliftModel, fit_uplift, uplift_from_state
+from cvm.models.uplift.observational import Overlap, observational_experiment
+from cvm.models.uplift.policies import PolicyEvidence, policy_evidence
 from cvm.models.uplift.responses import Learning
 
 __all__ = [
@@ -14,10 +16,14 @@ __all__ = [
     "ArmUplift",
     "Experiment",
     "Learning",
+    "Overlap",
+    "PolicyEvidence",
     "UpliftFit",
     "UpliftModel",
     "experiment_of",
     "fit_learners",
     "fit_uplift",
+    "observational_experiment",
+    "policy_evidence",
     "uplift_from_state",
 ]

@@ -42,6 +42,8 @@ class Experiment:
     drawn_with : array of shape (n_customers,)
         Probability of the design to draw that customer for that arm.
     outcome : array of shape (n_customers,)
+    caveat : str
+        What has to be said with every result; nothing where arms were drawn at random.
     """
 
     features: pd.DataFrame
@@ -50,6 +52,7 @@ class Experiment:
     arm: Rows
     drawn_with: Floats
     outcome: Floats
+    caveat: str = ""
 
     def __len__(self) -> int:
         return len(self.outcome)
@@ -58,7 +61,7 @@ class Experiment:
         """Some of the customers."""
         features = self.features.iloc[rows].reset_index(drop=True)
         given = (self.arm[rows], self.drawn_with[rows], self.outcome[rows])
-        return Experiment(features, self.columns, self.arms, *given)
+        return Experiment(features, self.columns, self.arms, *given, self.caveat)
 
     @cached_property
     def shares(self) -> Floats:
@@ -91,6 +94,20 @@ def experiment_of(
     InsufficientDataError
         If an arm has fewer than 200 customers, or 20 with an outcome above 0.
     """
+    experiment = experiment_parts(features, outcome=outcome, arm=arm, propensity=propensity)
+    check_enough(experiment)
+    _check_drawn_at_random(experiment)
+    return experiment
+
+
+def experiment_parts(
+    features: pd.DataFrame,
+    *,
+    outcome: pd.Series[Any],
+    arm: pd.Series[Any],
+    propensity: Mapping[str, float] | pd.Series[Any] | None,
+) -> Experiment:
+    """``experiment_of`` without asking whether the arms were drawn at random; propensities of 1 where none are given."""
     names = arm.astype(str).to_numpy()
     found = set(names.tolist())
     if len({len(features), len(outcome), len(arm)}) > 1:
@@ -113,11 +130,8 @@ def experiment_of(
     arms = (CONTROL, *sorted(found - {CONTROL}))
     code = np.array([arms.index(name) for name in arms])[pd.Categorical(names, categories=arms).codes]
     columns = tuple(str(name) for name in features.columns if name != "customer_id")
-    drawn_with = _drawn_with(names, arms, propensity)
-    experiment = Experiment(features.reset_index(drop=True), columns, arms, code, drawn_with, values)
-    _check_enough(experiment)
-    _check_drawn_at_random(experiment)
-    return experiment
+    drawn_with = np.ones(len(names)) if propensity is None else _drawn_with(names, arms, propensity)
+    return Experiment(features.reset_index(drop=True), columns, arms, code, drawn_with, values)
 
 
 def _drawn_with(names: NDArray[Any], arms: tuple[str, ...], propensity: Mapping[str, float] | pd.Series[Any]) -> Floats:
@@ -137,7 +151,8 @@ def _drawn_with(names: NDArray[Any], arms: tuple[str, ...], propensity: Mapping[
     return given
 
 
-def _check_enough(experiment: Experiment) -> None:
+def check_enough(experiment: Experiment) -> None:
+    """Refuse arms of fewer customers, or responses, than can be learned from."""
     for position, name in enumerate(experiment.arms):
         own = experiment.outcome[experiment.arm == position]
         n_responses = int((own > 0).sum())

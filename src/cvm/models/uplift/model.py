@@ -11,7 +11,7 @@ found to be true:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -140,6 +140,8 @@ class ArmEvidence:
         Of the chosen one knowing nothing, times the number of candidates it was chosen from.
     groups : UpliftGroups
         Expected uplift out of fold against what came, by tenths; one group where differences are not detectable.
+    caveat : str
+        What has to be said with it; see ``Experiment``.
     """
 
     arm: str
@@ -148,6 +150,7 @@ class ArmEvidence:
     chosen: str
     p_value: float
     groups: UpliftGroups
+    caveat: str = ""
 
     @property
     def is_heterogeneous(self) -> bool:
@@ -157,6 +160,24 @@ class ArmEvidence:
     @property
     def sentence(self) -> str:
         """The verdict in words."""
+        return f"{self._verdict} {self.caveat}".rstrip()
+
+    @property
+    def calibration(self) -> str:
+        """How far expected and actual uplift agree on customers who did not teach, in words."""
+        groups = self.groups
+        n_groups = len(groups.effect)
+        if n_groups == 1:
+            return f"{self.arm}: everybody is expected to gain the same, so there are no groups to compare."
+        held = int(((groups.lower <= groups.predicted) & (groups.predicted <= groups.upper)).sum())
+        return (
+            f"{self.arm}: in {held} of {n_groups} groups by expected uplift what came agrees with what was expected (95 % "
+            f"intervals); the first expected {groups.predicted[0]:.4g} and gained {groups.effect[0]:.4g}, the last "
+            f"{groups.predicted[-1]:.4g} and {groups.effect[-1]:.4g}."
+        )
+
+    @property
+    def _verdict(self) -> str:
         mean = self.mean_effect
         level = f"{self.arm}: mean effect {mean.value:.4g} per customer (95 % interval {mean.lower:.4g} to {mean.upper:.4g})"
         if self.is_heterogeneous:
@@ -224,6 +245,7 @@ def fit_uplift(experiment: Experiment, *, settings: Mapping[str, Any] | None = N
         known, uplift = _judged(
             arm, signal, {name: effect[:, column] for name, effect in others.effects.items()}, others.fold
         )
+        known = replace(known, caveat=experiment.caveat)
         evidence.append(known)
         out_of_fold.append(uplift)
         arms.append(_arm_uplift(known, fitted, experiment, column))
