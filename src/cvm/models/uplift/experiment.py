@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from cvm.errors import ExperimentError, InsufficientDataError
+from cvm.models.boosting import Encoder
 from cvm.models.uplift.linear import LinearDesign
 
 Floats = NDArray[np.float64]
@@ -92,7 +93,7 @@ def experiment_of(
         If there is no control or no treatment, a customer is there twice, a number is missing, or the arms cannot have been
         drawn at random with these propensities.
     InsufficientDataError
-        If an arm has fewer than 200 customers, or 20 with an outcome above 0.
+        If an arm has fewer than 200 customers, or 20 with an outcome above 0, or no feature tells customers apart.
     """
     experiment = experiment_parts(features, outcome=outcome, arm=arm, propensity=propensity)
     check_enough(experiment)
@@ -152,7 +153,12 @@ def _drawn_with(names: NDArray[Any], arms: tuple[str, ...], propensity: Mapping[
 
 
 def check_enough(experiment: Experiment) -> None:
-    """Refuse arms of fewer customers, or responses, than can be learned from."""
+    """Refuse features that tell nobody apart, and arms of fewer customers, or responses, than can be learned from."""
+    if not Encoder.fit(experiment.features, experiment.columns).columns:
+        raise InsufficientDataError(
+            f"All {len(experiment):,} customers are alike in all {len(experiment.columns):,} features, so nobody can be told "
+            "to gain more. Hand over features that were known before the draw; the mean effect can be measured all the same."
+        )
     for position, name in enumerate(experiment.arms):
         own = experiment.outcome[experiment.arm == position]
         n_responses = int((own > 0).sum())
