@@ -156,8 +156,8 @@ def check_enough(experiment: Experiment) -> None:
     """Refuse features that tell nobody apart, and arms of fewer customers, or responses, than can be learned from."""
     if not Encoder.fit(experiment.features, experiment.columns).columns:
         raise InsufficientDataError(
-            f"All {len(experiment):,} customers are alike in all {len(experiment.columns):,} features, so nobody can be told "
-            "to gain more. Hand over features that were known before the draw; the mean effect can be measured all the same."
+            f"All {len(experiment):,} customers are alike in all {len(experiment.columns):,} features, so nobody can be "
+            "told to gain more. Hand over features that were known before the draw; the mean effect can be measured anyhow."
         )
     for position, name in enumerate(experiment.arms):
         own = experiment.outcome[experiment.arm == position]
