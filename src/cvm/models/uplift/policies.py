@@ -32,7 +32,8 @@ class PolicyEvidence:
     Attributes
     ----------
     rows : tuple of PolicyWorth
-        Nobody first, over whom gains are told, then the learned policy, everybody (per treatment), as many by chance, and as many by each ranking.
+        Nobody first, over whom gains are told, then the learned policy, everybody (per treatment), as many by chance, and
+        as many by each ranking.
     over_others : dict of str to Estimate
         What the learned policy brings more than each other, on the same customers.
     """
@@ -47,8 +48,8 @@ class PolicyEvidence:
         beaten = [name for name, more in self.over_others.items() if more.lower > 0]
         lost = [name for name, more in self.over_others.items() if more.upper < 0]
         head = (
-            f"Contacting the {learned.contacted:.0%} that the model names would have added {learned.gain.value:.4g} per customer "
-            f"(95 % interval {learned.gain.lower:.4g} to {learned.gain.upper:.4g}), net of contacts"
+            f"Contacting the {learned.contacted:.0%} that the model names would have added {learned.gain.value:.4g} per "
+            f"customer (95 % interval {learned.gain.lower:.4g} to {learned.gain.upper:.4g}), net of contacts"
         )
         told = [f"surely more than {', '.join(beaten)}"] if beaten else []
         told += [f"surely less than {', '.join(lost)}"] if lost else []
