@@ -85,8 +85,8 @@ def report(parts: Sequence[JudgedHalf], missing: Mapping[str, str]) -> str:
     return f"""# Uplift: our learner and others on the Hillstrom e-mail test
 
 Measured by `python benchmarks/uplift.py` with cvm {cvm.__version__} on Python {platform.python_version()}, {_versions()}.
-{n_repeats} times (finished by ours) the customers of a mail and of no mail were cut into halves by chance; each half taught,
-the other judged, by qini per customer (see `docs/uplift.md`), here times 1000, in visits or dollars.
+The customers of a mail and of no mail were cut into halves by chance, {n_repeats} times so far (a run goes on where it was
+stopped); each half taught, the other judged, by qini per customer (`docs/uplift.md`), here times 1000, in visits or dollars.
 Peers got the same columns, the true propensity, and LightGBM with the settings ours starts from; the causal forest got
 leaves of 100 and 200 trees, better than its defaults on cuts that are not judged here. The settings and candidates of ours
 were chosen on such other cuts too (of the same customers: there is but one such experiment).
