@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cvm.errors import ExperimentError
-from cvm.evaluation import heterogeneity, score_cuts, transported_effect, uplift_by_group
+from cvm.evaluation import effect_qini, heterogeneity, score_cuts, transported_effect, uplift_by_group
 
 
 def scored(n: int, *, seed: int, slope: float):
@@ -100,3 +100,16 @@ class TestGroups:
         groups = uplift_by_group(np.ones(4), np.zeros(4), cuts=np.array([1.0, -np.inf]))
         with pytest.raises(ExperimentError, match=r"2 of 3 customers have scores.*fewer groups"):
             transported_effect(groups, np.array([2.0, 3.0, 0.0]))
+
+
+@pytest.mark.parametrize("judge", [heterogeneity, uplift_by_group, effect_qini])
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [
+        (np.append(np.full(3, np.nan), np.ones(47)), r"score is missing or infinite for 3 of 50 customers"),
+        (np.ones(49), r"shapes \(50,\) and \(49,\)"),
+    ],
+)
+def test_scores_that_mean_nothing_are_refused(judge, score, message):
+    with pytest.raises(ExperimentError, match=message):
+        judge(np.ones(50), score)

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cvm.evaluation import effect_qini, effect_signal, heterogeneity, qini_estimate, qini_per_customer, uplift_by_group
+from cvm.errors import ExperimentError
+from cvm.evaluation import (
+    effect_qini,
+    effect_signal,
+    heterogeneity,
+    qini_estimate,
+    qini_per_customer,
+    uplift_at_share,
+    uplift_by_group,
+    uplift_coefficient,
+    uplift_table,
+)
 
 TRIALS = settings(max_examples=60, deadline=None)
 
@@ -85,3 +96,32 @@ def test_only_the_order_of_scores_counts(experiment):
     assert qini_per_customer(outcome, treated, np.exp(score)) == pytest.approx(
         qini_per_customer(outcome, treated, score), abs=1e-10
     )
+
+
+@TRIALS
+@given(experiments(), st.integers(0, 2**32 - 1), st.floats(0.05, 1.0))
+def test_tables_and_shares_do_not_depend_on_the_order_of_rows(experiment, seed, share):
+    outcome, treated, score = experiment
+    order = np.random.default_rng(seed).permutation(len(outcome))
+    table, other = uplift_table(*experiment), uplift_table(outcome[order], treated[order], score[order])
+    np.testing.assert_allclose(table.effect_so_far, other.effect_so_far, atol=1e-9)
+    np.testing.assert_allclose(table.upper, other.upper, rtol=1e-6, atol=1e-6)
+    raw = {"variant": "causalml_auuc_raw"}
+    assert uplift_coefficient(outcome[order], treated[order], score[order], **raw) == pytest.approx(
+        uplift_coefficient(*experiment, **raw), abs=1e-6
+    )
+    try:
+        found = uplift_at_share(*experiment, share=share)
+    except ExperimentError:
+        return
+    assert uplift_at_share(outcome[order], treated[order], score[order], share=share).value == pytest.approx(found.value)
+
+
+@TRIALS
+@given(experiments())
+def test_the_table_ends_with_the_mean_effect(experiment):
+    outcome, treated, _ = experiment
+    table = uplift_table(*experiment)
+    assert table.effect_so_far[-1] == pytest.approx(outcome[treated].mean() - outcome[~treated].mean(), abs=1e-9)
+    assert table.n_treated.sum() == treated.sum()
+    assert table.share[-1] == 1

@@ -4,6 +4,7 @@ from cvm.evaluation.area_interval import Estimate, area_difference, area_estimat
 from cvm.evaluation.binned import BinnedSums, SumColumns
 from cvm.evaluation.bootstrap import REPLICATES, Interval, Resample, middle, resampled_pair
 from cvm.evaluation.calibration import Reliability, brier_score, calibration_error, reliability
+from cvm.evaluation.contact_value import ContactCurve, contact_curve
 from cvm.evaluation.curves import Lift, cumulative_gains, lift_by_group, wilson_interval
 from cvm.evaluation.decision import ContactDecision, ContactTerms, contact_decision, expected_profit
 from cvm.evaluation.effect_signals import arm_values, effect_qini, effect_signal
@@ -30,7 +31,7 @@ from cvm.evaluation.heterogeneity import (
 )
 from cvm.evaluation.moments import Moments
 from cvm.evaluation.multiplicity import false_discovery_rates, sample_ratio_test
-from cvm.evaluation.policy import policy_difference, policy_value
+from cvm.evaluation.policy import PolicyWorth, policy_difference, policy_table, policy_value
 from cvm.evaluation.ranking import area_under_roc, average_precision, lift_at, normalised_gini, spearman, value_share_at
 from cvm.evaluation.sequential import always_valid
 from cvm.evaluation.uplift import (
@@ -41,6 +42,9 @@ from cvm.evaluation.uplift import (
     qini_per_customer,
     uplift_curve,
 )
+from cvm.evaluation.uplift_bootstrap import bootstrap_qini, bootstrap_qini_difference
+from cvm.evaluation.uplift_table import UpliftTable, uplift_at_share, uplift_at_share_of_each_arm, uplift_table
+from cvm.evaluation.uplift_variants import uplift_coefficient
 from cvm.evaluation.value import (
     decile_error,
     interval_score,
@@ -53,6 +57,7 @@ from cvm.evaluation.value import (
 __all__ = [
     "REPLICATES",
     "BinnedSums",
+    "ContactCurve",
     "ContactDecision",
     "ContactTerms",
     "Effect",
@@ -62,11 +67,13 @@ __all__ = [
     "Lift",
     "MeanPair",
     "Moments",
+    "PolicyWorth",
     "Reliability",
     "Resample",
     "SumColumns",
     "UpliftCurve",
     "UpliftGroups",
+    "UpliftTable",
     "adjusting",
     "always_valid",
     "area_difference",
@@ -75,8 +82,11 @@ __all__ = [
     "arm_values",
     "auuc_per_customer",
     "average_precision",
+    "bootstrap_qini",
+    "bootstrap_qini_difference",
     "brier_score",
     "calibration_error",
+    "contact_curve",
     "contact_decision",
     "covariance_with",
     "cumulative_gains",
@@ -98,6 +108,7 @@ __all__ = [
     "normalised_gini",
     "plain_means",
     "policy_difference",
+    "policy_table",
     "policy_value",
     "qini_difference",
     "qini_estimate",
@@ -113,8 +124,12 @@ __all__ = [
     "spearman",
     "transported_effect",
     "tweedie_deviance",
+    "uplift_at_share",
+    "uplift_at_share_of_each_arm",
     "uplift_by_group",
+    "uplift_coefficient",
     "uplift_curve",
+    "uplift_table",
     "value_share_at",
     "wilson_interval",
 ]

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cvm.errors import ExperimentError
 from cvm.evaluation.area_interval import Estimate
-from cvm.evaluation.uplift import interval_of
+from cvm.evaluation.uplift import checked_scores, interval_of
 
 Floats = NDArray[np.float64]
 
@@ -99,6 +99,7 @@ def effect_qini(effect: Floats, score: Floats, *, level: float = 0.95) -> Estima
     level : float, 0 to 1
         Of the interval, by the influence of each customer.
     """
+    effect, score = checked_scores(effect, score)
     n = len(effect)
     order = np.argsort(score, kind="stable")
     ranked = score[order]

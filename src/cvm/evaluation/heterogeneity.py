@@ -20,6 +20,7 @@ from scipy.stats import norm, rankdata
 
 from cvm.errors import ExperimentError
 from cvm.evaluation.area_interval import Estimate
+from cvm.evaluation.uplift import checked_scores
 
 Floats = NDArray[np.float64]
 
@@ -67,6 +68,7 @@ def heterogeneity(
     either judges what the other taught. Where nothing is to be known this doubles the variance (own derivation, exact for
     linear smoothers), which the p-value takes into account; the interval does not, for then the slope is of no interest.
     """
+    effect, score = checked_scores(effect, score)
     n, z = len(effect), float(norm.ppf(0.5 + level / 2))
     mean, error = float(effect.mean()), float(effect.std(ddof=1) / np.sqrt(n))
     found = Estimate(mean, mean - z * error, mean + z * error)
@@ -132,8 +134,9 @@ def uplift_by_group(
     level : float, 0 to 1
         Of the intervals.
     """
+    effect, score = checked_scores(effect, score)
     bounds = score_cuts(score, n_groups=n_groups) if cuts is None else cuts
-    group = _group_of(score, bounds)
+    group = group_of(score, bounds)
     k = len(bounds)
     n = np.bincount(group, minlength=k)
     predicted, mean = (_mean(np.bincount(group, weights=values, minlength=k), n, least=1) for values in (score, effect))
@@ -161,7 +164,7 @@ def transported_effect(groups: UpliftGroups, score: Floats, *, level: float = 0.
     ExperimentError
         If some of them belong to groups from which the experiment had fewer than two.
     """
-    n = np.bincount(_group_of(score, groups.from_score), minlength=len(groups.from_score))
+    n = np.bincount(group_of(score, groups.from_score), minlength=len(groups.from_score))
     unknown = (n > 0) & ~np.isfinite(groups.effect)
     if unknown.any() or not len(score):
         raise ExperimentError(
@@ -174,7 +177,8 @@ def transported_effect(groups: UpliftGroups, score: Floats, *, level: float = 0.
     return Estimate(value, value - width, value + width)
 
 
-def _group_of(score: Floats, from_score: Floats) -> NDArray[np.intp]:
+def group_of(score: Floats, from_score: Floats) -> NDArray[np.intp]:
+    """Position of each customer's group, by the least scores of groups: array of shape (n_customers,)."""
     return len(from_score) - np.searchsorted(from_score[::-1], score, side="right")
 
 

@@ -7,6 +7,9 @@ hand over outcomes less the cost of the arm each customer was drawn for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,6 +46,62 @@ def policy_difference(values: Floats, arms: Arms | Floats, others: Arms | Floats
     """Mean outcome per customer under a policy less that under another, on the same customers; see ``policy_value``."""
     own = _own_values(values, arms) - _own_values(values, others)
     return interval_of(float(own.mean()), own - own.mean(), level=level)
+
+
+@dataclass(frozen=True)
+class PolicyWorth:
+    """What one policy would have brought, per customer.
+
+    Attributes
+    ----------
+    name : str
+    contacted : float
+        Share of customers not left in control.
+    value : Estimate
+        Doubly robust.
+    by_propensity : Estimate
+        By inverse propensity alone: wider, and free of any prediction.
+    gain : Estimate
+        Doubly robust, over the policy that the table starts with, on the same customers.
+    """
+
+    name: str
+    contacted: float
+    value: Estimate
+    by_propensity: Estimate
+    gain: Estimate
+
+
+def policy_table(
+    values: Floats, by_propensity: Floats, policies: Mapping[str, Arms | Floats], *, level: float = 0.95
+) -> tuple[PolicyWorth, ...]:
+    """Policies beside each other on the same customers.
+
+    Parameters
+    ----------
+    values, by_propensity : arrays of shape (n_customers, n_arms)
+        Signals of ``arm_values`` with and without expected outcomes.
+    policies : mapping of str to arms
+        See ``policy_value``; gains are over the first.
+    level : float, 0 to 1
+        Of the intervals.
+    """
+    first = next(iter(policies.values()))
+    return tuple(
+        PolicyWorth(
+            name,
+            _share_contacted(arms),
+            policy_value(values, arms, level=level),
+            policy_value(by_propensity, arms, level=level),
+            policy_difference(values, arms, first, level=level),
+        )
+        for name, arms in policies.items()
+    )
+
+
+def _share_contacted(arms: Arms | Floats) -> float:
+    given = np.asarray(arms)
+    return float((given > 0).mean()) if np.issubdtype(given.dtype, np.integer) else float(1 - given[..., 0].mean())
 
 
 def _own_values(values: Floats, arms: Arms | Floats) -> Floats:

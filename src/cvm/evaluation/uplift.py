@@ -192,12 +192,7 @@ def checked_experiment(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike)
             f"outcome, treated and score have shapes {y.shape}, {t.shape} and {s.shape}: one value per customer each."
         )
     y, s = y.astype(float, copy=False), s.astype(float, copy=False)
-    for name, values in (("outcome", y), ("score", s)):
-        n_bad = len(values) - int(np.isfinite(values).sum())
-        if n_bad:
-            raise ExperimentError(
-                f"{name} is missing or infinite for {n_bad:,} of {len(values):,} customers: leave them out, or fill it."
-            )
+    _check_finite(outcome=y, score=s)
     is_treated = t.astype(bool, copy=False)
     if not np.array_equal(is_treated, t):
         raise ExperimentError("treated holds values other than 0 and 1: compare one treatment with the control at a time.")
@@ -208,6 +203,30 @@ def checked_experiment(outcome: ArrayLike, treated: ArrayLike, score: ArrayLike)
             "is identified. Hold some out."
         )
     return y, is_treated, s
+
+
+def checked_scores(effect: ArrayLike, score: ArrayLike) -> tuple[Floats, Floats]:
+    """Signals of effects and the scores that judge them, as arrays.
+
+    Raises
+    ------
+    ExperimentError
+        If a number is missing, there is nobody, or the arrays differ in length.
+    """
+    signal, s = np.asarray(effect, dtype=float), np.asarray(score, dtype=float)
+    if signal.ndim != 1 or signal.shape != s.shape or not len(s):
+        raise ExperimentError(f"effect and score have shapes {signal.shape} and {s.shape}: one value per customer each.")
+    _check_finite(effect=signal, score=s)
+    return signal, s
+
+
+def _check_finite(**named: Floats) -> None:
+    for name, values in named.items():
+        n_bad = len(values) - int(np.isfinite(values).sum())
+        if n_bad:
+            raise ExperimentError(
+                f"{name} is missing or infinite for {n_bad:,} of {len(values):,} customers: leave them out, or fill it."
+            )
 
 
 @dataclass(frozen=True)

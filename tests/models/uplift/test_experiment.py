@@ -86,3 +86,10 @@ def test_too_few_customers_or_responses_are_refused(drawn):
         experiment_of(**few)
     with pytest.raises(InsufficientDataError, match=r"0 of them with an outcome above 0"):
         experiment_of(**{**drawn, "outcome": pd.Series(np.zeros(1_000))})
+
+
+@pytest.mark.parametrize("columns", [["customer_id"], ["customer_id", "same"]])
+def test_features_that_tell_nobody_apart_are_refused(drawn, columns):
+    features = drawn["features"].assign(same=1.0)[columns]
+    with pytest.raises(InsufficientDataError, match=r"All 1,000 customers are alike in all [01] features"):
+        experiment_of(**{**drawn, "features": features})

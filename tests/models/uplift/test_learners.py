@@ -3,9 +3,12 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from cvm.models.uplift import MEAN, PROPORTIONAL, Learning, experiment_of, fit_learners
+from cvm.models.uplift import HURDLE, MEAN, PROPORTIONAL, Learning, experiment_of, fit_learners
+from cvm.models.uplift.forest import fit_forest
+from cvm.models.uplift.hurdle import fit_hurdle
 from cvm.models.uplift.learners import learner_from_state, learner_state
 from cvm.models.uplift.responses import ARM, fit_arm_responses, link_of
 from uplifted import FAST, campaign
@@ -84,6 +87,39 @@ def test_money_may_be_negative():
     learners = fit_learners(experiment, learning=LEARNING).learners
     assert np.corrcoef(learners[MEAN].effect(features)[:, 0], result["effect"])[0, 1] > 0.4
     assert (learners[PROPORTIONAL].effect(features) > 0).all()
+
+
+def test_who_spends_times_how_much_is_a_way_to_learn_money():
+    features, result = campaign(4_000, seed=4, money=True)
+    shares = {"control": 0.5, "offer_0": 0.5}
+    experiment = experiment_of(features, outcome=result["outcome"], arm=result["arm"], propensity=shares)
+    hurdle = fit_learners(experiment, learning=LEARNING).learners[HURDLE]
+    found = hurdle.effect(features)[:, 0]
+    assert np.corrcoef(found, result["effect"])[0, 1] > 0.5
+    assert found.mean() == pytest.approx(result["effect"].mean(), abs=1.0)
+    state = json.loads(json.dumps(learner_state(hurdle), allow_nan=False))
+    again = learner_from_state(state, {part: trees.text for part, trees in hurdle.boosters.items()})
+    np.testing.assert_array_equal(again.effect(features)[:, 0], found)
+
+
+def test_there_is_no_hurdle_where_everybody_or_nobody_takes_it():
+    features, result = campaign(3_000, seed=5)
+    shares = {"control": 0.5, "offer_0": 0.5}
+    for outcome in (result["outcome"], result["outcome"] + 1.5, result["outcome"] - 0.5):
+        experiment = experiment_of(features, outcome=outcome, arm=result["arm"], propensity=shares)
+        assert fit_hurdle(experiment, learning=LEARNING) is None
+
+
+def test_a_forest_is_not_led_astray_by_a_few_far_out():
+    rng = np.random.default_rng(6)
+    X = pd.DataFrame({"customer_id": [f"c{i}" for i in range(8_000)], "x": rng.normal(size=8_000)})
+    signal = 3 + (X["x"] > 0) + 20 * rng.standard_t(2.5, size=8_000)
+    level, trees = fit_forest(X, signal.to_numpy(), columns=["x"], learning=LEARNING)
+    found = trees.margin(X) / trees.rounds
+    assert level == pytest.approx(signal.mean())
+    assert found.mean() == pytest.approx(0, abs=0.5)
+    assert found.std() < 2
+    assert np.corrcoef(found, X["x"] > 0)[0, 1] > 0
 
 
 def test_no_column_of_a_user_is_taken_for_the_arm():

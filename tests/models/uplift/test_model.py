@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 from cvm.evaluation import policy_difference, qini_per_customer
-from cvm.models.uplift import experiment_of, fit_uplift, uplift_from_state
+from cvm.models.uplift import HURDLE, MEAN, PROPORTIONAL, RELATIVE, experiment_of, fit_uplift, uplift_from_state
 from uplifted import FAST, campaign
 
 HALVES = {"control": 0.5, "offer_0": 0.5}
@@ -47,6 +48,30 @@ def test_tenths_of_the_expected_uplift_are_what_came(different):
     groups = different[2].evidence[0].groups
     assert len(groups.effect) == 10
     assert ((groups.lower < groups.predicted) & (groups.predicted < groups.upper)).sum() >= 7
+
+
+def test_what_came_of_the_groups_is_said_in_words(different, alike):
+    said = different[2].evidence[0].calibration
+    assert re.match(r"offer_0: in (7|8|9|10) of 10 groups by expected uplift what came agrees with what was expected", said)
+    assert alike[2].evidence[0].calibration == (
+        "offer_0: everybody is expected to gain the same, so there are no groups to compare."
+    )
+
+
+def test_the_chosen_learner_ranks_even_where_nothing_is_proven(alike):
+    experiment, _, found = alike
+    ranking = found.ranking(experiment.features)
+    assert ranking.shape == (3_000, 1)
+    assert ranking.std() > 0
+
+
+def test_money_has_one_candidate_more():
+    features, result = campaign(2_000, seed=4, money=True)
+    experiment = experiment_of(features, outcome=result["outcome"], arm=result["arm"], propensity=HALVES)
+    found = fit_uplift(experiment, settings=FAST)
+    assert set(found.evidence[0].candidates) == {MEAN, PROPORTIONAL, HURDLE, RELATIVE}
+    chosen = found.evidence[0]
+    assert chosen.p_value == min(1.0, 4 * chosen.candidates[chosen.chosen].heterogeneity.p_value)
 
 
 def test_the_learned_policy_beats_treating_everybody(different):

@@ -1,13 +1,16 @@
 """Uplift: the effect of each treatment on each customer, learned from randomised experiments."""
 
 from cvm.models.uplift.experiment import CONTROL, Experiment, experiment_of
-from cvm.models.uplift.learners import MEAN, PROPORTIONAL, RELATIVE, fit_learners
+from cvm.models.uplift.learners import HURDLE, MEAN, PROPORTIONAL, RELATIVE, fit_learners
 from cvm.models.uplift.lessons import Learned, Treatment, Uplift, learn_uplift
 from cvm.models.uplift.model import ArmEvidence, ArmUplift, UpliftFit, UpliftModel, fit_uplift, uplift_from_state
+from cvm.models.uplift.observational import Overlap, observational_experiment
+from cvm.models.uplift.policies import PolicyEvidence, policy_evidence
 from cvm.models.uplift.responses import Learning
 
 __all__ = [
     "CONTROL",
+    "HURDLE",
     "MEAN",
     "PROPORTIONAL",
     "RELATIVE",
@@ -16,6 +19,8 @@ __all__ = [
     "Experiment",
     "Learned",
     "Learning",
+    "Overlap",
+    "PolicyEvidence",
     "Treatment",
     "Uplift",
     "UpliftFit",
@@ -24,5 +29,7 @@ __all__ = [
     "fit_learners",
     "fit_uplift",
     "learn_uplift",
+    "observational_experiment",
+    "policy_evidence",
     "uplift_from_state",
 ]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from cvm.errors import ExperimentError, InsufficientDataError
+from cvm.models.boosting import Encoder
 from cvm.models.uplift.linear import LinearDesign
 
 Floats = NDArray[np.float64]
@@ -43,6 +44,8 @@ class Experiment:
     drawn_with : array of shape (n_customers,)
         Probability of the design to draw that customer for that arm.
     outcome : array of shape (n_customers,)
+    caveat : str
+        What has to be said with every result; nothing where arms were drawn at random.
     """
 
     features: pd.DataFrame
@@ -51,6 +54,7 @@ class Experiment:
     arm: Rows
     drawn_with: Floats
     outcome: Floats
+    caveat: str = ""
 
     def __len__(self) -> int:
         return len(self.outcome)
@@ -59,7 +63,7 @@ class Experiment:
         """Some of the customers."""
         features = self.features.iloc[rows].reset_index(drop=True)
         given = (self.arm[rows], self.drawn_with[rows], self.outcome[rows])
-        return Experiment(features, self.columns, self.arms, *given)
+        return Experiment(features, self.columns, self.arms, *given, self.caveat)
 
     @cached_property
     def shares(self) -> Floats:
@@ -91,8 +95,22 @@ def experiment_of(
         If there is no control or no treatment, a customer is there twice, a number is missing, or the arms cannot have been
         drawn at random with these propensities.
     InsufficientDataError
-        If an arm has fewer than 200 customers, or 20 with an outcome above 0.
+        If an arm has fewer than 200 customers, or 20 with an outcome above 0, or no feature tells customers apart.
     """
+    experiment = experiment_parts(features, outcome=outcome, arm=arm, propensity=propensity)
+    check_enough(experiment)
+    _check_drawn_at_random(experiment)
+    return experiment
+
+
+def experiment_parts(
+    features: pd.DataFrame,
+    *,
+    outcome: pd.Series[Any],
+    arm: pd.Series[Any],
+    propensity: Mapping[str, float] | pd.Series[Any] | None,
+) -> Experiment:
+    """``experiment_of`` without asking whether the arms were drawn at random; propensities of 1 where none are given."""
     names = arm.astype(str).to_numpy()
     found = set(names.tolist())
     if len({len(features), len(outcome), len(arm)}) > 1:
@@ -115,11 +133,8 @@ def experiment_of(
     arms = (CONTROL, *sorted(found - {CONTROL}))
     code = np.array([arms.index(name) for name in arms])[pd.Categorical(names, categories=arms).codes]
     columns = tuple(str(name) for name in features.columns if name not in _KEYS)
-    drawn_with = _drawn_with(names, arms, propensity)
-    experiment = Experiment(features.reset_index(drop=True), columns, arms, code, drawn_with, values)
-    _check_enough(experiment)
-    _check_drawn_at_random(experiment)
-    return experiment
+    drawn_with = np.ones(len(names)) if propensity is None else _drawn_with(names, arms, propensity)
+    return Experiment(features.reset_index(drop=True), columns, arms, code, drawn_with, values)
 
 
 def _drawn_with(names: NDArray[Any], arms: tuple[str, ...], propensity: Mapping[str, float] | pd.Series[Any]) -> Floats:
@@ -139,7 +154,13 @@ def _drawn_with(names: NDArray[Any], arms: tuple[str, ...], propensity: Mapping[
     return given
 
 
-def _check_enough(experiment: Experiment) -> None:
+def check_enough(experiment: Experiment) -> None:
+    """Refuse features that tell nobody apart, and arms of fewer customers, or responses, than can be learned from."""
+    if not Encoder.fit(experiment.features, experiment.columns).columns:
+        raise InsufficientDataError(
+            f"All {len(experiment):,} customers are alike in all {len(experiment.columns):,} features, so nobody can be "
+            "told to gain more. Hand over features that were known before the draw; the mean effect can be measured anyhow."
+        )
     for position, name in enumerate(experiment.arms):
         own = experiment.outcome[experiment.arm == position]
         n_responses = int((own > 0).sum())

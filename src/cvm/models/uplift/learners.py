@@ -2,11 +2,12 @@
 
 - **S**: one response that sees the arm; **T**: one response per arm. The effect is the difference between arms.
 - **proportional**: one response that does not see the arm, so a treatment multiplies everybody's odds, or money, alike.
-- **X**: trees for what treated customers have over their expected outcome in control, and control customers under treatment,
-  mixed by the shares of the arms. **DR**: trees for doubly robust signals of each customer's effect. **ridge**: a straight
-  line for the same signals.
+- **X**: forests for what treated customers have over their expected outcome in control, and control customers under
+  treatment, mixed by the shares of the arms. **DR**: a forest for doubly robust signals of each customer's effect.
+  **ridge**: a straight line for the same signals.
 - **response**: no effect at all but the outcome expected in control, the baseline that ranks by who buys anyhow.
 - **relative**: a straight line and trees for the effect as a share of the outcome expected; see ``relative.py``.
+- **hurdle**: for money, what S says of who spends at all, times what spenders spend; see ``hurdle.py``.
 - **mean**: the plain mean of S, X, DR and ridge. No single one wins everywhere; this is within noise of the best one.
 
 Source
@@ -27,21 +28,15 @@ from numpy.typing import NDArray
 from cvm.evaluation import arm_values
 from cvm.models.boosting import Boosted, Encoder
 from cvm.models.uplift.experiment import Experiment
+from cvm.models.uplift.forest import fit_forest
+from cvm.models.uplift.hurdle import HurdleDifference, fit_hurdle
 from cvm.models.uplift.linear import LinearEffect, fit_linear_effect
 from cvm.models.uplift.relative import RelativeEffect, fit_relative
-from cvm.models.uplift.responses import (
-    Learning,
-    Response,
-    fit_arm_responses,
-    fit_common_response,
-    fit_response,
-    fit_signal,
-    link_of,
-)
+from cvm.models.uplift.responses import Learning, Response, fit_arm_responses, fit_common_response, fit_response, link_of
 
 Floats = NDArray[np.float64]
 
-MEAN, PROPORTIONAL, RELATIVE = "mean of S, X, DR and ridge", "proportional", "relative"
+MEAN, PROPORTIONAL, HURDLE, RELATIVE = "mean of S, X, DR and ridge", "proportional", "hurdle", "relative"
 
 
 class Learner(Protocol):
@@ -120,7 +115,7 @@ class ControlResponse:
 
 @dataclass(frozen=True)
 class SignalMean:
-    """Weighted sum of what trees fitted to signals of the effect say.
+    """Weighted sum of what forests fitted to signals of the effect say.
 
     Attributes
     ----------
@@ -138,8 +133,13 @@ class SignalMean:
 
     def effect(self, features: pd.DataFrame) -> Floats:
         """See ``Learner.effect``."""
-        sums = [sum(weight * (level + trees.margin(features)) for weight, level, trees in terms) for terms in self.terms]
-        return np.column_stack(sums)
+        # The margin is the sum of the trees, a forest is their mean.
+        return np.column_stack(
+            [
+                sum(weight * (level + trees.margin(features) / trees.rounds) for weight, level, trees in terms)
+                for terms in self.terms
+            ]
+        )
 
     def state(self) -> dict[str, Any]:
         """See ``Learner.state``."""
@@ -183,9 +183,8 @@ class MeanLearner:
         return cls({name: _learner(part, _below(name, boosters)) for name, part in parts})
 
 
-_KINDS = {
-    one.kind: one for one in (ResponseDifference, ControlResponse, SignalMean, LinearEffect, RelativeEffect, MeanLearner)
-}
+_FORMS = (ResponseDifference, ControlResponse, SignalMean, LinearEffect, HurdleDifference, RelativeEffect, MeanLearner)
+_KINDS = {form.kind: form for form in _FORMS}
 
 
 def learner_state(learner: Learner) -> dict[str, Any]:
@@ -223,7 +222,8 @@ class FittedLearners:
     Attributes
     ----------
     learners : dict of str to Learner
-        ``PROPORTIONAL`` and ``RELATIVE``; where it need not be quick, S, T, X, DR, ridge, response and ``MEAN``, too.
+        ``PROPORTIONAL`` and ``RELATIVE``; where it need not be quick, S, T, X, DR, ridge, response, ``MEAN`` and, for money
+        that not everybody spends, ``HURDLE``, too.
     responses : tuple of Response
         Outcome expected in each arm.
     """
@@ -253,7 +253,7 @@ def fit_learners(experiment: Experiment, *, learning: Learning, quick: bool = Fa
     )
     signals = values[:, 1:] - values[:, :1]
     features, columns = experiment.features, experiment.columns
-    doubly_robust = [fit_signal(features, signal, columns=columns, learning=learning) for signal in signals.T]
+    doubly_robust = [fit_forest(features, signal, columns=columns, learning=learning) for signal in signals.T]
     parts: dict[str, Learner] = {
         "S": ResponseDifference((fit_response(experiment, link=link, sees_arm=True, learning=learning),)),
         "X": SignalMean(_crossed(experiment, expected, learning)),
@@ -265,6 +265,9 @@ def fit_learners(experiment: Experiment, *, learning: Learning, quick: bool = Fa
         "response": ControlResponse(by_arm.responses[0], signals.shape[1]),
         MEAN: MeanLearner(dict(sorted(parts.items()))),
     }
+    hurdle = fit_hurdle(experiment, learning=learning)
+    if hurdle is not None:
+        others[HURDLE] = hurdle
     return FittedLearners({**relative, **parts, **others}, by_arm.responses)
 
 
@@ -283,6 +286,6 @@ def _crossed(
             (control, share, expected[control, position] - experiment.outcome[control]),
         ):
             own = experiment.features.iloc[rows].reset_index(drop=True)
-            pair.append((weight, *fit_signal(own, gained, columns=experiment.columns, learning=learning)))
+            pair.append((weight, *fit_forest(own, gained, columns=experiment.columns, learning=learning)))
         terms.append(tuple(pair))
     return tuple(terms)

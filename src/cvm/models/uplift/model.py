@@ -1,9 +1,9 @@
 """Who gains from which treatment: learned, tested on customers who did not teach, and no bolder than the test allows.
 
-Three candidates compete for each treatment: the mean of several learners, the proportional effect, and effects as shares of
-the outcome expected, which differ between customers. The one that ranks
-customers of other folds better is tested. Where it cannot tell who gains more, everybody is expected to gain the mean
-effect, and the evidence says so. Where it can, its differences are stretched or shrunk to the size found to be true:
+Candidates compete for each treatment: the mean of several learners, the proportional effect, shares of the outcome expected
+that differ between customers, and for money the hurdle. The one that ranks customers of other folds better is tested. Where
+it cannot tell who gains more, everybody is expected to gain the mean effect, and the evidence says so. Where it can, its
+differences are stretched or shrunk to the size found to be true:
 
     uplift = mean_effect + slope * (learned effect - its mean)
 """
@@ -11,7 +11,7 @@ effect, and the evidence says so. Where it can, its differences are stretched or
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from cvm.evaluation import Estimate, Heterogeneity, UpliftGroups, arm_values, ef
 from cvm.models.boosting import Boosted, customer_folds
 from cvm.models.uplift.experiment import Experiment
 from cvm.models.uplift.learners import (
+    HURDLE,
     MEAN,
     PROPORTIONAL,
     RELATIVE,
@@ -35,9 +36,11 @@ from cvm.models.uplift.responses import Learning
 
 Floats = NDArray[np.float64]
 
-CANDIDATES = (MEAN, PROPORTIONAL, RELATIVE)
-# Beyond so many customers the mean would take an hour; it ranks no better there than shares, which all customers teach.
+CANDIDATES = (MEAN, PROPORTIONAL, HURDLE, RELATIVE)
+# Beyond so many customers only shares are learned: the others take an hour and hear few of so many.
 _MANY = 60_000
+# Where effects are small trees stop early anyhow: half as many, twice as bold, rank as well and take two thirds of the time.
+_SETTINGS = {"learning_rate": 0.1}
 # Of claiming differences where there are none.
 _FALSE_CLAIMS = 0.05
 
@@ -140,6 +143,8 @@ class ArmEvidence:
         Of the chosen one knowing nothing, times the number of candidates it was chosen from.
     groups : UpliftGroups
         Expected uplift out of fold against what came, by tenths; one group where differences are not detectable.
+    caveat : str
+        What has to be said with it; see ``Experiment``.
     """
 
     arm: str
@@ -148,6 +153,7 @@ class ArmEvidence:
     chosen: str
     p_value: float
     groups: UpliftGroups
+    caveat: str = ""
 
     @property
     def is_heterogeneous(self) -> bool:
@@ -157,6 +163,24 @@ class ArmEvidence:
     @property
     def sentence(self) -> str:
         """The verdict in words."""
+        return f"{self._verdict} {self.caveat}".rstrip()
+
+    @property
+    def calibration(self) -> str:
+        """How far expected and actual uplift agree on customers who did not teach, in words."""
+        groups = self.groups
+        n_groups = len(groups.effect)
+        if n_groups == 1:
+            return f"{self.arm}: everybody is expected to gain the same, so there are no groups to compare."
+        held = int(((groups.lower <= groups.predicted) & (groups.predicted <= groups.upper)).sum())
+        return (
+            f"{self.arm}: in {held} of {n_groups} groups by expected uplift what came agrees with what was expected (95 % "
+            f"intervals); the first expected {groups.predicted[0]:.4g} and gained {groups.effect[0]:.4g}, the last "
+            f"{groups.predicted[-1]:.4g} and {groups.effect[-1]:.4g}."
+        )
+
+    @property
+    def _verdict(self) -> str:
         mean = self.mean_effect
         level = f"{self.arm}: mean effect {mean.value:.4g} per customer (95 % interval {mean.lower:.4g} to {mean.upper:.4g})"
         if self.is_heterogeneous:
@@ -185,12 +209,23 @@ class UpliftFit:
         Expected uplift of each customer by trees that did not learn from that customer.
     arm_values : array of shape (n_customers, n_arms)
         Signals of each customer's outcome in each arm, for ``policy_value``.
+    candidates : dict of str to Learner
+        Fitted to all customers, whether or not the model needs them.
     """
 
     model: UpliftModel
     evidence: tuple[ArmEvidence, ...]
     out_of_fold: Floats
     arm_values: Floats
+    candidates: Mapping[str, Learner]
+
+    def ranking(self, features: pd.DataFrame) -> Floats:
+        """Effects as the chosen learners see them, proven or not: array of shape (n_customers, n_treatments).
+
+        For judging how learners rank; what to expect of a customer is ``model.expected_uplift``.
+        """
+        effects = {name: learner.effect(features) for name, learner in self.candidates.items()}
+        return np.column_stack([effects[one.chosen][:, column] for column, one in enumerate(self.evidence)])
 
 
 def fit_uplift(experiment: Experiment, *, settings: Mapping[str, Any] | None = None, seed: int = 7) -> UpliftFit:
@@ -204,7 +239,7 @@ def fit_uplift(experiment: Experiment, *, settings: Mapping[str, Any] | None = N
         LightGBM settings that differ from the defaults.
     seed : int
     """
-    learning = Learning(settings or {}, seed)
+    learning = Learning(_SETTINGS | dict(settings or {}), seed)
     fitted = fit_learners(experiment, learning=learning, quick=len(experiment) > _MANY)
     others = _out_of_fold(experiment, learning)
     arms, evidence, out_of_fold = [], [], []
@@ -213,12 +248,14 @@ def fit_uplift(experiment: Experiment, *, settings: Mapping[str, Any] | None = N
         known, uplift = _judged(
             arm, signal, {name: effect[:, column] for name, effect in others.effects.items()}, others.fold
         )
+        known = replace(known, caveat=experiment.caveat)
         evidence.append(known)
         out_of_fold.append(uplift)
         arms.append(_arm_uplift(known, fitted, experiment, column))
     used = {arm.learner for arm in arms}
-    learners = {name: fitted.learners[name] for name in CANDIDATES if name in used}
-    return UpliftFit(UpliftModel(tuple(arms), learners), tuple(evidence), np.column_stack(out_of_fold), others.arm_values)
+    candidates = {name: fitted.learners[name] for name in others.effects}
+    model = UpliftModel(tuple(arms), {name: learner for name, learner in candidates.items() if name in used})
+    return UpliftFit(model, tuple(evidence), np.column_stack(out_of_fold), others.arm_values, candidates)
 
 
 @dataclass(frozen=True)
@@ -242,18 +279,19 @@ class _OutOfFold:
 def _out_of_fold(experiment: Experiment, learning: Learning) -> _OutOfFold:
     n, n_arms = len(experiment), len(experiment.arms)
     fold, expected = np.empty(n, dtype=np.intp), np.empty((n, n_arms))
-    quick = n > _MANY
-    effects = {name: np.empty((n, n_arms - 1)) for name in CANDIDATES if not (quick and name == MEAN)}
+    effects = {name: np.full((n, n_arms - 1), np.nan) for name in CANDIDATES}
     folds = customer_folds(experiment.features["customer_id"].to_numpy(), seed=learning.seed)
     for number, (train, test) in enumerate(folds):
-        fitted = fit_learners(experiment.take(train), learning=learning, quick=quick)
+        fitted = fit_learners(experiment.take(train), learning=learning, quick=n > _MANY)
         features = experiment.features.iloc[test].reset_index(drop=True)
         fold[test], expected[test] = number, fitted.expected(features)
-        for name in effects:
-            found = fitted.learners[name].effect(features)
-            effects[name][test] = found - found.mean(axis=0)
+        for name in CANDIDATES:
+            if name in fitted.learners:
+                found = fitted.learners[name].effect(features)
+                effects[name][test] = found - found.mean(axis=0)
+    in_every_fold = {name: found for name, found in effects.items() if np.isfinite(found).all()}
     given = (experiment.outcome, experiment.arm, experiment.drawn_with)
-    return _OutOfFold(fold, effects, arm_values(*given, n_arms=n_arms, expected=expected))
+    return _OutOfFold(fold, in_every_fold, arm_values(*given, n_arms=n_arms, expected=expected))
 
 
 def _judged(arm: str, signal: Floats, effects: Mapping[str, Floats], fold: NDArray[np.intp]) -> tuple[ArmEvidence, Floats]:

@@ -1,4 +1,4 @@
-"""Effects as a share of what customers do anyhow: one straight line and trees for the share, times the outcome expected.
+"""Effects as a share of what customers do anyhow: a straight line and trees for the share, times the outcome expected.
 
 Money differs between customers far more than effects relative to it, and so does its noise. A learner of absolute effects
 listens to a few heavy buyers; one of shares hears everybody. For customer i with expected outcome ``b`` and a doubly robust
@@ -25,17 +25,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cvm.evaluation import arm_values
-from cvm.models.boosting import Boosted, customer_folds
+from cvm.models.boosting import Boosted, customer_folds, fit_boosted
 from cvm.models.uplift.experiment import Experiment
 from cvm.models.uplift.linear import LinearDesign
-from cvm.models.uplift.responses import Learning, Response, fit_signal
+from cvm.models.uplift.responses import Learning, Response, boosting_task
 
 Floats = NDArray[np.float64]
 
 _SHRINKAGE = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 # Trees look at the columns that tell customers apart by outcome, and at those whose slope in the straight line is steepest.
 _N_COLUMNS = 30
-_CAREFUL = {"num_leaves": 6, "learning_rate": 0.08}
+_SHY = {"objective": "regression", "num_leaves": 6, "learning_rate": 0.08}
 # Customers of whom hardly anything is expected would have any share.
 _LEAST_SCALE = 0.01
 # A share of more than this is no effect but an accident.
@@ -127,20 +127,15 @@ def fit_relative(experiment: Experiment, response: Response, expected: Floats, *
     design = LinearDesign.fit(experiment.features, experiment.columns)
     X = design.matrix(experiment.features)
     folds = customer_folds(experiment.features["customer_id"].to_numpy(), seed=learning.seed)
-    careful = replace(
-        learning, settings={**_CAREFUL, "min_data_in_leaf": max(100, len(experiment) // 200), **learning.settings}
-    )
     levels, slopes, trees = [], [], []
     for share in shares.T:
-        slope = weighted_ridge(X, share - np.average(share, weights=weight), weight, folds=[test for _, test in folds])
+        level = float(np.average(share, weights=weight))
+        slope = weighted_ridge(X, share - level, weight, folds=[test for _, test in folds])
         telling = {*_tellers(response.boosted), *_steepest(design, slope)}
         columns = [name for name in experiment.columns if name in telling]
-        level, boosted = fit_signal(
-            experiment.features, share, columns=columns, learning=careful, weight=weight / weight.mean()
-        )
+        trees.append(_trees(experiment.features, share, level, columns=columns, weight=weight, seed=learning.seed))
         levels.append(level)
         slopes.append(tuple(slope.tolist()))
-        trees.append(boosted)
     return RelativeEffect(response, floor, design, tuple(levels), tuple(slopes), tuple(trees))
 
 
@@ -180,6 +175,13 @@ def weighted_ridge(X: Floats, y: Floats, weight: Floats, *, folds: list[NDArray[
 
 def _solved(square: Floats, product: Floats, shrinkage: float) -> Floats:
     return np.asarray(np.linalg.solve(square + shrinkage * np.eye(len(square)), product), dtype=np.float64)
+
+
+def _trees(features: pd.DataFrame, share: Floats, level: float, *, columns: list[str], weight: Floats, seed: int) -> Boosted:
+    """Few, small and shy trees: shares are nearly all noise, and what the folds do not confirm is left out."""
+    settings = {**_SHY, "min_data_in_leaf": max(100, len(share) // 200)}
+    task = boosting_task(features, columns, share, np.full(len(share), level), settings, Learning({}, seed))
+    return fit_boosted(replace(task, weight=weight / weight.mean())).boosted
 
 
 def _scale(link: str, expected: Floats, floor: float) -> Floats:

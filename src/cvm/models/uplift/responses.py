@@ -133,7 +133,7 @@ def _response_task(experiment: Experiment, link: str, sees_arm: bool, learning: 
     if sees_arm:
         features = features.assign(**{ARM: np.array(experiment.arms, dtype=object)[experiment.arm]})
         columns = (*columns, ARM)
-    task = _task(features, columns, outcome, anchors[experiment.arm], _OBJECTIVES[link], learning)
+    task = boosting_task(features, columns, outcome, anchors[experiment.arm], _OBJECTIVES[link], learning)
     return task, tuple(anchors.tolist())
 
 
@@ -176,24 +176,10 @@ def fit_arm_responses(experiment: Experiment, *, link: str, learning: Learning) 
 def _arm_task(own: Experiment, link: str, learning: Learning) -> tuple[Task, float]:
     anchor = float(_linked(link, own.outcome.mean(keepdims=True))[0])
     start = np.full(len(own), anchor)
-    return _task(own.features, own.columns, own.outcome, start, _OBJECTIVES[link], learning), anchor
+    return boosting_task(own.features, own.columns, own.outcome, start, _OBJECTIVES[link], learning), anchor
 
 
-def fit_signal(
-    features: pd.DataFrame,
-    signal: Floats,
-    *,
-    columns: Sequence[str],
-    learning: Learning,
-    weight: Floats | None = None,
-) -> tuple[float, Boosted]:
-    """Least squares trees for a signal of the effect, and the level they start from."""
-    level = float(np.average(signal, weights=weight))
-    task = _task(features, columns, signal, np.full(len(signal), level), _OBJECTIVES["identity"], learning)
-    return level, fit_boosted(replace(task, weight=weight)).boosted
-
-
-def _task(
+def boosting_task(
     features: pd.DataFrame,
     columns: Sequence[str],
     target: Floats,
@@ -201,6 +187,7 @@ def _task(
     objective: Mapping[str, Any],
     learning: Learning,
 ) -> Task:
+    """What trees are fitted to, in the form of ``boosting``."""
     return Task([TaughtRows(features)], target, anchor, columns, objective, learning.settings, learning.seed)
 
 
