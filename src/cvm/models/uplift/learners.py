@@ -32,7 +32,15 @@ from cvm.models.uplift.forest import fit_forest
 from cvm.models.uplift.hurdle import HurdleDifference, fit_hurdle
 from cvm.models.uplift.linear import LinearEffect, fit_linear_effect
 from cvm.models.uplift.relative import RelativeEffect, fit_relative
-from cvm.models.uplift.responses import Learning, Response, fit_arm_responses, fit_common_response, fit_response, link_of
+from cvm.models.uplift.responses import (
+    Learning,
+    Response,
+    fit_arm_responses,
+    fit_common_response,
+    fit_response,
+    link_of,
+    with_telling_columns,
+)
 
 Floats = NDArray[np.float64]
 
@@ -239,14 +247,16 @@ class FittedLearners:
 def fit_learners(experiment: Experiment, *, learning: Learning, quick: bool = False) -> FittedLearners:
     """Fit every learner to one experiment, or, to be quick, only those of effects relative to the outcome."""
     link = link_of(experiment.outcome)
-    alike, expected = fit_common_response(experiment, link="log" if link == "identity" else link, learning=learning)
+    anyhow = "log" if link == "identity" else link
+    few = with_telling_columns(experiment, link=anyhow, learning=learning)
+    alike, expected = fit_common_response(few, link=anyhow, learning=learning)
     relative: dict[str, Learner] = {
         PROPORTIONAL: ResponseDifference((alike,)),
         RELATIVE: fit_relative(experiment, alike, expected, learning=learning),
     }
     if quick:
         return FittedLearners(relative, (alike,))
-    by_arm = fit_arm_responses(experiment, link=link, learning=learning)
+    by_arm = fit_arm_responses(few, link=link, learning=learning)
     expected = by_arm.out_of_sample
     values = arm_values(
         experiment.outcome, experiment.arm, experiment.drawn_with, n_arms=len(experiment.arms), expected=expected
@@ -255,7 +265,7 @@ def fit_learners(experiment: Experiment, *, learning: Learning, quick: bool = Fa
     features, columns = experiment.features, experiment.columns
     doubly_robust = [fit_forest(features, signal, columns=columns, learning=learning) for signal in signals.T]
     parts: dict[str, Learner] = {
-        "S": ResponseDifference((fit_response(experiment, link=link, sees_arm=True, learning=learning),)),
+        "S": ResponseDifference((fit_response(few, link=link, sees_arm=True, learning=learning),)),
         "X": SignalMean(_crossed(experiment, expected, learning)),
         "DR": SignalMean(tuple(((1.0, *fit),) for fit in doubly_robust)),
         "ridge": fit_linear_effect(features, signals, columns=columns),
@@ -265,7 +275,7 @@ def fit_learners(experiment: Experiment, *, learning: Learning, quick: bool = Fa
         "response": ControlResponse(by_arm.responses[0], signals.shape[1]),
         MEAN: MeanLearner(dict(sorted(parts.items()))),
     }
-    hurdle = fit_hurdle(experiment, learning=learning)
+    hurdle = fit_hurdle(few, learning=learning)
     if hurdle is not None:
         others[HURDLE] = hurdle
     return FittedLearners({**relative, **parts, **others}, by_arm.responses)

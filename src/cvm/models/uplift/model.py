@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 
 CANDIDATES = (MEAN, PROPORTIONAL, HURDLE, RELATIVE)
 # Beyond so many customers only shares are learned: the others take an hour and hear few of so many.
-_MANY = 60_000
+_MANY = 30_000
 # Where effects are small trees stop early anyhow: half as many, twice as bold, rank as well and take two thirds of the time.
 _SETTINGS = {"learning_rate": 0.1}
 # Of claiming differences where there are none.

@@ -107,22 +107,21 @@ def fit_common_response(experiment: Experiment, *, link: str, learning: Learning
     response : Response
     expected : array of shape (n_customers, n_arms)
     """
-    few = replace(experiment, columns=_telling_columns(experiment, link, learning))
-    task, anchors = _response_task(few, link, False, learning)
+    task, anchors = _response_task(experiment, link, False, learning)
     fit = fit_boosted(task)
     expected = np.stack([_unlinked(link, anchor, fit.margin_out_of_fold) for anchor in anchors], axis=1)
     return Response(fit.boosted, link, experiment.arms, anchors, sees_arm=False), expected
 
 
-def _telling_columns(experiment: Experiment, link: str, learning: Learning) -> tuple[str, ...]:
-    """The columns that say most of the outcome to a quick look; which treatment a customer got plays no part in it."""
+def with_telling_columns(experiment: Experiment, *, link: str, learning: Learning) -> Experiment:
+    """The experiment with the columns that say most of the outcome to a quick look; treatments play no part in that."""
     if len(experiment.columns) <= _N_TELLING:
-        return experiment.columns
+        return experiment
     rows = np.random.default_rng(learning.seed).permutation(len(experiment))[:_QUICK_ROWS]
     task, _ = _response_task(experiment.take(np.sort(rows)), link, False, learning)
     importance = refit_boosted(task, rounds=_QUICK_ROUNDS).importance()
     telling = {name for name, gain in list(importance.items())[:_N_TELLING] if gain > 0}
-    return tuple(name for name in experiment.columns if name in telling)
+    return replace(experiment, columns=tuple(name for name in experiment.columns if name in telling))
 
 
 def _response_task(experiment: Experiment, link: str, sees_arm: bool, learning: Learning) -> tuple[Task, tuple[float, ...]]:
