@@ -22,8 +22,12 @@ from cvm.features.files import read_drawn, read_experiments, read_features
 from cvm.models.btyd.season import SeasonClock
 from cvm.models.uplift.experiment import CONTROL, Experiment, experiment_of
 from cvm.models.uplift.model import ArmEvidence, UpliftModel, fit_uplift, uplift_from_state
+from cvm.models.uplift.policies import PolicyEvidence, policy_evidence
 
 Floats = NDArray[np.float64]
+
+# How campaigns are targeted where uplift is not known: by a feature, the highest first.
+_RULES = {"risk": "recency_over_mean_gap", "value": "historic_value"}
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class Learned:
 
     uplift: Uplift | None = None
     evidence: tuple[ArmEvidence, ...] = ()
+    policies: tuple[PolicyEvidence, ...] = ()
     notes: tuple[str, ...] = ()
 
     def state(self) -> dict[str, Any] | None:
@@ -120,9 +125,10 @@ class Learned:
                     "p_value": found.p_value,
                     "is_heterogeneous": found.is_heterogeneous,
                     "qini": {name: vars(judged.qini) for name, judged in found.candidates.items()},
-                    "calibration": _calibration(found.groups),
+                    "calibration": {"groups": _calibration(found.groups), "sentence": found.calibration},
+                    "policies": {**policy.state(), "sentence": policy.sentence},
                 }
-                for one, found in zip(self.uplift.treatments, self.evidence, strict=True)
+                for one, found, policy in zip(self.uplift.treatments, self.evidence, self.policies, strict=True)
             ],
         }
 
@@ -156,13 +162,15 @@ def learn_uplift(
     if not known["campaigns"]:
         return Learned(notes=tuple(known["notes"]))
     drawn = _drawn(folder, known, columns, clock)
-    treatments, evidence, notes = list[Treatment](), list[ArmEvidence](), list[str](known["notes"])
+    treatments, evidence, policies = list[Treatment](), list[ArmEvidence](), list[PolicyEvidence]()
+    notes = list[str](known["notes"])
     for arm in sorted(set(drawn["arm"]) - {CONTROL}):
         campaigns = [one for one in known["campaigns"] if arm in one["shares"]]
         names = tuple(one["campaign_id"] for one in campaigns)
         progress(f"who gains from {arm}, by {', '.join(names)}")
         try:
-            fit = fit_uplift(_experiment(drawn, arm, campaigns, columns), seed=seed)
+            experiment = _experiment(drawn, arm, campaigns, columns)
+            fit = fit_uplift(experiment, seed=seed)
         except (ExperimentError, InsufficientDataError) as error:
             notes.append(f"No effect of {arm!r} is learned from {', '.join(names)}: {error}")
             continue
@@ -170,11 +178,16 @@ def learn_uplift(
         ledger = float(
             np.average([one["costs"][arm] for one in campaigns], weights=[one["n_customers"] for one in campaigns])
         )
-        treatments.append(Treatment(arm, costs.get(arm, ledger), names, fit.model))
+        cost = costs.get(arm, ledger)
+        rankings = {rule: experiment.features[name] for rule, name in _RULES.items() if name in columns}
+        worth = policy_evidence(fit, experiment, costs=[cost], rankings=rankings, seed=seed)
+        treatments.append(Treatment(arm, cost, names, fit.model))
         evidence.append(found)
-        notes.append(f"Uplift, margin over {known['outcome_days']} days at the average season. {found.sentence}")
+        policies.append(worth)
+        told = f" {worth.sentence}" if found.is_heterogeneous else ""
+        notes.append(f"Uplift, margin over {known['outcome_days']} days at the average season. {found.sentence}{told}")
     uplift = Uplift(known["outcome_days"], tuple(treatments)) if treatments else None
-    return Learned(uplift, tuple(evidence), tuple(notes))
+    return Learned(uplift, tuple(evidence), tuple(policies), tuple(notes))
 
 
 def season_level(clock: SeasonClock, day: date, days: int) -> float:
