@@ -29,6 +29,8 @@ class LinearDesign:
     encoder : Encoder
     low, high, centre, scale : tuples of float
         Of each column; categories are not clipped.
+    logged : bool
+        Whether numbers are told as ``sign(x) log(1 + |x|)``, so that counts and money of many sizes make a line.
     """
 
     encoder: Encoder
@@ -36,12 +38,13 @@ class LinearDesign:
     high: tuple[float, ...]
     centre: tuple[float, ...]
     scale: tuple[float, ...]
+    logged: bool = False
 
     @classmethod
-    def fit(cls, features: pd.DataFrame, columns: Sequence[str]) -> LinearDesign:
+    def fit(cls, features: pd.DataFrame, columns: Sequence[str], *, logged: bool = False) -> LinearDesign:
         """Freeze ranges, means and spreads."""
         encoder = Encoder.fit(features, columns)
-        raw = _expanded(encoder, features)
+        raw = _expanded(encoder, features, logged=logged)
         n_numbers = len(encoder.numbers)
         low, high = np.zeros(raw.shape[1]), np.ones(raw.shape[1])
         if n_numbers:
@@ -50,32 +53,35 @@ class LinearDesign:
         scale = np.nanstd(clipped, axis=0)
         scale = np.where(scale > 0, scale, 1.0)
         bounds = (low.tolist(), high.tolist(), np.nanmean(clipped, axis=0).tolist(), scale.tolist())
-        return cls(encoder, *(tuple(values) for values in bounds))
+        return cls(encoder, *(tuple(values) for values in bounds), logged=logged)
 
     def matrix(self, features: pd.DataFrame) -> Floats:
         """Columns of mean 0 and variance 1 where it was fitted: array of shape (n_customers, n_columns)."""
-        clipped = np.clip(_expanded(self.encoder, features), self.low, self.high)
+        clipped = np.clip(_expanded(self.encoder, features, logged=self.logged), self.low, self.high)
         return np.nan_to_num((clipped - np.array(self.centre)) / np.array(self.scale))
 
     def state(self) -> dict[str, Any]:
         """As JSON values."""
         numbers = {name: list(getattr(self, name)) for name in ("low", "high", "centre", "scale")}
-        return {"encoder": self.encoder.state(), **numbers}
+        return {"encoder": self.encoder.state(), **numbers, "logged": self.logged}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> LinearDesign:
         """The design ``state`` was taken from."""
         numbers = (tuple(state[name]) for name in ("low", "high", "centre", "scale"))
-        return cls(Encoder.from_state(state["encoder"]), *numbers)
+        return cls(Encoder.from_state(state["encoder"]), *numbers, logged=state["logged"])
 
 
-def _expanded(encoder: Encoder, features: pd.DataFrame) -> Floats:
+def _expanded(encoder: Encoder, features: pd.DataFrame, *, logged: bool) -> Floats:
     matrix, n_numbers = encoder.matrix(features), len(encoder.numbers)
+    numbers = matrix[:, :n_numbers]
+    if logged:
+        numbers = np.copysign(np.log1p(np.abs(numbers)), numbers)
     codes = [
         (matrix[:, [n_numbers + position]] == np.arange(len(values))).astype(float)
         for position, values in enumerate(encoder.categories.values())
     ]
-    return np.hstack([matrix[:, :n_numbers], *codes])
+    return np.hstack([numbers, *codes])
 
 
 @dataclass(frozen=True)

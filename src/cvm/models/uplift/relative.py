@@ -124,7 +124,7 @@ def fit_relative(experiment: Experiment, response: Response, expected: Floats, *
         experiment.outcome, experiment.arm, experiment.drawn_with, n_arms=len(experiment.arms), expected=expected
     )
     shares = (values[:, 1:] - values[:, :1]) / scale[:, None]
-    design = LinearDesign.fit(experiment.features, experiment.columns)
+    design = LinearDesign.fit(experiment.features, experiment.columns, logged=True)
     X = design.matrix(experiment.features)
     folds = customer_folds(experiment.features["customer_id"].to_numpy(), seed=learning.seed)
     levels, slopes, trees = [], [], []
