@@ -52,8 +52,9 @@ class LinearDesign:
         clipped = np.clip(raw, low, high)
         scale = np.nanstd(clipped, axis=0)
         scale = np.where(scale > 0, scale, 1.0)
-        bounds = (low.tolist(), high.tolist(), np.nanmean(clipped, axis=0).tolist(), scale.tolist())
-        return cls(encoder, *(tuple(values) for values in bounds), logged=logged)
+        bounds = (low, high, np.nanmean(clipped, axis=0), scale)
+        lows, highs, centres, scales = (tuple(values.tolist()) for values in bounds)
+        return cls(encoder, lows, highs, centres, scales, logged)
 
     def matrix(self, features: pd.DataFrame) -> Floats:
         """Columns of mean 0 and variance 1 where it was fitted: array of shape (n_customers, n_columns)."""
@@ -68,8 +69,8 @@ class LinearDesign:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> LinearDesign:
         """The design ``state`` was taken from."""
-        numbers = (tuple(state[name]) for name in ("low", "high", "centre", "scale"))
-        return cls(Encoder.from_state(state["encoder"]), *numbers, logged=state["logged"])
+        low, high, centre, scale = (tuple(state[name]) for name in ("low", "high", "centre", "scale"))
+        return cls(Encoder.from_state(state["encoder"]), low, high, centre, scale, state["logged"])
 
 
 def _expanded(encoder: Encoder, features: pd.DataFrame, *, logged: bool) -> Floats:
