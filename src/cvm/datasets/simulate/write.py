@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cvm.datasets.simulate.world import World
 from cvm.errors import WorkspaceError
 from cvm.workspace import replaced_directory, replaced_file
 
@@ -58,11 +59,13 @@ def simulated_folder(folder: Path) -> Iterator[tuple[Path, Path]]:
         yield tables, truth
 
 
-def write_params(folder: Path, as_of: date, *, currency: str) -> Path:
+def write_params(folder: Path, as_of: date, *, currency: str, world: World) -> Path:
     """Write a ``params.yaml`` that reads the simulated tables."""
     path = folder / "params.yaml"
+    treatments = ", ".join(f"{one.name}: {{channel: {one.channel}, cost: {one.cost}}}" for one in world.treatments)
+    values = {"effect_days": world.effect_days, "treatments": f"{{{treatments}}}"}
     with replaced_file(path) as temporary:
-        temporary.write_text(_PARAMS.format(mark=MARK, as_of=as_of, currency=currency), encoding="utf-8")
+        temporary.write_text(_PARAMS.format(mark=MARK, as_of=as_of, currency=currency, **values), encoding="utf-8")
     return path
 
 
@@ -103,4 +106,8 @@ windows:
   as_of: {as_of}                  # the day up to which the base was simulated
   horizon_days: 181               # truth/truth.parquet holds 90, 181 and 365 days
   clv_days: 365
+
+campaigns:
+  outcome_days: {effect_days}                # truth/ holds effects over so many days
+  treatments: {treatments}
 """
