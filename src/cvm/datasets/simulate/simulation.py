@@ -97,7 +97,7 @@ def simulate(
                 _write_chunk(recipe, calendar, chunk, exported, truth)
                 progress(f"{chunk.customers.first + len(chunk.customers):,} of {n_customers:,} customers")
         recipe.write(truth_folder / "recipe.json")
-    write_params(folder, as_of, currency=tables.CURRENCY, world=world)
+    write_params(folder, as_of, currency=tables.CURRENCY, world=recipe.world)
     n_rows = {f"tables/{name}": n for name, n in exported.n_rows.items()}
     n_rows |= {f"truth/{name}": n for name, n in truth.n_rows.items()}
     return SimulationOutcome(folder, as_of, n_customers, n_rows)
