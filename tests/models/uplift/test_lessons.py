@@ -200,7 +200,8 @@ class TestNotes:
         (tmp_path / EXPERIMENTS_FILE).write_text(json.dumps(state), encoding="utf-8")
         assert learned(tmp_path) == Learned(notes=("None was over.",))
 
-    def test_an_arm_with_too_few_customers_is_a_note_and_no_model(self, hurry, tmp_path):
+    @pytest.mark.usefixtures("hurry")
+    def test_an_arm_with_too_few_customers_is_a_note_and_no_model(self, tmp_path):
         few = replace(SPRING, adds={"letter": 5.0, "mail": 5.0}, n=1_000, control=0.5)
         drawn = write_past(tmp_path / "x", [few])
         rest = drawn[(drawn["arm"] != "letter") | (drawn["customer_id"] > "c000900")]
