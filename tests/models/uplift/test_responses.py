@@ -14,7 +14,7 @@ LEARNING = Learning(FAST, 7)
 
 
 def wide(n: int, *, seed: int, extra: int = 45) -> Experiment:
-    """Money that half of the customers, those with ``x > 0``, spend four times as much of, and columns of noise beside it."""
+    """Money that half of the customers, those with ``x > 0``, spend four times as much of, and noise beside it."""
     rng = np.random.default_rng(seed)
     features, result = campaign(n, seed=seed, money=True, slope=0.0)
     outcome = result["outcome"] * np.where(features["x"] > 0, 4.0, 1.0)
