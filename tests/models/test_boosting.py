@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from cvm.models.boosting import Boosted, Encoder, Task, customer_folds, fit_boosted, refit_boosted
+from cvm.models.uplift.responses import TaughtRows as Rows
 from simulated import sample
 
 NUMBERS = {"recency_days": [3.0, np.nan, 40.0], "flag": [True, False, True]}
@@ -115,6 +116,37 @@ def fitted(lesson, *, seed=5, **settings):
     settings = {"num_threads": 1, "min_data_in_leaf": 20, **settings}
     columns = ["noise", "colour", "recency_days"]
     return fit_boosted(Task(samples, target, anchor, columns, {"objective": "binary"}, settings, seed))
+
+
+class TestWeight:
+    """Two halves of the customers that say the opposite of one column."""
+
+    @staticmethod
+    def task(weight=None) -> Task:
+        rng = np.random.default_rng(8)
+        features = pd.DataFrame({"customer_id": [f"c{k}" for k in range(800)], "x": rng.normal(size=800)})
+        sign = np.where(np.arange(800) < 400, 1.0, -1.0)
+        target = sign * np.where(features["x"] > 0, 1.0, -1.0)
+        settings = {"num_threads": 1, "min_data_in_leaf": 20}
+        return Task([Rows(features)], target, np.zeros(800), ["x"], {"objective": "regression"}, settings, 5, weight=weight)
+
+    def test_rows_are_heard_by_their_weight(self):
+        high, low = pd.DataFrame({"x": [2.0]}), pd.DataFrame({"x": [-2.0]})
+        first = np.where(np.arange(800) < 400, 1.8, 0.2)
+        for weight, sign in ((first, 1), (2 - first, -1)):
+            boosted = fit_boosted(self.task(weight)).boosted
+            assert sign * boosted.margin(high)[0] > 0.5
+            assert sign * boosted.margin(low)[0] < -0.5
+
+    def test_alike_is_the_default(self):
+        plain, even = (fit_boosted(self.task(weight)) for weight in (None, np.ones(800)))
+        np.testing.assert_array_equal(plain.margin_out_of_fold, even.margin_out_of_fold)
+
+    def test_rows_left_out_take_their_weight_with_them(self):
+        weight = np.where(np.arange(800) < 400, 1.8, 0.2)
+        kept = np.arange(800) >= 400
+        boosted = refit_boosted(replace(self.task(weight), taught=kept), rounds=100)
+        assert boosted.margin(pd.DataFrame({"x": [2.0]}))[0] < -0.5
 
 
 class TestFitBoosted:

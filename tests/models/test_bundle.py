@@ -19,11 +19,13 @@ from cvm.models.churn_blend import fit_blended_churn
 from cvm.models.clv import NaiveRate
 from cvm.models.clv_blend import fit_blended_value
 from cvm.models.samples import Sample
-from cvm.models.uplift import experiment_of, fit_uplift
+from cvm.models.uplift import MEAN, ArmUplift, Learning, Treatment, Uplift, UpliftModel, experiment_of, fit_learners
 from simulated import PROCESS, bundle, sample
 from uplifted import FAST, campaign
 
 ONE_THREAD = {"num_threads": 1}
+# A treatment by which everybody gains the same.
+MEAN_OF_ALL = UpliftModel((ArmUplift("mail", 0.3),), {})
 FILES = [
     "bundle.json",
     "churn.anchored.txt",
@@ -116,15 +118,32 @@ class TestRoundTrip:
         }
 
     def test_uplift_comes_back_trees_and_all(self, tmp_path):
-        features, result = campaign(3_000, seed=1)
+        features, result = campaign(1_000, seed=1)
         shares = {"control": 0.5, "offer_0": 0.5}
         experiment = experiment_of(features, outcome=result["outcome"], arm=result["arm"], propensity=shares)
-        model = bundle(uplift=fit_uplift(experiment, settings=FAST).model)
+        learners = {MEAN: fit_learners(experiment, learning=Learning(FAST, 7)).learners[MEAN]}
+        learned = UpliftModel((ArmUplift("offer_0", 0.1, MEAN, 0.8, 0.05),), learners)
+        uplift = Uplift(30, (Treatment("mail", 0.1, ("spring",), MEAN_OF_ALL), Treatment("offer_0", 2.5, ("may",), learned)))
+        model = bundle(uplift=uplift)
         folder = written(model, tmp_path / "champion")
-        assert (folder / "uplift.0.X.0.1.txt").is_file()
+        # The second treatment's, of the first candidate.
+        assert (folder / "uplift.1.0.X.0.1.txt").is_file()
         again = read_bundle(folder)
-        np.testing.assert_array_equal(again.uplift.expected_uplift(features), model.uplift.expected_uplift(features))
+        day, clock = model.trained_as_of, model.btyd.clock
+        expected, found = (one.uplift.expected(features, as_of=day, clock=clock) for one in (model, again))
+        assert found.shape == (1_000, 2)
+        np.testing.assert_array_equal(found, expected)
+        assert again.uplift.state() == uplift.state()
         assert again.model_version == model.model_version != bundle().model_version
+
+    def test_a_learner_of_another_version_is_refused(self, tmp_path):
+        model = bundle(uplift=Uplift(30, (Treatment("mail", 0.1, ("spring",), MEAN_OF_ALL),)))
+        folder = written(model, tmp_path / "champion")
+        state = content(folder)
+        state["uplift"]["treatments"][0]["model"]["learners"] = {"magic": {}}
+        forge(folder, "bundle.json", json.dumps(state))
+        with pytest.raises(BundleError, match=r"cannot read.*magic"):
+            read_bundle(folder)
 
 
 class TestVersion:

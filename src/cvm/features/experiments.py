@@ -83,7 +83,7 @@ def write_experiments(
     outcome_days : int
         Days of margin that are the outcome, the day of the draw the first.
     wanted : sequence of str, or "auto"
-        Campaigns to learn from; auto = the newest, as long as they were drawn on six days at most in all.
+        Campaigns to learn from, none if empty; auto = the newest, as long as they were drawn on six days at most in all.
     timezone : str
         Zone that cuts days.
     economics : Economics
@@ -97,10 +97,10 @@ def write_experiments(
         If a campaign that was named is not in the ledger, or cannot teach.
     """
     found = Experiments(outcome_days)
-    if "assignments" in engine.tables() and wanted != []:
+    if "assignments" in engine.tables() and wanted:
         engine.execute(f"CREATE OR REPLACE TEMP TABLE {_DRAWN} AS {_drawn_query(engine, timezone=timezone)}")
         found = _choose(engine, as_of=as_of, outcome_days=outcome_days, wanted=wanted)
-    elif wanted not in ("auto", []):
+    elif wanted and wanted != "auto":
         raise ExperimentError(
             f"campaigns.learn_from names {list(wanted)}, but there is no ledger. Add data.assignments, or write auto."
         )
@@ -123,7 +123,7 @@ def _drawn_query(engine: DuckDBEngine, *, timezone: str) -> str:
         f"SELECT campaign_id, customer_id, min(arm) AS arm, min({propensity}) AS propensity, max({cost}) AS cost, "
         f"CAST(min({local_day('assigned_at', timezone)}) AS DATE) AS day FROM assignments "
         # Merged accounts that had drawn different arms are in none.
-        f"WHERE arm <> {literal(MIXED)} GROUP BY campaign_id, customer_id HAVING min(arm) = max(arm) "
+        f"GROUP BY campaign_id, customer_id HAVING min(arm) = max(arm) AND min(arm) <> {literal(MIXED)} "
         f"AND coalesce(min({propensity}), 0.5) > 0 AND coalesce(max({propensity}), 0.5) < 1"
     )
 

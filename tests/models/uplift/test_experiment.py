@@ -93,3 +93,23 @@ def test_features_that_tell_nobody_apart_are_refused(drawn, columns):
     features = drawn["features"].assign(same=1.0)[columns]
     with pytest.raises(InsufficientDataError, match=r"All 1,000 customers are alike in all [01] features"):
         experiment_of(**{**drawn, "features": features})
+
+
+def test_who_was_drawn_on_several_days_teaches_on_each_and_the_day_is_no_feature(drawn):
+    days = np.where(np.arange(1_000) < 500, "2024-03-01", "2024-05-01")
+    again = drawn["features"].assign(as_of=days, customer_id=[f"c{number % 500}" for number in range(1_000)])
+    experiment = experiment_of(**{**drawn, "features": again})
+    assert len(experiment) == 1_000
+    assert experiment.columns == ("x", "noise", "city")
+
+
+def test_the_same_day_twice_is_refused(drawn):
+    again = drawn["features"].assign(as_of="2024-03-01", customer_id=[f"c{number % 500}" for number in range(1_000)])
+    with pytest.raises(ExperimentError, match=r"500 rows repeat a customer_id: hand over one row each"):
+        experiment_of(**{**drawn, "features": again})
+
+
+def test_without_a_day_one_row_each(drawn):
+    again = drawn["features"].assign(customer_id=[f"c{number % 999}" for number in range(1_000)])
+    with pytest.raises(ExperimentError, match=r"1 rows repeat a customer_id"):
+        experiment_of(**{**drawn, "features": again})

@@ -37,6 +37,7 @@ from cvm.models.uplift.responses import Learning
 Floats = NDArray[np.float64]
 
 CANDIDATES = (MEAN, PROPORTIONAL, HURDLE, RELATIVE)
+_PLACES = {name: place for place, name in enumerate(CANDIDATES)}
 # Beyond so many customers only shares are learned: the others take an hour and hear few of so many.
 _MANY = 30_000
 # Where effects are small trees stop early anyhow: half as many, twice as bold, rank as well and take two thirds of the time.
@@ -85,9 +86,9 @@ class UpliftModel:
     def boosters(self) -> dict[str, Boosted]:
         """The trees by candidate, learner and part."""
         found: dict[str, Boosted] = {}
-        for position, name in enumerate(CANDIDATES):
+        for name, place in _PLACES.items():
             if name in self.learners:
-                found |= {f"{position}.{part}": trees for part, trees in self.learners[name].boosters.items()}
+                found |= {f"{place}.{part}": trees for part, trees in self.learners[name].boosters.items()}
         return found
 
     def state(self) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def uplift_from_state(state: Mapping[str, Any], trees: Mapping[str, str]) -> Upl
     """
     learners = {}
     for name, own in state["learners"].items():
-        prefix = f"{CANDIDATES.index(name)}."
+        prefix = f"{_PLACES[name]}."
         texts = {part.removeprefix(prefix): text for part, text in trees.items() if part.startswith(prefix)}
         learners[name] = learner_from_state(own, texts)
     return UpliftModel(tuple(ArmUplift(**arm) for arm in state["arms"]), learners)

@@ -120,7 +120,9 @@ def with_telling_columns(experiment: Experiment, *, link: str, learning: Learnin
     rows = np.random.default_rng(learning.seed).permutation(len(experiment))[:_QUICK_ROWS]
     task, _ = _response_task(experiment.take(np.sort(rows)), link, False, learning)
     importance = refit_boosted(task, rounds=_QUICK_ROUNDS).importance()
-    telling = {name for name, gain in list(importance.items())[:_N_TELLING] if gain > 0}
+    most = list(importance.items())[:_N_TELLING]
+    # Where no column says anything, as many of them as ever: trees need something to look at.
+    telling = {name for name, gain in most if gain > 0} or {name for name, _ in most}
     return replace(experiment, columns=tuple(name for name in experiment.columns if name in telling))
 
 
