@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from scipy.stats import chi2
 
+from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.effect_result import Gate
 from cvm.campaigns.effect_sample_ratio import sample_ratio_gate
-from cvm.campaigns.effect_settings import CONTROL, EvaluationSettings
+from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_sums import CampaignSums
 from cvm.campaigns.effect_trial import Trial
 from cvm.campaigns.holdout import UNTREATED
