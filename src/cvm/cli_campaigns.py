@@ -121,7 +121,9 @@ def evaluate(
     set_: SetOption = None,
     quiet: QuietOption = False,
     days: Annotated[int | None, typer.Option("--days", help="Length of the outcome window.")] = None,
-    segment_by: Annotated[str | None, typer.Option("--segment-by", help="Column of customers to tell apart.")] = None,
+    segment_by: Annotated[
+        str | None, typer.Option("--segment-by", help="Column of customers, or of scores before it.")
+    ] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Also where outcome windows are not over.")] = False,
     sequential: Annotated[bool, typer.Option("--sequential", help="Verdicts that hold however often you look.")] = False,
     cells: Annotated[bool, typer.Option("--cells", help="All campaigns named CAMPAIGN.something, and together.")] = False,

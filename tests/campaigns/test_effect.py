@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from math import ceil
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from campaign_ledger import STARTS, campaign, drawn, gate, judged, line
 from cvm.errors import ExperimentError, InsufficientDataError
@@ -35,6 +37,15 @@ def test_no_effect_is_inconclusive_and_says_what_would_settle_it():
     verdict = judged(campaign(lift=0.0)).verdicts[0]
     assert verdict.word == "inconclusive"
     assert "more customers would settle it" in verdict.sentence
+
+
+def test_several_arms_need_more_customers_to_be_settled():
+    """Each must pass a stricter bound, so that more are needed than for one arm of the same size and effect."""
+    found = judged(campaign(lift=0.0, arms=("control", "mail", "letter")))
+    one = next(each for each in found.verdicts if each.word == "inconclusive")
+    best, n = found.effect(one.arm, "margin").best, sum(arm.n for arm in found.arms if arm.arm in ("control", one.arm))
+    z = norm.isf(0.05 / 2 / 2) + 0.84
+    assert f"some {ceil(n * ((z * best.standard_error / best.value) ** 2 - 1)):,} more customers" in one.sentence
 
 
 def test_orders_count_in_the_window_they_fall_into():
@@ -270,6 +281,16 @@ def test_another_campaign_within_the_window_is_told_and_can_end_it():
     assert "other campaigns treated customers" in gate(judged(tables), "overlap")
     ended = judged(tables, until_next=True)
     assert (ended.window_days, gate(ended, "overlap")) == (10, "")
+
+
+def test_a_period_of_the_global_holdout_is_no_campaign_that_treats():
+    tables = campaign()
+    tables["assignments"] += [
+        {**row, "campaign_id": "global_holdout_2024-03-11", "arm": arm, "assigned_at": STARTS + timedelta(days=10)}
+        for row, arm in zip(tables["assignments"], ["control", "reachable", "reachable", "reachable"] * 100, strict=True)
+    ]
+    found = judged(tables, until_next=True)
+    assert (found.window_days, gate(found, "overlap")) == (30, "")
 
 
 def test_who_was_reached_is_told_and_changes_no_arm():

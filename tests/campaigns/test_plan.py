@@ -234,6 +234,26 @@ def test_a_treatment_without_a_learned_effect_is_given_to_the_explored_alone(tmp
     assert any("learned: call" in note for note in summary.notes)
 
 
+def test_a_plan_that_chooses_nobody_says_what_a_contact_would_bring(tmp_path):
+    names = ids(30)
+    path = write_uplift(tmp_path, {"letter": dict.fromkeys(names, 0.6)})
+    asked = settings(exploration_share=0.5)
+    summary, found = planned(tmp_path, warehouse(names), [scored(n) for n in names], asked, uplift=path)
+    assert {row["fate"] for row in found.values()} == {"not worth the contact", "explored"}
+    assert any("nobody is chosen" in note and "letter 0.60 for a cost of 1.00" in note for note in summary.notes)
+
+
+@pytest.mark.parametrize(("learned", "n_warnings"), [(14, 1), (30, 0)])
+def test_effects_of_another_window_are_told(tmp_path, learned, n_warnings):
+    names = ids(20)
+    path = write_uplift(tmp_path, {"letter": dict.fromkeys(names, 3.0)})
+    rows = pq.read_table(path)
+    pq.write_table(rows.append_column("outcome_days", pa.array([learned] * len(rows))), path)
+    summary, _ = planned(tmp_path, warehouse(names), [scored(n) for n in names], settings(), uplift=path)
+    told = [note for note in summary.notes if "expected effects are of 14 days, campaigns.outcome_days is 30" in note]
+    assert len(told) == n_warnings
+
+
 def test_limits_hold_and_are_used(tmp_path):
     names = ids(300)
     rows = [scored(name, clv=100.0 + number) for number, name in enumerate(names)]

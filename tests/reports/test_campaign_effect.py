@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 from io import StringIO
 
@@ -50,6 +51,21 @@ def test_harm_looks_and_the_total_are_shown():
     assert "holds however often you look while outcomes come in (100% of the outcome days are over)" in text
     assert "all together" in text
     assert "at any look" not in shown(judged(tables))
+
+
+def test_at_100_columns_no_interval_is_broken_or_cut():
+    found = judged(campaign(n=1_200, lift=1_000.0, arms=("control", "mail", "a longer name")), sequential=True)
+    for each in (found, judged(campaign(n=1_200))):
+        console = Console(file=StringIO(), width=100)
+        console.print(effect_tables(each)[len(each.gates) + len(each.verdicts)])
+        text = console.file.getvalue()
+        assert all(len(line) <= 100 for line in text.splitlines())
+        assert text.count("(") == text.count("…") == len(re.findall(r"\([^\s()]+…[^\s()]+\)", text)) > 20
+
+
+def test_a_window_that_was_cut_is_told_in_days_with_a_decimal():
+    text = shown(judged(campaign(), outcome_days=90, allow_partial=True))
+    assert "outcomes of 70.6 days from the assignment, partly cut" in text
 
 
 def test_cells_are_shown_in_short_with_their_total():

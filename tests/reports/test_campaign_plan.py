@@ -88,11 +88,18 @@ def test_a_plan_tells_who_is_left_out_what_is_drawn_and_what_it_is_worth():
         ({"cells": (replace(CELL, detectable_revenue=280.0),)}, "not enough to tell it from 0 for sure"),
         ({"margin_rate": None}, "if effects are what the model expects.\n"),
         ({"cells": (replace(CELL, draw_holds=False, draw="The draw failed: why."),)}, "spring: The draw failed: why."),
+        ({"cells": (replace(CELL, is_exploration=True),)}, "Expected net value: none, as nobody is chosen."),
         ({"cells": (replace(CELL, draw_holds=None, draw="Too few."),)}, "spring: Too few."),
     ],
 )
 def test_what_is_not_known_is_not_told(changes, part):
     assert part in shown(*plan_tables(replace(PLAN, **changes)))
+
+
+def test_where_nobody_is_chosen_no_optimum_is_praised():
+    text = shown(*plan_tables(replace(PLAN, fates=(Fate("drawn", "explored", 100),))))
+    assert "short of the best" not in text
+    assert "floor" not in text
 
 
 def test_an_approval_lists_its_files_but_not_too_many():

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.effect_estimates import Comparison, arm_effects, guardrails, replicates, segment_effects, timeline
 from cvm.campaigns.effect_gates import BREAKS_RANDOMISATION, gates
 from cvm.campaigns.effect_money import Cost, Replicates, earned, total
 from cvm.campaigns.effect_result import ArmEffect, ArmFigures, CampaignEffect, Earned
-from cvm.campaigns.effect_settings import CONTROL, EvaluationSettings
+from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_sums import CampaignSums, campaign_sums
 from cvm.campaigns.effect_trial import Trial, read_trial
 from cvm.campaigns.effect_variables import OUTCOMES, RATIOS, Variables, choose_variables

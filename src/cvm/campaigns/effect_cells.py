@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.effect import judge
 from cvm.campaigns.effect_money import total
 from cvm.campaigns.effect_result import CellsEffect
-from cvm.campaigns.effect_settings import CONTROL, EvaluationSettings
+from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_trial import campaigns_of
 from cvm.engines import DuckDBEngine, literal
 from cvm.engines.sql import literals

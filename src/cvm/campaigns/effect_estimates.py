@@ -9,9 +9,10 @@ from typing import Literal
 
 import numpy as np
 
+from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.effect_money import Replicates
 from cvm.campaigns.effect_result import ArmEffect, Guardrail, SegmentEffect, TimedEffect
-from cvm.campaigns.effect_settings import CONTROL, EvaluationSettings
+from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_trial import Trial
 from cvm.campaigns.effect_variables import GUARDED_EVENTS, RATIOS, Variables
 from cvm.evaluation import (

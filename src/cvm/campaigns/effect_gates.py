@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from scipy.stats import chi2
 
+from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.effect_result import Gate
 from cvm.campaigns.effect_sample_ratio import sample_ratio_gate
-from cvm.campaigns.effect_settings import CONTROL, EvaluationSettings
+from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_sums import CampaignSums
 from cvm.campaigns.effect_trial import Trial
+from cvm.campaigns.holdout import UNTREATED
 from cvm.engines import DuckDBEngine, literal
+from cvm.engines.sql import literals
 from cvm.evaluation import Moments
 
 # Checks whose serious failure leaves no comparison to make; others, such as contamination, only blur it.
@@ -119,7 +122,7 @@ def _contamination(engine: DuckDBEngine, trial: Trial) -> Iterator[Gate]:
     query = (
         f"SELECT p.arm, count(DISTINCT p.customer_id) AS n FROM ({trial.person}) AS p JOIN assignments AS a "
         f"ON a.customer_id = p.customer_id AND a.campaign_id <> {literal(trial.campaign_id)} "
-        f"AND a.arm <> {literal(CONTROL)} AND a.assigned_at >= p.start AND a.assigned_at < p.stop GROUP BY p.arm"
+        f"AND a.arm NOT IN ({literals(UNTREATED)}) AND a.assigned_at >= p.start AND a.assigned_at < p.stop GROUP BY p.arm"
     )
     overlapping = {row["arm"]: row["n"] for row in engine.table(query).to_pylist()}
     if overlapping:

@@ -10,8 +10,6 @@ from typing import Literal
 
 from cvm.features.economics import Economics
 
-CONTROL = "control"
-
 
 @dataclass(frozen=True)
 class EvaluationSettings:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cvm.campaigns.effect_settings import CONTROL
+from cvm.campaigns.assignment import CONTROL
 from cvm.errors import MissingOutputError
 from cvm.workspace import replaced_file
 

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
-from cvm.campaigns.assignment import draw_key, draw_sql
-from cvm.campaigns.effect_settings import CONTROL, EvaluationSettings
+from cvm.campaigns.assignment import CONTROL, draw_key, draw_sql
+from cvm.campaigns.effect_settings import EvaluationSettings
+from cvm.campaigns.holdout import UNTREATED
 from cvm.engines import DuckDBEngine, literal
-from cvm.engines.sql import local_moment
+from cvm.engines.sql import literals, local_moment
 from cvm.errors import ExperimentError, InsufficientDataError
 from cvm.ingest.profiles import MIXED
 
@@ -299,8 +300,8 @@ def _check_propensities(campaign_id: str, rows: list[dict[str, Any]], *, varies:
 def _check_windows(campaign_id: str, span: dict[str, Any], observed_until: datetime) -> None:
     if span["shortest"] <= 0:
         raise ExperimentError(
-            f"Campaign {campaign_id!r}: customers assigned up to {span['last_start']} have an empty outcome window, "
-            f"as data end at {observed_until} or the next campaign begins. Wait for data, or leave until_next out."
+            f"Campaign {campaign_id!r}: customers were assigned up to {span['last_start']}, data end at {observed_until}: "
+            "there are no outcomes yet. Wait for data, and ingest them."
         )
     if span["stop"] > observed_until:
         raise ExperimentError(
@@ -314,7 +315,8 @@ def _next_campaign(engine: DuckDBEngine, campaign_id: str, rows: list[dict[str, 
     last = max(row["last_at"] for row in rows if row["n"])
     found = engine.row(
         f"SELECT min(first_at) AS moment FROM (SELECT min(assigned_at) AS first_at FROM assignments "
-        f"WHERE campaign_id <> {literal(campaign_id)} GROUP BY campaign_id) WHERE first_at > {literal(last)}"
+        f"WHERE campaign_id <> {literal(campaign_id)} AND arm NOT IN ({literals(UNTREATED)}) "
+        f"GROUP BY campaign_id) WHERE first_at > {literal(last)}"
     )
     at: datetime | None = found["moment"]
     return at

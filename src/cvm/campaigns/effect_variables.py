@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
 
+from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.effect_segments import Segmentation, segmentation
-from cvm.campaigns.effect_settings import CONTROL, EvaluationSettings
+from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_trial import Trial
 from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.engines.sql import literals, local_day

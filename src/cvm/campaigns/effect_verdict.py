@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, isnan
 
+from scipy.stats import norm
+
 from cvm.campaigns.effect_result import ArmEffect, Earned, Guardrail, Verdict
 from cvm.campaigns.effect_settings import EvaluationSettings
-from cvm.evaluation import Effect
+from cvm.evaluation import Effect, always_valid_bound
 
-# Two-sided at 5 % with a power of 80 %: 1.96 + 0.84 standard errors (Cohen 1988, Statistical Power Analysis).
-_POWER_Z = 2.80
-# The same where intervals hold at any number of looks: 3.04 + 0.84.
-_POWER_Z_OF_LOOKS = 3.88
+# To be found in four of five campaigns, an effect must lie so many standard errors beyond the bound (Cohen 1988).
+_POWER_Z = 0.84
 
 
 def verdict(
@@ -50,10 +50,12 @@ def verdict(
         why = f"failed {' and '.join(broken)}: the arms do not differ by chance alone, so {size} is no effect"
         return Verdict(effect.arm, "not identified", f"{effect.arm} {why}.")
     rest = _paid(money) + _harmed(guards)
-    if best.p_value < (1 - settings.level) / n_arms:
+    alpha = (1 - settings.level) / n_arms
+    if best.p_value < alpha:
         word = "works" if best.value > 0 else "does harm"
         return Verdict(effect.arm, "works" if best.value > 0 else "does harm", f"{effect.arm} {word}: {size}.{rest}")
-    more = _more_customers(best, n, z=_POWER_Z_OF_LOOKS if settings.sequential else _POWER_Z)
+    bound = always_valid_bound(alpha) if effect.always_valid else float(norm.isf(alpha / 2))
+    more = _more_customers(best, n, z=bound + _POWER_Z)
     settle = f" If the effect is what it seems, some {more:,} more customers would settle it." if more else ""
     return Verdict(effect.arm, "inconclusive", f"{effect.arm} is inconclusive: {size}.{settle}{rest}")
 

@@ -27,6 +27,8 @@ from cvm.campaigns.assignment import (
 from cvm.engines import literal
 
 REACHABLE = "reachable"
+# Arms of the ledger that say of nobody that they were contacted.
+UNTREATED = (CONTROL, REACHABLE)
 
 
 @dataclass(frozen=True)

@@ -201,7 +201,14 @@ def _summary(
         n_floor=selection.n_floor,
         floor_cost=selection.floor_cost,
         margin_rate=history.margin_rate if history else None,
-        notes=(*people.notes, *selection.notes, *unknown, *_not_included(engine), *_mixing(engine)),
+        notes=(
+            *people.notes,
+            *selection.notes,
+            *unknown,
+            *_not_worth_it(engine, settings, people),
+            *_not_included(engine),
+            *_mixing(engine),
+        ),
     )
 
 
@@ -216,6 +223,31 @@ def _fates(engine: DuckDBEngine, people: People) -> tuple[Fate, ...]:
         *((_DRAWN_STEP, role) for role in (CHOSEN, EXPLORED, INCLUDED)),
     ]
     return tuple(Fate(step, fate, found.get((step, fate), 0)) for step, fate in order)
+
+
+def _not_worth_it(engine: DuckDBEngine, settings: PlanSettings, people: People) -> tuple[str, ...]:
+    """That nobody is chosen as no contact pays, and what is missing."""
+    if not people.by_uplift or engine.row(f"SELECT count(*) AS n FROM {_PLAN} WHERE fate = {literal(CHOSEN)}")["n"]:
+        return ()
+    best = engine.row(
+        "SELECT "
+        + ", ".join(
+            f"max(value_{n}) FILTER (WHERE hurdle_{n} IS NULL) AS best_{n}" for n, _ in enumerate(settings.treatments)
+        )
+        + f" FROM {PEOPLE}"
+    )
+    told = ", ".join(
+        f"{treatment.name} {best[f'best_{n}'] + treatment.cost:,.2f} for a cost of {treatment.cost:,.2f}"
+        for n, treatment in enumerate(settings.treatments)
+        if best[f"best_{n}"] is not None and best[f"best_{n}"] <= 0
+    )
+    if not told:
+        return ()
+    return (
+        "nobody is chosen: no contact is expected to bring more than it costs (extra margin at most: "
+        f"{told}). Widen the audience, lower the cost, or learn more with a larger exploration_share; to rank by margin at "
+        "risk instead, set campaigns.learn_from to [] and run `cvm features`, `cvm train` and `cvm score`",
+    )
 
 
 def _not_included(engine: DuckDBEngine) -> tuple[str, ...]:

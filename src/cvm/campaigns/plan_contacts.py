@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from cvm.campaigns.assignment import CONTROL
-from cvm.campaigns.holdout import REACHABLE
+from cvm.campaigns.holdout import UNTREATED
 from cvm.campaigns.plan_settings import PlanError, PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.engines.sql import literals, local_day, parquet
@@ -217,7 +217,7 @@ def contacts_query(known: Known) -> str:
     sent = _sent_query(known, first)
     treated = (
         f"SELECT customer_id, campaign_id, min(channel) AS channel, min(channel) AS other FROM ({ledger_query(known)}) "
-        f"WHERE arm NOT IN ({literals((CONTROL, REACHABLE))}) AND day BETWEEN {literal(first)} AND {literal(last)} "
+        f"WHERE arm NOT IN ({literals(UNTREATED)}) AND day BETWEEN {literal(first)} AND {literal(last)} "
         "GROUP BY customer_id, campaign_id"
     )
     unseen = (

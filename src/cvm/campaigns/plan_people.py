@@ -243,11 +243,27 @@ def _uplift(engine: DuckDBEngine, settings: PlanSettings, inputs: PlanInputs) ->
     missing = [name for name in names if name not in arms]
     if len(missing) == len(names):
         return None, (f"no effect of {', '.join(names)} has been learned yet; learned: {', '.join(sorted(arms)) or 'none'}",)
-    notes = (f"no effect of {', '.join(missing)} has been learned yet: given to those who are explored alone",)
+    notes = (
+        [f"no effect of {', '.join(missing)} has been learned yet: given to those who are explored alone"] if missing else []
+    )
+    notes += _other_window(engine, effects, settings)
     columns = ", ".join(
         f"max(expected_uplift) FILTER (WHERE arm = {literal(name)}) AS uplift_{number}" for number, name in enumerate(names)
     )
-    return f"SELECT customer_id, {columns} FROM {effects} GROUP BY customer_id", notes if missing else ()
+    return f"SELECT customer_id, {columns} FROM {effects} GROUP BY customer_id", tuple(notes)
+
+
+def _other_window(engine: DuckDBEngine, effects: str, settings: PlanSettings) -> list[str]:
+    """That the expected effects are those of another outcome window than the campaign will be judged by."""
+    if "outcome_days" not in engine.columns(effects):
+        return []
+    learned = engine.table(f"SELECT DISTINCT outcome_days AS days FROM {effects} ORDER BY 1")["days"].to_pylist()
+    if learned == [settings.outcome_days]:
+        return []
+    return [
+        f"expected effects are of {', '.join(map(str, learned))} days, campaigns.outcome_days is {settings.outcome_days}: a "
+        "contact may be worth more or less than said here. Run `cvm features`, `cvm train` and `cvm score` first"
+    ]
 
 
 def _finite(value: str) -> str:

@@ -33,7 +33,7 @@ from cvm.evaluation.moments import Moments
 from cvm.evaluation.multiplicity import false_discovery_rates, sample_ratio_test
 from cvm.evaluation.policy import PolicyWorth, policy_difference, policy_table, policy_value
 from cvm.evaluation.ranking import area_under_roc, average_precision, lift_at, normalised_gini, spearman, value_share_at
-from cvm.evaluation.sequential import always_valid
+from cvm.evaluation.sequential import always_valid, always_valid_bound
 from cvm.evaluation.uplift import (
     UpliftCurve,
     auuc_per_customer,
@@ -76,6 +76,7 @@ __all__ = [
     "UpliftTable",
     "adjusting",
     "always_valid",
+    "always_valid_bound",
     "area_difference",
     "area_estimate",
     "area_under_roc",

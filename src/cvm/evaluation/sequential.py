@@ -42,10 +42,19 @@ def always_valid(effect: Effect, *, information: float, level: float = 0.95) -> 
     if isnan(effect.standard_error) or not 0 < information <= 1:
         return Effect(effect.value, nan, nan, nan, nan)
     ratio = information * narrowest_ratio(alpha)
-    width = effect.standard_error * sqrt((1 + 1 / ratio) * (log(1 + ratio) - 2 * log(alpha)))
+    width = effect.standard_error * _bound(ratio, alpha)
     z_squared = (effect.value / effect.standard_error) ** 2
     p_value = min(1.0, sqrt(1 + ratio) * exp(-z_squared * ratio / (2 * (1 + ratio))))
     return Effect(effect.value, effect.standard_error, effect.value - width, effect.value + width, p_value)
+
+
+def always_valid_bound(alpha: float) -> float:
+    """Half the width of an always-valid interval in standard errors, when all information is in."""
+    return _bound(narrowest_ratio(alpha), alpha)
+
+
+def _bound(ratio: float, alpha: float) -> float:
+    return sqrt((1 + 1 / ratio) * (log(1 + ratio) - 2 * log(alpha)))
 
 
 def narrowest_ratio(alpha: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
 
 from rich import box
@@ -93,27 +93,29 @@ def _money_cells(
 
 def _effects(found: CampaignEffect) -> Table:
     table = _table(f"Effect per customer against control, {found.level:.0%} intervals")
-    for header in ("arm", "metric"):
-        table.add_column(header)
+    table.add_column("metric")
     always = any(effect.always_valid for effect in found.effects)
-    for header in ("control", "difference", "adjusted", "relative", *(["at any look"] if always else []), "p"):
-        table.add_column(header, justify="right")
+    # What is looked at more than once rests on one of the two, and four intervals are too wide for a terminal.
+    how = ["effect", "relative", "at any look"] if always else ["difference", "adjusted", "relative"]
+    for header in ("control", *how, "p"):
+        table.add_column(header, justify="right", overflow="fold")
     before = None
     for effect in found.effects:
-        if before not in (None, effect.arm):
+        if effect.arm != before:
             table.add_section()
+            table.add_row(Text(effect.arm, style="bold cyan"))
         before = effect.arm
-        adjusted = effect.adjusted
+        change = effect.relative
+        relative = "-"
+        if isfinite(change.value):
+            relative = f"{change.value:+.1%} {_between(_percent(change.lower), _percent(change.upper))}"
+        intervals = [_interval(effect, effect.plain), _interval(effect, effect.adjusted), relative]
+        if always:
+            intervals = [_interval(effect, effect.best), relative, _interval(effect, effect.always_valid)]
         table.add_row(
-            effect.arm,
             effect.metric,
             _number(effect, effect.control_mean),
-            _interval(effect, effect.plain),
-            _interval(effect, adjusted) if adjusted else "-",
-            f"{effect.relative.value:+.1%} ({_percent(effect.relative.lower)} to {_percent(effect.relative.upper)})"
-            if isfinite(effect.relative.value)
-            else "-",
-            *([_interval(effect, effect.always_valid) if effect.always_valid else "-"] if always else []),
+            *intervals,
             _p_value(effect.always_valid or effect.best),
             style="bold" if effect.metric == found.metric else "",
         )
@@ -169,12 +171,12 @@ def _timeline(found: CampaignEffect) -> Table:
         table.add_column(arm, justify="right")
     for day in dict.fromkeys(point.until_day for point in found.timeline):
         points = {point.arm: point for point in found.timeline if point.until_day == day}
-        table.add_row(f"{day:g}", *(_bounds(points[arm].effect) for arm in arms))
+        table.add_row(_day(day), *(_bounds(points[arm].effect) for arm in arms))
     return table
 
 
 def _footnote(found: CampaignEffect) -> Text:
-    window = f"{found.window_days:g} days from the assignment"
+    window = f"{_day(found.window_days)} days from the assignment"
     return Text(
         f"Everybody counts in the arm that was drawn, reached or not; outcomes of {window}"
         f"{', partly cut where data end' if found.is_partial else ''}. Metrics ending in _after are of the window after it. "
@@ -185,24 +187,44 @@ def _footnote(found: CampaignEffect) -> Text:
     )
 
 
-def _interval(metric: ArmEffect, effect: Effect) -> str:
+def _interval(metric: ArmEffect, effect: Effect | None) -> str:
+    if effect is None:
+        return "-"
     if not isfinite(effect.standard_error):
         return f"{_number(metric, effect.value, sign=True)} (not identified)"
-    low, high = (_number(metric, bound, sign=True) for bound in (effect.lower, effect.upper))
-    return f"{_number(metric, effect.value, sign=True)} ({low} to {high})"
+    figures = (effect.value, effect.lower, effect.upper)
+    value, low, high = (_number(metric, each, sign=True, decimals=_decimals(figures)) for each in figures)
+    return f"{value} {_between(low, high)}"
 
 
-def _number(metric: ArmEffect, value: float, *, sign: bool = False) -> str:
+def _number(metric: ArmEffect, value: float, *, sign: bool = False, decimals: int | None = None) -> str:
     form = "+" if sign else ""
     if metric.metric in _SHARES or metric.metric.startswith("did_"):
         return f"{value:{form}.2%}"
-    return f"{value:{form}.4f}"
+    return f"{value:{form},.{_decimals([value]) if decimals is None else decimals}f}"
+
+
+def _day(days: float) -> str:
+    return f"{round(days, 1):g}"
+
+
+def _between(lower: str, upper: str) -> str:
+    """An interval without a blank, so that a narrow terminal breaks the line before it and never within."""
+    return f"({lower}…{upper})"
+
+
+def _decimals(values: Iterable[float]) -> int:
+    """Two of what is worth several coins, more of what is worth less."""
+    largest = max(map(abs, values))
+    return 2 if largest >= 1 else 3 if largest >= 0.1 else 4
 
 
 def _bounds(effect: Effect) -> str:
     if not isfinite(effect.standard_error):
         return "not identified" if effect.value else "0"
-    return f"{effect.value:+.4f} ({effect.lower:+.4f} to {effect.upper:+.4f})"
+    figures = (effect.value, effect.lower, effect.upper)
+    value, lower, upper = (f"{each:+,.{_decimals(figures)}f}" for each in figures)
+    return f"{value} ({lower} to {upper})"
 
 
 def _total(value: float | None, bounds: Interval | Effect | None) -> str:

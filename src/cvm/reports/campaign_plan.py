@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cvm.campaigns.plan_files import Approved
 from cvm.campaigns.plan_result import Cell, PlanSummary
+from cvm.campaigns.plan_selection import CHOSEN
 
 _BAR = 24
 _MAX_FILES = 12
@@ -108,10 +109,11 @@ def _prospects(plan: PlanSummary) -> Table:
 def _sentences(plan: PlanSummary) -> Iterator[tuple[str, str]]:
     yield _basis(plan)
     yield _spent(plan), ""
-    if plan.gap > 0 or plan.budget is not None or plan.capacity:
+    some = any(fate.n for fate in plan.fates if fate.fate == CHOSEN)
+    if some and (plan.gap > 0 or plan.budget is not None or plan.capacity):
         gap = f"at most {plan.gap:.2%}" if plan.gap >= 0.0001 else "less than 0.01%"
         yield f"The choice is {gap} short of the best possible one under these limits.", ""
-    if plan.floor_share:
+    if some and plan.floor_share:
         yield _floor(plan), ""
     for cell in plan.cells:
         if not cell.draw_holds:
@@ -126,10 +128,12 @@ def _basis(plan: PlanSummary) -> tuple[str, str]:
             "yellow",
         )
     chosen = [cell for cell in plan.cells if not cell.is_exploration and cell.value is not None]
+    if not chosen:
+        return "Expected net value: none, as nobody is chosen.", "yellow"
     net = sum(cell.value or 0.0 for cell in chosen)
     halves = [_uncertainty(plan, cell) for cell in chosen]
     sentence = f"Expected net value of those chosen: {_money(net, plan.currency)}, if effects are what the model expects."
-    if chosen and None not in halves:
+    if None not in halves:
         half = sum((each or 0.0) ** 2 for each in halves) ** 0.5
         sentence += f" Its evaluation will know it to within {_money(half, plan.currency)}: "
         sentence += "enough to tell it from 0." if net > half else "not enough to tell it from 0 for sure."
