@@ -271,6 +271,9 @@ def test_a_contacted_control_is_contamination():
         for name in control
     ]
     assert gate(judged(tables), "contamination").startswith("warning: 3 of")
+    for row in tables["assignments"]:
+        row["campaign_id"] = "spring.letter"
+    assert gate(judged(tables, "spring.letter"), "contamination").startswith("warning: 3 of")
 
 
 def test_another_campaign_within_the_window_is_told_and_can_end_it():

@@ -12,7 +12,7 @@ from cvm.campaigns.effect_result import Gate
 from cvm.campaigns.effect_sample_ratio import sample_ratio_gate
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_sums import CampaignSums
-from cvm.campaigns.effect_trial import Trial
+from cvm.campaigns.effect_trial import Trial, bears_campaign
 from cvm.campaigns.holdout import UNTREATED
 from cvm.engines import DuckDBEngine, literal
 from cvm.engines.sql import literals
@@ -140,7 +140,7 @@ def _control_contacts(engine: DuckDBEngine, trial: Trial) -> int:
         return 0
     found = engine.row(
         f"SELECT count(DISTINCT e.customer_id) AS n FROM ({trial.person}) AS p JOIN events AS e "
-        f"ON e.customer_id = p.customer_id AND e.campaign_id = {literal(trial.campaign_id)} "
+        f"ON e.customer_id = p.customer_id AND {bears_campaign('e.campaign_id', trial.campaign_id)} "
         f"AND e.occurred_at >= p.start AND e.occurred_at < p.stop WHERE p.arm = {literal(CONTROL)} "
         "AND e.event_type LIKE '%\\_sent' ESCAPE '\\'"
     )

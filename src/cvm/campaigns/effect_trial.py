@@ -131,6 +131,12 @@ def only_campaign(engine: DuckDBEngine) -> str:
     return known[0]
 
 
+def bears_campaign(column: str, campaign_id: str) -> str:
+    """SQL for whether a row bears the campaign's name, or that of the campaign which it is a cell of."""
+    name = literal(campaign_id)
+    return f"({column} = {name} OR starts_with({name}, {column} || '.'))"
+
+
 @contextmanager
 def read_trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSettings) -> Iterator[Trial]:
     """Read and check one campaign; its ``person`` can be queried while the block runs.

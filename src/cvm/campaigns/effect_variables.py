@@ -10,7 +10,7 @@ from math import ceil
 from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.effect_segments import Segmentation, segmentation
 from cvm.campaigns.effect_settings import EvaluationSettings
-from cvm.campaigns.effect_trial import Trial
+from cvm.campaigns.effect_trial import Trial, bears_campaign
 from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.engines.sql import literals, local_day
 from cvm.errors import ExperimentError
@@ -240,11 +240,7 @@ def _events(engine: DuckDBEngine, trial: Trial, variables: Variables) -> str:
     """Whether each customer did something, and how many coupons they redeemed: of this campaign, where coupons say so."""
     of_campaign = f"event_type = {literal(REDEMPTION)}"
     if "campaign_id" in engine.columns("events"):
-        campaign = literal(trial.campaign_id)
-        # A cell of a campaign redeems the campaign's coupons.
-        of_campaign += (
-            f" AND (e.campaign_id IS NULL OR e.campaign_id = {campaign} OR starts_with({campaign}, e.campaign_id || '.'))"
-        )
+        of_campaign += f" AND (e.campaign_id IS NULL OR {bears_campaign('e.campaign_id', trial.campaign_id)})"
     found = [
         f"max(CASE WHEN event_type = {literal(name)} THEN 1.0::DOUBLE ELSE 0 END) AS {identifier(f'did_{name}')}"
         for name in variables.events
