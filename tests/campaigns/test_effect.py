@@ -39,6 +39,13 @@ def test_no_effect_is_inconclusive_and_says_what_would_settle_it():
     assert "more customers would settle it" in verdict.sentence
 
 
+def test_an_effect_of_nothing_asks_for_no_number_of_customers():
+    lines = [line(name, days=1, amount=amount) for name, amount in (("a", 10.0), ("b", 20.01), ("x", 20.0), ("y", 10.0))]
+    sentence = four(*lines, metric="revenue").verdicts[0].sentence
+    assert "takes more than 100 times as many customers" in sentence
+    assert "would settle it" not in sentence
+
+
 def test_several_arms_need_more_customers_to_be_settled():
     """Each must pass a stricter bound, so that more are needed than for one arm of the same size and effect."""
     found = judged(campaign(lift=0.0, arms=("control", "mail", "letter")))

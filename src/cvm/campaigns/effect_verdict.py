@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, isnan
+from math import ceil, inf, isnan
 
 from scipy.stats import norm
 
@@ -13,6 +13,8 @@ from cvm.evaluation import Effect, always_valid_bound
 
 # To be found in four of five campaigns, an effect must lie so many standard errors beyond the bound (Cohen 1988).
 _POWER_Z = 0.84
+# Beyond so many times the customers, a number of them would be no advice.
+_MOST_TIMES = 100
 
 
 def verdict(
@@ -55,8 +57,7 @@ def verdict(
         word = "works" if best.value > 0 else "does harm"
         return Verdict(effect.arm, "works" if best.value > 0 else "does harm", f"{effect.arm} {word}: {size}.{rest}")
     bound = always_valid_bound(alpha) if effect.always_valid else float(norm.isf(alpha / 2))
-    more = _more_customers(best, n, z=bound + _POWER_Z)
-    settle = f" If the effect is what it seems, some {more:,} more customers would settle it." if more else ""
+    settle = _settles(best, n, z=bound + _POWER_Z)
     return Verdict(effect.arm, "inconclusive", f"{effect.arm} is inconclusive: {size}.{settle}{rest}")
 
 
@@ -74,9 +75,10 @@ def _harmed(guards: Sequence[Guardrail]) -> str:
     return f" It raised {' and '.join(harmed)}." if harmed else ""
 
 
-def _more_customers(effect: Effect, n: int, *, z: float) -> int:
-    """Beyond the n there were, at the same shares, to find an effect of the size seen in four of five campaigns."""
-    if not effect.value:
-        return 0
-    factor = (z * effect.standard_error / effect.value) ** 2
-    return ceil(n * (factor - 1)) if 1 < factor < 1e6 else 0
+def _settles(effect: Effect, n: int, *, z: float) -> str:
+    """How many customers beyond the n there were, at the same shares, find an effect of the size seen."""
+    factor = (z * effect.standard_error / effect.value) ** 2 if effect.value else inf
+    if factor > _MOST_TIMES:
+        return f" An effect as small as it seems takes more than {_MOST_TIMES} times as many customers to be told from none."
+    more = ceil(n * (factor - 1))
+    return f" If the effect is what it seems, some {more:,} more customers would settle it." if more > 0 else ""
