@@ -156,8 +156,8 @@ def _campaigns(engine: DuckDBEngine) -> dict[str, tuple[PastCampaign, str]]:
     """Campaigns by name, each with what keeps it from teaching, or nothing."""
     rows = engine.table(
         "SELECT campaign_id, arm, count(*) AS n, count(propensity) AS n_propensity, min(propensity) AS least, "
-        f"max(propensity) AS most, coalesce(avg(cost), 0) AS cost, count(*) FILTER (cost < 0) AS n_negative, array_agg(DISTINCT day) AS days FROM {_DRAWN} "
-        "GROUP BY ALL ORDER BY campaign_id, arm"
+        f"max(propensity) AS most, coalesce(avg(cost), 0) AS cost, count(*) FILTER (cost < 0) AS n_negative, "
+        f"array_agg(DISTINCT day) AS days FROM {_DRAWN} GROUP BY ALL ORDER BY campaign_id, arm"
     ).to_pylist()
     by_name: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
