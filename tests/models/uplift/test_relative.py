@@ -188,7 +188,7 @@ class TestWeightedRidge:
         folds = [test for _, test in customer_folds(np.arange(n), seed=3)]
         return X, y, weight, folds
 
-    @pytest.mark.parametrize("seed", [1, 2, 3])
+    @pytest.mark.parametrize("seed", [1, 5, 6])
     def test_it_is_scikit_learns_ridge_shrunk_as_the_folds_say(self, seed):
         X, y, weight, folds = self.rows(seed)
         losses = []
