@@ -135,8 +135,19 @@ class TestWhichCampaignsTeach:
                 [drawn("a", "mail", propensity=0.5), drawn("b", "control", propensity=0.2)],
                 "the propensities of its arms add up to 0.70, not 1",
             ),
+            (
+                [drawn("a", "mail", cost=-2.0), drawn("b", "control", cost=0.0)],
+                "the ledger has a cost below 0 for 1 of 2 customers; a contact costs 0 or more",
+            ),
         ],
-        ids=["no control", "no treatment", "some propensities", "differing propensities", "propensities of less than 1"],
+        ids=[
+            "no control",
+            "no treatment",
+            "some propensities",
+            "differing propensities",
+            "propensities of less than 1",
+            "negative cost",
+        ],
     )
     def test_what_keeps_a_campaign_from_teaching_is_noted_and_refused_where_it_was_named(self, ledger, why, tmp_path):
         engine = warehouse(ledger)

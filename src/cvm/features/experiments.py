@@ -156,8 +156,8 @@ def _campaigns(engine: DuckDBEngine) -> dict[str, tuple[PastCampaign, str]]:
     """Campaigns by name, each with what keeps it from teaching, or nothing."""
     rows = engine.table(
         "SELECT campaign_id, arm, count(*) AS n, count(propensity) AS n_propensity, min(propensity) AS least, "
-        f"max(propensity) AS most, coalesce(avg(cost), 0) AS cost, array_agg(DISTINCT day) AS days FROM {_DRAWN} "
-        "GROUP BY ALL ORDER BY campaign_id, arm"
+        f"max(propensity) AS most, coalesce(avg(cost), 0) AS cost, count(*) FILTER (cost < 0) AS n_negative, "
+        f"array_agg(DISTINCT day) AS days FROM {_DRAWN} GROUP BY ALL ORDER BY campaign_id, arm"
     ).to_pylist()
     by_name: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
@@ -178,6 +178,8 @@ def _campaign(name: str, arms: list[dict[str, Any]]) -> tuple[PastCampaign, str]
         fault = f"the ledger has a propensity for {recorded:,} of {n:,} customers; complete it, or leave it out"
     elif recorded and any(row["least"] != row["most"] for row in arms):
         fault = "propensities differ within an arm; give every group that was drawn by itself a campaign_id of its own"
+    elif n_negative := sum(row["n_negative"] for row in arms):
+        fault = f"the ledger has a cost below 0 for {n_negative:,} of {n:,} customers; a contact costs 0 or more"
     shares = {row["arm"]: float(row["least"] or 0.0) if recorded else row["n"] / n for row in arms}
     if not fault and abs(sum(shares.values()) - 1) > 0.01:
         fault = f"the propensities of its arms add up to {sum(shares.values()):.2f}, not 1"

@@ -186,6 +186,46 @@ class TestCosts:
         assert learned(tmp_path / "x", costs={"mail": 0.0, "fax": 9.0}).uplift.costs.tolist() == [0.0]
 
 
+@pytest.mark.usefixtures("hurry")
+class TestPolicies:
+    RULES = ("recency_over_mean_gap", "historic_value")
+
+    def write(self, folder: Path) -> None:
+        write_past(folder, [SPRING])
+        path = features_file(folder, MARCH)
+        features = pd.read_parquet(path)
+        # Who ordered once has no gap.
+        gap = features["noise"].abs().where(features["city"] == "Kyiv")
+        features.assign(recency_over_mean_gap=gap, historic_value=-features["x"]).to_parquet(path, index=False)
+
+    def test_who_would_be_contacted_by_risk_and_by_value_is_set_beside_who_is_learned_to_gain(self, tmp_path):
+        self.write(tmp_path / "x")
+        found = learn_uplift(
+            tmp_path / "x", columns=(*COLUMNS, *self.RULES), clock=STEADY, costs={"mail": 4.0}, seed=7, progress=silent
+        )
+        (worth,) = found.policies
+        rows = {row.name: row for row in worth.rows}
+        assert set(rows) == {"none", "learned", "all", "random", "by risk", "by value"}
+        assert rows["by risk"].contacted == rows["by value"].contacted == rows["learned"].contacted
+        # Those of most value gain least here.
+        assert worth.over_others["by value"].lower > 0
+        # Half of them gain 10 at a cost of 4, the others nothing.
+        assert rows["all"].gain.value == pytest.approx(1.0, abs=1.0)
+        assert rows["learned"].gain.value == pytest.approx(3.0, abs=1.0)
+        assert worth.sentence in found.notes[-1]
+
+    def test_a_rule_that_models_may_not_see_is_no_rival(self, tmp_path):
+        self.write(tmp_path / "x")
+        (worth,) = learned(tmp_path / "x").policies
+        assert "by risk" not in {row.name for row in worth.rows}
+
+    def test_where_nobody_gains_more_no_policy_is_praised(self, tmp_path):
+        write_past(tmp_path / "x", [replace(SPRING, adds={"mail": 0.0})])
+        found = learned(tmp_path / "x")
+        assert not found.evidence[0].is_heterogeneous
+        assert found.policies[0].sentence not in found.notes[-1]
+
+
 class TestNotes:
     def test_what_was_learned_is_said_after_what_was_not(self, taught):
         first, second = taught[1].notes
@@ -268,6 +308,9 @@ class TestState:
         assert treatment["is_heterogeneous"] is True
         assert treatment["chosen"] in treatment["qini"]
         assert treatment["mean_effect"]["value"] == found.evidence[0].mean_effect.value
-        calibration = treatment["calibration"]
+        assert treatment["calibration"]["sentence"] == found.evidence[0].calibration
+        calibration = treatment["calibration"]["groups"]
         assert {len(values) for values in calibration.values()} == {10}
         assert calibration["predicted"] == sorted(calibration["predicted"], reverse=True)
+        assert treatment["policies"]["sentence"] == found.policies[0].sentence
+        assert {row["policy"] for row in treatment["policies"]["rows"]} == {"none", "learned", "all", "random"}

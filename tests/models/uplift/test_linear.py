@@ -41,3 +41,17 @@ def test_without_columns_everybody_gains_the_mean():
     features, _ = campaign(300, seed=5)
     fitted = fit_linear_effect(features, np.arange(300.0)[:, None], columns=[])
     np.testing.assert_array_equal(fitted.effect(features), np.full((300, 1), 149.5))
+
+
+def test_on_logarithms_money_of_many_sizes_makes_a_line():
+    money = np.geomspace(1, 1e6, 1_000)
+    features = pd.DataFrame({"customer_id": np.arange(1_000).astype(str), "money": money, "loss": -money})
+    design = LinearDesign.fit(features, ["money", "loss"], logged=True)
+    matrix = design.matrix(features)
+    assert np.corrcoef(matrix[:, 0], np.log1p(money))[0, 1] > 0.999
+    np.testing.assert_allclose(matrix[:, 1], -matrix[:, 0], atol=1e-9)
+    assert design.matrix(pd.DataFrame({"money": [np.nan], "loss": [0.0]}))[0, 0] == 0
+    again = LinearDesign.from_state(json.loads(json.dumps(design.state())))
+    assert again == design
+    np.testing.assert_array_equal(again.matrix(features), matrix)
+    assert LinearDesign.fit(features, ["money", "loss"]) != design

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cvm.models.uplift import Experiment, Learning, experiment_of
-from cvm.models.uplift.responses import Response, fit_common_response, link_of
+from cvm.models.uplift.responses import Response, fit_common_response, link_of, with_telling_columns
 from uplifted import FAST, campaign
 
 LEARNING = Learning(FAST, 7)
@@ -33,26 +33,42 @@ def common(many) -> tuple[Response, np.ndarray]:
     return fit_common_response(many, link="log", learning=LEARNING)
 
 
-class TestCommonResponse:
-    def test_of_many_columns_it_looks_at_those_that_tell(self, common):
-        columns = common[0].boosted.encoder.columns
-        assert len(columns) <= 40
-        assert "x" in columns
-        assert next(iter(common[0].boosted.importance())) == "x"
+class TestTellingColumns:
+    def test_of_many_columns_those_stay_that_tell_in_their_order(self, many):
+        found = with_telling_columns(many, link="log", learning=LEARNING)
+        assert len(found.columns) <= 40
+        assert "x" in found.columns
+        assert list(found.columns) == [name for name in many.columns if name in found.columns]
+        assert found.features is many.features
+        np.testing.assert_array_equal(found.outcome, many.outcome)
 
-    def test_few_columns_are_all_looked_at(self):
+    def test_few_columns_all_stay(self):
         few = wide(1_000, seed=2, extra=10)
-        response, _ = fit_common_response(few, link="log", learning=LEARNING)
-        assert response.boosted.encoder.columns == list(few.columns)
+        assert with_telling_columns(few, link="log", learning=LEARNING) is few
 
-    def test_which_treatment_a_customer_got_plays_no_part_in_what_tells(self, many):
-        # The same outcomes, dealt to other arms of the same size and mean.
-        rng = np.random.default_rng(4)
-        other = replace(many, arm=rng.permutation(many.arm))
-        scaled = [fit_common_response(one, link="log", learning=LEARNING)[0] for one in (many, other)]
-        first, second = (next(iter(response.boosted.importance())) for response in scaled)
-        assert first == second == "x"
+    def test_the_same_look_finds_the_same(self, many):
+        first, second = (with_telling_columns(many, link="log", learning=LEARNING).columns for _ in range(2))
+        assert first == second
 
+    def test_which_treatment_a_customer_got_plays_no_part(self, many):
+        # Every arm has the same mean, so that nothing at all is left to know it by.
+        even = replace(many, outcome=np.where(many.arm == 0, many.outcome, many.outcome[many.arm == 0].mean()))
+        turned = replace(even, arm=1 - even.arm, arms=many.arms)
+        columns = {with_telling_columns(one, link="log", learning=LEARNING).columns for one in (even, turned)}
+        assert len(columns) == 1
+
+    def test_where_none_of_many_tells_anything_as_many_as_ever_stay(self, many):
+        # Too few customers have each for a leaf of their own.
+        rare = pd.DataFrame({f"rare_{k}": (np.arange(2_000) // 40 == k).astype(float) for k in range(45)})
+        features = pd.concat([many.features[["customer_id"]], rare], axis=1)
+        dull = replace(many, features=features, columns=tuple(rare.columns))
+        found = with_telling_columns(dull, link="log", learning=LEARNING)
+        assert len(found.columns) == 40
+        response, _ = fit_common_response(found, link="log", learning=LEARNING)
+        assert np.isfinite(response.expected(features)).all()
+
+
+class TestCommonResponse:
     def test_what_is_expected_of_a_customer_is_the_word_of_others(self, many, common):
         response, expected = common
         assert expected.shape == (2_000, 2)
