@@ -20,12 +20,14 @@ from cvm.campaigns.plan_files import (
     counted,
     read_draft,
     treated_rows,
+    write_holdout_file,
     write_ledger_file,
     write_summary,
 )
 from cvm.campaigns.plan_result import PlanSummary
-from cvm.campaigns.plan_settings import PlanError, PlanInputs
+from cvm.campaigns.plan_settings import PlanError, PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine
+from cvm.engines.sql import local_day, parquet
 from cvm.errors import MissingOutputError
 from cvm.features.stage import history_days
 from cvm.params import Params
@@ -106,9 +108,23 @@ def approve_plan(params: Params, name: str | None = None, *, progress: Progress 
             check_same(settings.name, draft, Basis.of(settings, inputs, warehouse=fingerprint(engine)))
             progress("writing the ledger")
             write_ledger_file(engine, folder / PLAN_FILE, ledger)
+            _write_holdout(engine, workspace, settings, inputs, drawn=ledger)
         progress("writing the audience files")
         written = write_audiences(treated_rows(engine, ledger), files, audience_settings_of(params))
         return Approved(settings.name, ledger, written, **counted(engine, ledger))
+
+
+def _write_holdout(
+    engine: DuckDBEngine, workspace: Workspace, settings: PlanSettings, inputs: PlanInputs, *, drawn: Path
+) -> None:
+    """The first campaign in a period of the global holdout writes that period down, to be evaluated like any other."""
+    day = local_day("min(assigned_at)", settings.timezone)
+    on = engine.row(f"SELECT {day} AS day FROM {parquet([drawn])}")["day"]
+    period = settings.holdout.period(on) if settings.holdout else None
+    if settings.holdout is None or period is None or workspace.ledger_of(period.campaign_id).exists():
+        return
+    path = workspace.ledger_of(period.campaign_id)
+    write_holdout_file(engine, inputs.scores, settings.holdout, path, on=on, salt=settings.salt, timezone=settings.timezone)
 
 
 def _plan_inputs(params: Params, workspace: Workspace, engine: DuckDBEngine) -> PlanInputs:

@@ -15,6 +15,7 @@ import shop
 from cvm.campaigns.plan_settings import PlanError
 from cvm.engines import DuckDBEngine
 from cvm.errors import MissingOutputError, ParamsError, SourceError
+from cvm.features.treatments import treatments_query
 from cvm.pipeline import run_ingest, workspace_of
 from planned import ids, profile, scored, write_scores
 
@@ -246,3 +247,32 @@ def test_damaged_effects_are_named(params):
     pd.DataFrame({"customer_id": ["c000"], "arm": ["letter"]}).to_parquet(path)
     with pytest.raises(MissingOutputError, match=r"uplift\.parquet is damaged"):
         cvm.plan_campaign(params, "spring")
+
+
+def test_the_first_campaign_of_a_period_writes_the_global_holdout_down(tmp_path):
+    params = lay_out(tmp_path, global_holdout={"share": 0.2, "starts_on": "2024-01-01", "rotation_days": 366})
+    run_ingest(params)
+    workspace = workspace_of(params)
+    write_scores(workspace.scores, [scored(name, clv=50.0 + number) for number, name in enumerate(NAMES)])
+    cvm.plan_campaign(params, "spring")
+    cvm.approve_plan(params, "spring")
+    period = workspace.ledger_of("global_holdout_2024-01-01")
+    rows = pq.read_table(period).to_pandas()
+    assert sorted(rows["customer_id"]) == sorted(NAMES)
+    assert set(rows["arm"]) == {"control", "reachable"}
+    left_alone = set(rows.loc[rows["arm"] == "control", "customer_id"])
+    assert not left_alone & set(pq.read_table(workspace.ledger_of("spring"))["customer_id"].to_pylist())
+    before = period.read_bytes()
+    cvm.plan_campaign(params, "../odd name")
+    cvm.approve_plan(params, "../odd name")
+    assert period.read_bytes() == before
+    run_ingest(params)
+    assert tables(params)["global_holdout_2024-01-01", "control"] == len(left_alone)
+    with DuckDBEngine(workspace.warehouse, read_only=True) as engine:
+        query = treatments_query(
+            frozenset(engine.columns("assignments")), date(2024, 1, 1), horizon_days=90, lead_days=0, timezone="UTC"
+        )
+        treated = {row["customer_id"] for row in engine.table(query).to_pylist() if row["is_treated"]}
+    plans = [pq.read_table(workspace.ledger_of(plan)).to_pandas() for plan in ("spring", "../odd name")]
+    drawn = pd.concat(plans)
+    assert treated == set(drawn.loc[drawn["arm"] != "control", "customer_id"])

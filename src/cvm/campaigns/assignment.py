@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from cvm.engines import identifier, literal
 from cvm.errors import CvmError
+from cvm.features.treatments import CONTROL
 
-CONTROL = "control"
 _HEX_DIGITS = 13
 # Draws are integers in [0, RESOLUTION): 52 bits, so that they are exact as BIGINT and as float64.
 RESOLUTION = 16**_HEX_DIGITS

@@ -16,11 +16,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from cvm.campaigns.addresses import ADDRESSES, address_of, checked_columns, unreachable_sql
-from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.senders import ADDRESS, COMPUTED, TEMPLATES, SenderTemplate
 from cvm.campaigns.spreadsheet import write_csv
 from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.errors import CvmError
+from cvm.features.treatments import CONTROL
 from cvm.workspace import replaced_directory
 
 LEFT_OUT = "left_out.csv"
@@ -242,7 +242,7 @@ def _needed(template: SenderTemplate, channel: str) -> tuple[str, ...]:
 
 def _shown(template: SenderTemplate, channel: str, columns: Mapping[str, str], settings: AudienceSettings) -> dict[str, str]:
     """Title to SQL of every column: no address but the one the channel needs, and nothing the audience does not have."""
-    wanted = _needed(template, channel) or ADDRESSES
+    wanted = _needed(template, channel)
     present = [name for name in wanted if name in columns] or wanted
     shown = {
         title: COMPUTED[name] if name in COMPUTED else _as_text(name, columns)

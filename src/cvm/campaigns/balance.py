@@ -13,8 +13,9 @@ from math import nan, sqrt
 import numpy as np
 from scipy.stats import chi2, norm
 
-from cvm.campaigns.assignment import CONTROL, AssignmentError, Split
+from cvm.campaigns.assignment import AssignmentError, Split
 from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.features.treatments import CONTROL
 
 # A healthy draw is called faulty once in so many campaigns (Fabijan et al. 2019, KDD, recommend a small level).
 SRM_ALPHA = 0.001

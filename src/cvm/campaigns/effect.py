@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.effect_estimates import Comparison, arm_effects, guardrails, replicates, segment_effects, timeline
 from cvm.campaigns.effect_gates import BREAKS_RANDOMISATION, gates
 from cvm.campaigns.effect_money import Cost, Replicates, earned, total
@@ -24,6 +23,7 @@ from cvm.campaigns.effect_variables import OUTCOMES, RATIOS, Variables, choose_v
 from cvm.campaigns.effect_verdict import verdict
 from cvm.engines import DuckDBEngine
 from cvm.evaluation import BinnedSums, Moments, Resample
+from cvm.features.treatments import CONTROL
 
 # Name of all treatments together, where there are several.
 ANY = "any treatment"

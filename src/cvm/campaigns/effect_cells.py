@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.effect import judge
 from cvm.campaigns.effect_money import total
 from cvm.campaigns.effect_result import CellsEffect
@@ -18,6 +17,7 @@ from cvm.campaigns.effect_trial import campaigns_of
 from cvm.engines import DuckDBEngine, literal
 from cvm.engines.sql import literals
 from cvm.errors import ExperimentError
+from cvm.features.treatments import CONTROL
 
 
 def cells_of(engine: DuckDBEngine, campaign_id: str) -> list[str]:

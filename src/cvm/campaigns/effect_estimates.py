@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.effect_money import Replicates
 from cvm.campaigns.effect_result import ArmEffect, Guardrail, SegmentEffect, TimedEffect
 from cvm.campaigns.effect_settings import EvaluationSettings
@@ -33,6 +32,7 @@ from cvm.evaluation import (
     relative,
     resampled_pair,
 )
+from cvm.features.treatments import CONTROL
 
 # What a campaign may do harm to by raising it.
 GUARDRAILS = (*(f"did_{name}" for name in GUARDED_EVENTS), "return_share", "discount_share")

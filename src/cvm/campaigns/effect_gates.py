@@ -7,16 +7,15 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from scipy.stats import chi2
 
-from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.effect_result import Gate
 from cvm.campaigns.effect_sample_ratio import sample_ratio_gate
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_sums import CampaignSums
 from cvm.campaigns.effect_trial import Trial, bears_campaign
-from cvm.campaigns.holdout import UNTREATED
 from cvm.engines import DuckDBEngine, literal
 from cvm.engines.sql import literals
 from cvm.evaluation import Moments
+from cvm.features.treatments import CONTROL, UNTREATED
 
 # Checks whose serious failure leaves no comparison to make; others, such as contamination, only blur it.
 BREAKS_RANDOMISATION = ("sample ratio", "balance", "mixed")
@@ -25,6 +24,7 @@ _BALANCE_ALPHA = 0.001
 _MAX_SMD = 0.1
 # One customer with more of an arm's variance makes its mean far from normal.
 _MAX_SHARE_OF_ONE = 0.05
+# Per arm: the more arms, the likelier two accounts of a person had drawn different ones.
 _MAX_MIXED_SHARE = 0.01
 
 
@@ -95,7 +95,7 @@ def _balance(moments: Mapping[str, Moments], covariates: tuple[str, ...]) -> Ite
 def _left_out(trial: Trial) -> Iterator[Gate]:
     n = sum(arm.n for arm in trial.arms)
     if trial.n_mixed:
-        grave = trial.n_mixed > _MAX_MIXED_SHARE * n
+        grave = trial.n_mixed > _MAX_MIXED_SHARE * len(trial.arms) * n
         yield Gate(
             "mixed",
             "serious" if grave else "warning",

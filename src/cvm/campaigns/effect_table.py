@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cvm.campaigns.assignment import CONTROL
 from cvm.errors import MissingOutputError
+from cvm.features.treatments import CONTROL
 from cvm.workspace import replaced_file
 
 FILE = "effects.parquet"

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
-from cvm.campaigns.assignment import CONTROL, draw_key, draw_sql
+from cvm.campaigns.assignment import draw_key, draw_sql
 from cvm.campaigns.effect_settings import EvaluationSettings
-from cvm.campaigns.holdout import UNTREATED
 from cvm.engines import DuckDBEngine, literal
 from cvm.engines.sql import literals, local_moment
 from cvm.errors import ExperimentError, InsufficientDataError
+from cvm.features.treatments import CONTROL, UNTREATED
 from cvm.ingest.profiles import MIXED
 
 _MAX_SHOWN = 10

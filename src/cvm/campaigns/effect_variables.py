@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
 
-from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.effect_segments import Segmentation, segmentation
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_trial import Trial, bears_campaign
@@ -15,6 +14,7 @@ from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.engines.sql import literals, local_day
 from cvm.errors import ExperimentError
 from cvm.features.economics import line_margin
+from cvm.features.treatments import CONTROL
 
 OUTCOMES = ("orders", "revenue", "margin", "active")
 # Ratio to its numerator and denominator, each a mean over all customers of the arm.

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvm.campaigns.assignment import (
-    CONTROL,
     AssignmentError,
     Split,
     assignment_query,
@@ -25,10 +24,7 @@ from cvm.campaigns.assignment import (
     ledger_rows,
 )
 from cvm.engines import literal
-
-REACHABLE = "reachable"
-# Arms of the ledger that say of nobody that they were contacted.
-UNTREATED = (CONTROL, REACHABLE)
+from cvm.features.treatments import CONTROL, REACHABLE
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from cvm.campaigns.assignment import CONTROL, Split
+from cvm.campaigns.assignment import Split
 from cvm.campaigns.plan_cells import exact_sum, read_cell, revenue_history
 from cvm.campaigns.plan_people import PEOPLE, People, read_people
 from cvm.campaigns.plan_result import Fate, PlanSummary
@@ -35,6 +35,7 @@ from cvm.campaigns.plan_selection import (
 from cvm.campaigns.plan_settings import PlanError, PlanInputs, PlanSettings
 from cvm.campaigns.stratified import balanced_query
 from cvm.engines import DuckDBEngine, literal
+from cvm.features.treatments import CONTROL
 
 _CHOICE, _DRAWN, _PLAN = "plan_choice", "plan_drawn", "plan_fates"
 _DRAWN_STEP, _VALUE_STEP = "drawn", "value"

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from cvm.campaigns.assignment import CONTROL
-from cvm.campaigns.holdout import UNTREATED
 from cvm.campaigns.plan_settings import PlanError, PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.engines.sql import literals, local_day, parquet
+from cvm.features.treatments import CONTROL, UNTREATED
 
 ORDER = "order"
 # What a consent looks like that was given, as text.

@@ -6,18 +6,20 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.audiences import AudienceFile
 from cvm.campaigns.customer_lists import read_customer_list
+from cvm.campaigns.holdout import GlobalHoldout, holdout_query
 from cvm.campaigns.plan_result import PlanSummary
 from cvm.campaigns.plan_settings import PlanError, PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine, QueryError, identifier, literal
 from cvm.engines.sql import literals, parquet
+from cvm.features.treatments import CONTROL
 from cvm.workspace import replaced_file
 
 _LEDGER_COLUMNS = ("campaign_id", "customer_id", "assigned_at", "arm", "cost", "channel")
@@ -160,6 +162,34 @@ def write_ledger_file(engine: DuckDBEngine, plan: Path, path: Path) -> None:
             # Arms are of exact size over the whole draw; who was put in by hand was not drawn.
             "CASE WHEN propensity < 1 THEN 'all' END AS stratum "
             f"FROM {parquet([plan])} WHERE arm IS NOT NULL ORDER BY campaign_id, customer_id",
+            temporary,
+        )
+
+
+def write_holdout_file(
+    engine: DuckDBEngine, customers: Path, holdout: GlobalHoldout, path: Path, *, on: date, salt: str, timezone: str
+) -> None:
+    """Write who a period of the global holdout leaves alone, and whom not, as rows of ``assignments``.
+
+    Parameters
+    ----------
+    engine : DuckDBEngine
+    customers : Path
+        Parquet file with ``customer_id``: everybody known at the first campaign of the period.
+    holdout : GlobalHoldout
+    path : Path
+    on : date
+        A day of the period.
+    salt : str
+    timezone : str
+        Zone in whose midnight the period begins.
+    """
+    rows = holdout_query(f"(SELECT customer_id FROM {parquet([customers])})", holdout, on=on, salt=salt)
+    with replaced_file(path) as temporary:
+        engine.write_parquet(
+            f"SELECT campaign_id, customer_id, timezone({literal(timezone)}, assigned_at) AS assigned_at, arm, CAST(0 AS DECIMAL(18, 4)) AS cost, propensity, "
+            "CAST(NULL AS VARCHAR) AS channel, CAST(NULL AS VARCHAR) AS stratum "
+            f"FROM ({rows}) ORDER BY customer_id",
             temporary,
         )
 

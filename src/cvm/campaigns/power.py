@@ -20,8 +20,9 @@ from typing import Literal
 from scipy.optimize import brentq
 from scipy.stats import nct, norm, t
 
-from cvm.campaigns.assignment import CONTROL, Split
+from cvm.campaigns.assignment import Split
 from cvm.errors import CvmError
+from cvm.features.treatments import CONTROL
 
 Outcome = Literal["conversion", "orders", "revenue"]
 OUTCOMES: tuple[Outcome, ...] = ("conversion", "orders", "revenue")

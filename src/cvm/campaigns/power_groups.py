@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvm.campaigns.assignment import CONTROL, Split
+from cvm.campaigns.assignment import Split
 from cvm.campaigns.history import SegmentHistory
 from cvm.campaigns.power import Baseline, Design, PowerError, detectable_effect, power_at
 from cvm.campaigns.power_plan import Effect, PowerPlan
 from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.features.treatments import CONTROL
 
 MAX_SEGMENTS = 50
 _NESTED = ("[]", "STRUCT", "MAP", "UNION")

@@ -19,7 +19,7 @@ from cvm.errors import ExperimentError
 from cvm.features.economics import Economics, line_margin
 from cvm.features.files import DRAWN_FILE, EXPERIMENTS_FILE, features_file
 from cvm.features.query import Schema, features_query
-from cvm.features.treatments import CONTROL
+from cvm.features.treatments import CONTROL, REACHABLE
 from cvm.ingest.profiles import MIXED
 from cvm.workspace import replaced_directory
 
@@ -122,6 +122,8 @@ def _drawn_query(engine: DuckDBEngine, *, timezone: str) -> str:
     return (
         f"SELECT campaign_id, customer_id, min(arm) AS arm, min({propensity}) AS propensity, max({cost}) AS cost, "
         f"CAST(min({local_day('assigned_at', timezone)}) AS DATE) AS day FROM assignments "
+        # The global holdout is no campaign: nothing was done to those it left.
+        f"WHERE campaign_id NOT IN (SELECT campaign_id FROM assignments WHERE arm = {literal(REACHABLE)}) "
         # Merged accounts that had drawn different arms are in none.
         f"GROUP BY campaign_id, customer_id HAVING min(arm) = max(arm) AND min(arm) <> {literal(MIXED)} "
         f"AND coalesce(min({propensity}), 0.5) > 0 AND coalesce(max({propensity}), 0.5) < 1"

@@ -9,9 +9,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from cvm.engines import literal
-from cvm.engines.sql import local_day
+from cvm.engines.sql import literals, local_day
 
 CONTROL = "control"
+# Whoever the global holdout of all campaigns leaves: nothing is done to them by that.
+REACHABLE = "reachable"
+UNTREATED = (CONTROL, REACHABLE)
 
 
 def treatments_query(
@@ -45,8 +48,11 @@ def treatments_query(
         day = local_day(moment, timezone)
         return f"({day} >= {first} AND {day} < {end})"
 
-    is_treatment = f"arm <> {literal(CONTROL)}"
+    is_treatment = f"arm NOT IN ({literals(UNTREATED)})"
     drawn = within("assigned_at")
     if "exposed_at" in assignment_columns:
         drawn += f" OR ({is_treatment} AND {within('exposed_at')})"
-    return f"SELECT customer_id, bool_or({is_treatment}) AS is_treated FROM assignments WHERE {drawn} GROUP BY customer_id"
+    return (
+        f"SELECT customer_id, bool_or({is_treatment}) AS is_treated FROM assignments "
+        f"WHERE ({drawn}) AND arm <> {literal(REACHABLE)} GROUP BY customer_id"
+    )

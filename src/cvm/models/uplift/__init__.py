@@ -1,6 +1,7 @@
 """Uplift: the effect of each treatment on each customer, learned from randomised experiments."""
 
-from cvm.models.uplift.experiment import CONTROL, Experiment, experiment_of
+from cvm.features.treatments import CONTROL
+from cvm.models.uplift.experiment import Experiment, experiment_of
 from cvm.models.uplift.learners import HURDLE, MEAN, PROPORTIONAL, RELATIVE, fit_learners
 from cvm.models.uplift.lessons import Learned, Treatment, Uplift, learn_uplift
 from cvm.models.uplift.model import ArmEvidence, ArmUplift, UpliftFit, UpliftModel, fit_uplift, uplift_from_state

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from cvm.errors import ExperimentError, InsufficientDataError
+from cvm.features.treatments import CONTROL
 from cvm.models.boosting import Encoder
 from cvm.models.uplift.linear import LinearDesign
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
-CONTROL = "control"
 _KEYS = ("customer_id", "as_of")
 # With fewer there is nothing to tell customers apart by.
 MIN_CUSTOMERS, MIN_RESPONSES = 200, 20

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cvm.features.treatments import CONTROL
 from cvm.models.boosting import Boosted
-from cvm.models.uplift.experiment import CONTROL, Experiment
+from cvm.models.uplift.experiment import Experiment
 from cvm.models.uplift.responses import Learning, Response, fit_response, link_of
 
 Floats = NDArray[np.float64]

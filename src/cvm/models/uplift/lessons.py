@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from cvm.errors import ExperimentError, InsufficientDataError
 from cvm.evaluation import UpliftGroups
 from cvm.features.files import read_drawn, read_experiments, read_features
+from cvm.features.treatments import CONTROL
 from cvm.models.btyd.season import SeasonClock
-from cvm.models.uplift.experiment import CONTROL, Experiment, experiment_of
+from cvm.models.uplift.experiment import Experiment, experiment_of
 from cvm.models.uplift.model import ArmEvidence, UpliftModel, fit_uplift, uplift_from_state
 from cvm.models.uplift.policies import PolicyEvidence, policy_evidence
 
