@@ -187,8 +187,9 @@ def write_holdout_file(
     rows = holdout_query(f"(SELECT customer_id FROM {parquet([customers])})", holdout, on=on, salt=salt)
     with replaced_file(path) as temporary:
         engine.write_parquet(
-            f"SELECT campaign_id, customer_id, timezone({literal(timezone)}, assigned_at) AS assigned_at, arm, CAST(0 AS DECIMAL(18, 4)) AS cost, propensity, "
-            "CAST(NULL AS VARCHAR) AS channel, CAST(NULL AS VARCHAR) AS stratum "
+            f"SELECT campaign_id, customer_id, timezone({literal(timezone)}, assigned_at) AS assigned_at, arm, "
+            "CAST(0 AS DECIMAL(18, 4)) AS cost, propensity, CAST(NULL AS VARCHAR) AS channel, "
+            "CAST(NULL AS VARCHAR) AS stratum "
             f"FROM ({rows}) ORDER BY customer_id",
             temporary,
         )
