@@ -19,7 +19,7 @@ from cvm.models.churn_blend import fit_blended_churn
 from cvm.models.clv import NaiveRate
 from cvm.models.clv_blend import fit_blended_value
 from cvm.models.samples import Sample
-from cvm.models.uplift import MEAN, ArmUplift, Learning, Treatment, Uplift, UpliftModel, experiment_of, fit_learners
+from cvm.models.uplift import MEAN, ArmUplift, Learning, TreatmentUplift, Uplift, UpliftModel, experiment_of, fit_learners
 from simulated import PROCESS, bundle, sample
 from uplifted import FAST, campaign
 
@@ -123,7 +123,8 @@ class TestRoundTrip:
         experiment = experiment_of(features, outcome=result["outcome"], arm=result["arm"], propensity=shares)
         learners = {MEAN: fit_learners(experiment, learning=Learning(FAST, 7)).learners[MEAN]}
         learned = UpliftModel((ArmUplift("offer_0", 0.1, MEAN, 0.8, 0.05),), learners)
-        uplift = Uplift(30, (Treatment("mail", 0.1, ("spring",), MEAN_OF_ALL), Treatment("offer_0", 2.5, ("may",), learned)))
+        mail = TreatmentUplift("mail", 0.1, ("spring",), MEAN_OF_ALL)
+        uplift = Uplift(30, (mail, TreatmentUplift("offer_0", 2.5, ("may",), learned)))
         model = bundle(uplift=uplift)
         folder = written(model, tmp_path / "champion")
         # The second treatment's, of the first candidate.
@@ -137,7 +138,7 @@ class TestRoundTrip:
         assert again.model_version == model.model_version != bundle().model_version
 
     def test_a_learner_of_another_version_is_refused(self, tmp_path):
-        model = bundle(uplift=Uplift(30, (Treatment("mail", 0.1, ("spring",), MEAN_OF_ALL),)))
+        model = bundle(uplift=Uplift(30, (TreatmentUplift("mail", 0.1, ("spring",), MEAN_OF_ALL),)))
         folder = written(model, tmp_path / "champion")
         state = content(folder)
         state["uplift"]["treatments"][0]["model"]["learners"] = {"magic": {}}

@@ -13,7 +13,7 @@ import pytest
 from cvm.models.boosting import Encoder
 from cvm.models.btyd import Btyd
 from cvm.models.btyd.season import SeasonClock
-from cvm.models.uplift import MEAN, ArmUplift, Treatment, Uplift, UpliftModel
+from cvm.models.uplift import MEAN, ArmUplift, TreatmentUplift, Uplift, UpliftModel
 from cvm.models.uplift.lessons import season_level
 from cvm.models.uplift.linear import LinearDesign, LinearEffect
 from cvm.scoring.batch import read_scores, score_batch
@@ -30,11 +30,11 @@ FEATURES = pd.DataFrame(
 )
 
 
-def treatment(arm: str, *, cost: float, mean: float, per_100_days: float = 0.0) -> Treatment:
+def treatment(arm: str, *, cost: float, mean: float, per_100_days: float = 0.0) -> TreatmentUplift:
     """A treatment that adds ``mean`` to who ordered 100 days ago, and ``per_100_days`` more for every 100 days."""
     design = LinearDesign(Encoder(("recency_days",), {}), (0.0,), (1000.0,), (100.0,), (100.0,))
     learner = LinearEffect(design, (0.0,), ((per_100_days,),))
-    return Treatment(arm, cost, ("spring",), UpliftModel((ArmUplift(arm, mean, MEAN, 1.0, 0.0),), {MEAN: learner}))
+    return TreatmentUplift(arm, cost, ("spring",), UpliftModel((ArmUplift(arm, mean, MEAN, 1.0, 0.0),), {MEAN: learner}))
 
 
 # Net of their cost the letter earns 0.1, 1 and 4, the mail -0.05, -0.05 and -0.05.
@@ -192,7 +192,7 @@ class TestServed:
 
     def test_a_request_without_the_feature_is_scored_by_the_mean(self, trained, model):
         known = UpliftModel((ArmUplift("letter", 3.0, MEAN, 1.0, 0.0),), {MEAN: _by("no such feature")})
-        blind = replace(model, uplift=Uplift(30, (Treatment("letter", 1.0, (), known),)))
+        blind = replace(model, uplift=Uplift(30, (TreatmentUplift("letter", 1.0, (), known),)))
         answer = score(blind, trained.features, as_of=trained.as_of)["expected_uplift"].drop_null().to_numpy()
         np.testing.assert_allclose(answer, 3.0 * season_level(model.btyd.clock, trained.as_of, 30))
 

@@ -13,7 +13,7 @@ import pytest
 
 from cvm.features.files import DRAWN_FILE, EXPERIMENTS_FILE, features_file
 from cvm.models.btyd.season import SeasonClock
-from cvm.models.uplift import ArmUplift, Experiment, Learned, Treatment, Uplift, UpliftModel, lessons
+from cvm.models.uplift import ArmUplift, Experiment, Learned, TreatmentUplift, Uplift, UpliftModel, lessons
 from cvm.models.uplift.lessons import learn_uplift, season_level
 from cvm.models.uplift.model import fit_uplift
 from simulated import silent
@@ -285,7 +285,7 @@ class TestState:
         (treatment,) = taught[1].uplift.treatments
         plain = UpliftModel((ArmUplift("none", 1.0),), {})
         uplift = Uplift(
-            30, (Treatment("none", 0.0, (), plain), *(replace(treatment, arm=f"{k}") for k in range(10)), treatment)
+            30, (TreatmentUplift("none", 0.0, (), plain), *(replace(treatment, arm=f"{k}") for k in range(10)), treatment)
         )
         assert {part.split(".")[0] for part in uplift.boosters} == {str(place) for place in range(1, 12)}
         again = Uplift.from_state(uplift.state(), {part: trees.text for part, trees in uplift.boosters.items()})

@@ -3,7 +3,7 @@
 from cvm.features.treatments import CONTROL
 from cvm.models.uplift.experiment import Experiment, experiment_of
 from cvm.models.uplift.learners import HURDLE, MEAN, PROPORTIONAL, RELATIVE, fit_learners
-from cvm.models.uplift.lessons import Learned, Treatment, Uplift, learn_uplift
+from cvm.models.uplift.lessons import Learned, TreatmentUplift, Uplift, learn_uplift
 from cvm.models.uplift.model import ArmEvidence, ArmUplift, UpliftFit, UpliftModel, fit_uplift, uplift_from_state
 from cvm.models.uplift.observational import Overlap, observational_experiment
 from cvm.models.uplift.policies import PolicyEvidence, policy_evidence
@@ -22,7 +22,7 @@ __all__ = [
     "Learning",
     "Overlap",
     "PolicyEvidence",
-    "Treatment",
+    "TreatmentUplift",
     "Uplift",
     "UpliftFit",
     "UpliftModel",

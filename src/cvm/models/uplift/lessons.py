@@ -32,7 +32,7 @@ _RULES = {"risk": "recency_over_mean_gap", "value": "historic_value"}
 
 
 @dataclass(frozen=True)
-class Treatment:
+class TreatmentUplift:
     """What is known of one treatment.
 
     Attributes
@@ -57,7 +57,7 @@ class Uplift:
     """Expected effect of every treatment that was learned, on margin over ``outcome_days``."""
 
     outcome_days: int
-    treatments: tuple[Treatment, ...]
+    treatments: tuple[TreatmentUplift, ...]
 
     def expected(self, features: pd.DataFrame, *, as_of: date, clock: SeasonClock) -> Floats:
         """Margin that each treatment adds from ``as_of`` on: array of shape (n_customers, n_treatments)."""
@@ -97,7 +97,7 @@ class Uplift:
             prefix = f"{place}."
             own = {part.removeprefix(prefix): text for part, text in trees.items() if part.startswith(prefix)}
             model = uplift_from_state(one["model"], own)
-            treatments.append(Treatment(one["arm"], one["cost"], tuple(one["campaigns"]), model))
+            treatments.append(TreatmentUplift(one["arm"], one["cost"], tuple(one["campaigns"]), model))
         return cls(state["outcome_days"], tuple(treatments))
 
 
@@ -163,7 +163,7 @@ def learn_uplift(
     if not known["campaigns"]:
         return Learned(notes=tuple(known["notes"]))
     drawn = _drawn(folder, known, columns, clock)
-    treatments, evidence, policies = list[Treatment](), list[ArmEvidence](), list[PolicyEvidence]()
+    treatments, evidence, policies = list[TreatmentUplift](), list[ArmEvidence](), list[PolicyEvidence]()
     notes = list[str](known["notes"])
     for arm in sorted(set(drawn["arm"]) - {CONTROL}):
         campaigns = [one for one in known["campaigns"] if arm in one["shares"]]
@@ -182,7 +182,7 @@ def learn_uplift(
         cost = costs.get(arm, ledger)
         rankings = {rule: experiment.features[name] for rule, name in _RULES.items() if name in columns}
         worth = policy_evidence(fit, experiment, costs=[cost], rankings=rankings, seed=seed)
-        treatments.append(Treatment(arm, cost, names, fit.model))
+        treatments.append(TreatmentUplift(arm, cost, names, fit.model))
         evidence.append(found)
         policies.append(worth)
         told = f" {worth.sentence}" if found.is_heterogeneous else ""
