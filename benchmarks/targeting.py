@@ -144,9 +144,10 @@ def report(found: list[dict[str, Any]], *, n_customers: int) -> str:
     lines = [
         "# Targeting: what learned uplift earns, of what could be earned",
         "",
-        f"Measured by `python benchmarks/targeting.py --customers {n_customers}` with cvm {cvm.__version__} on {len(found)}",
-        "simulated bases as shipped (`cvm simulate`), learned from the ledger and the tables alone. The latest campaign",
-        f"drew {min(drew):,} to {max(drew):,} customers; two earlier ones teach, too. Shares are true net value over the",
+        f"Measured by `python benchmarks/targeting.py --customers {n_customers}` with cvm {cvm.__version__} on bases that",
+        f"`cvm simulate` makes (seeds: {', '.join(str(one['seed']) for one in found)}), learned from the ledger and the",
+        f"tables alone. The latest campaign drew {' to '.join(dict.fromkeys((f'{min(drew):,}', f'{max(drew):,}')))}",
+        "customers; two earlier ones teach, too. Shares are true net value over the",
         "ceiling: the best choice that knows the true effect given everything observable, under the same budget (a share of",
         "what the ceiling spends without one). Risk, value and chance get the better treatment and the best depth of their",
         "list, told by the truth.",
