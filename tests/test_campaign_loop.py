@@ -21,6 +21,8 @@ CAMPAIGNS = {
     "consent": {"columns": {"post": "consent_post"}},
     "contact_policy": {"window_days": 60, "max_per_channel": {"post": 1}, "quiet_weekdays": ["monday"]},
     "global_holdout": {"share": 0.05, "starts_on": "2024-01-01"},
+    # By value at risk: what the past campaigns of the base teach would leave most of these letters out.
+    "learn_from": [],
     "plans": {
         "winter": {"treatments": ["letter"], "budget": 1500.0, "control_share": 0.3},
         "again": {"treatments": ["letter"], "starts_on": "2024-01-10"},
