@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,7 @@ import pandas as pd
 from cvm.evaluation import qini_per_customer
 from cvm.models.uplift import Experiment, experiment_of
 from uplift_peers import LEARNERS
-from uplift_report import report
+from uplift_report import Part, report
 
 KNOWN_BEFORE = ["recency", "history", "mens", "womens", "zip_code", "newbie", "channel"]
 REPORT = Path(__file__).with_suffix(".md")
@@ -44,37 +43,6 @@ class Case:
 
 
 CASES = tuple(Case(mail, outcome) for mail in ("Womens", "Mens") for outcome in ("visit", "spend"))
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one learner taught by one half of one cut is worth on the other half.
-
-    Attributes
-    ----------
-    repeat, half : int
-        Of the cut, and of the half that judges.
-    learner : str
-    qini : dict of str to float
-        Qini per customer by name of the score, in units of the outcome.
-    cpu_seconds : float
-        To learn and to score.
-    notes : dict
-    """
-
-    case: str
-    repeat: int
-    half: int
-    learner: str
-    qini: dict[str, float]
-    cpu_seconds: float
-    mean_outcome: float
-    notes: dict[str, Any]
-
-    @property
-    def key(self) -> tuple[str, int, int, str]:
-        """What it is a part of."""
-        return self.case, self.repeat, self.half, self.learner
 
 
 def mailed(path: Path, case: Case) -> Experiment:

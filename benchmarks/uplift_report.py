@@ -6,7 +6,7 @@ import platform
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,21 @@ Floats = NDArray[np.float64]
 _PACKAGES = ("econml", "causalml", "lightgbm", "scikit-learn", "numpy")
 
 
-class JudgedHalf(Protocol):
-    """See ``uplift.Part``."""
+@dataclass(frozen=True)
+class Part:
+    """What one learner taught by one half of one cut is worth on the other half.
+
+    Attributes
+    ----------
+    repeat, half : int
+        Of the cut, and of the half that judges.
+    learner : str
+    qini : dict of str to float
+        Qini per customer by name of the score, in units of the outcome.
+    cpu_seconds : float
+        To learn and to score.
+    notes : dict
+    """
 
     case: str
     repeat: int
@@ -30,6 +43,11 @@ class JudgedHalf(Protocol):
     cpu_seconds: float
     mean_outcome: float
     notes: dict[str, Any]
+
+    @property
+    def key(self) -> tuple[str, int, int, str]:
+        """What it is a part of."""
+        return self.case, self.repeat, self.half, self.learner
 
 
 @dataclass(frozen=True)
@@ -55,7 +73,7 @@ class Compared:
         return self.difference >= -self.error
 
 
-def by_repeat(parts: Iterable[JudgedHalf], case: str, score: str) -> dict[int, Floats]:
+def by_repeat(parts: Iterable[Part], case: str, score: str) -> dict[int, Floats]:
     """Qini of both halves of each finished repeat."""
     found: dict[int, dict[int, float]] = {}
     for part in parts:
@@ -75,7 +93,7 @@ def compared(ours: Mapping[int, Floats], peer: Mapping[int, Floats]) -> Compared
     return Compared(len(shared), float(means.mean()), error, float(differences.std(ddof=1)))
 
 
-def report(parts: Sequence[JudgedHalf], missing: Mapping[str, str]) -> str:
+def report(parts: Sequence[Part], missing: Mapping[str, str]) -> str:
     """All of it."""
     cases = list(dict.fromkeys(part.case for part in parts))
     scores = list(dict.fromkeys(name for part in parts for name in part.qini))
@@ -121,7 +139,7 @@ nothing to find. The spread (SD) of one judged half says how far chance carries.
 """
 
 
-def _verdicts(parts: Sequence[JudgedHalf], cases: Collection[str], scores: Collection[str]) -> str:
+def _verdicts(parts: Sequence[Part], cases: Collection[str], scores: Collection[str]) -> str:
     rows = []
     for case in cases:
         ours = by_repeat(parts, case, OURS)
@@ -134,7 +152,7 @@ def _verdicts(parts: Sequence[JudgedHalf], cases: Collection[str], scores: Colle
     return "\n".join(rows)
 
 
-def _figures(parts: Sequence[JudgedHalf], cases: Collection[str], scores: Collection[str]) -> str:
+def _figures(parts: Sequence[Part], cases: Collection[str], scores: Collection[str]) -> str:
     rows = []
     for score in scores:
         cells = []
@@ -146,7 +164,7 @@ def _figures(parts: Sequence[JudgedHalf], cases: Collection[str], scores: Collec
     return "\n".join(rows)
 
 
-def _claims(parts: Sequence[JudgedHalf], cases: Collection[str]) -> str:
+def _claims(parts: Sequence[Part], cases: Collection[str]) -> str:
     rows = []
     for case in cases:
         notes = [part.notes for part in parts if part.case == case and "differs" in part.notes]
@@ -156,7 +174,7 @@ def _claims(parts: Sequence[JudgedHalf], cases: Collection[str]) -> str:
     return "\n".join(rows)
 
 
-def _seconds(parts: Sequence[JudgedHalf], cases: Collection[str]) -> str:
+def _seconds(parts: Sequence[Part], cases: Collection[str]) -> str:
     rows = []
     for name in LEARNERS:
         taken = {case: [part.cpu_seconds for part in parts if part.learner == name and part.case == case] for case in cases}

@@ -111,7 +111,7 @@ def test_an_id_that_is_none_is_refused() -> None:
     with pytest.raises(AssignmentError, match="Customer number 2 has the id ''; ids must be text"):
         assign(["a", ""], THREE, campaign_id="a", salt="s")
     with pytest.raises(AssignmentError, match="Customer number 1 has the id 7; ids must be text"):
-        assign([7], THREE, campaign_id="a", salt="s")  # type: ignore[list-item]
+        assign([7], THREE, campaign_id="a", salt="s")  # type: ignore[list-item]  # what is refused
 
 
 def test_a_campaign_without_a_name_is_refused() -> None:

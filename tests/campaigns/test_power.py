@@ -186,7 +186,7 @@ def test_an_unknown_outcome_is_refused() -> None:
 )
 def test_an_impossible_design_is_refused(design: dict[str, float], message: str) -> None:
     with pytest.raises(PowerError, match=message):
-        Design.even(**design)  # type: ignore[arg-type]
+        Design.even(**design)  # type: ignore[arg-type]  # what is refused
 
 
 def test_a_treatment_larger_than_what_is_left_is_refused() -> None:

@@ -15,7 +15,7 @@ TENTH = Design.even(0.1)
 
 
 def conversion_plan(**changes: object) -> PowerPlan:
-    return power_plan(Baseline.of_conversion(0.05), TENTH, **changes)  # type: ignore[arg-type]
+    return power_plan(Baseline.of_conversion(0.05), TENTH, **changes)  # type: ignore[arg-type]  # of several types
 
 
 def test_the_plan_is_told_in_plain_words() -> None:

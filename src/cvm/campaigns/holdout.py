@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from cvm.campaigns.assignment import (
     AssignmentError,
     Split,
-    assignment_query,
     draw_key,
     draw_sql,
     draws,
@@ -155,20 +154,6 @@ def holdout_query(customers: str, holdout: GlobalHoldout, *, on: date, salt: str
     drawn = f"SELECT customer_id, {arm} AS arm FROM {customers}"
     rows = ledger_rows(drawn, holdout.split, campaign_id=period.campaign_id)
     return f"SELECT *, CAST({literal(period.starts_on)} AS TIMESTAMP) AS assigned_at FROM ({rows})"
-
-
-def campaign_query(
-    customers: str, split: Split, *, campaign_id: str, holdout: GlobalHoldout | None, on: date, salt: str
-) -> str:
-    """SQL for the arms of a campaign, drawn among the customers whom the global holdout leaves.
-
-    Returns
-    -------
-    str
-        A query as ``assignment_query`` gives, without the customers held out globally: they belong to no campaign.
-    """
-    reachable = f"(SELECT * FROM {customers} WHERE NOT ({held_out_sql('customer_id', holdout, on=on, salt=salt)}))"
-    return assignment_query(reachable, split, campaign_id=campaign_id, salt=salt)
 
 
 def _key(period: HoldoutPeriod, *, salt: str) -> str:

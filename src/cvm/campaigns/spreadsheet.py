@@ -69,7 +69,7 @@ def write_csv(
     """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     n_rows = 0
-    with open(handle, "w", encoding="utf-8-sig" if has_bom else "utf-8", newline="") as file:  # noqa: PTH123
+    with open(handle, "w", encoding="utf-8-sig" if has_bom else "utf-8", newline="") as file:  # noqa: PTH123 - opened private
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
         writer.writerow(safe_cells(pa.array(titles, pa.string())).to_pylist())
         for batch in batches:

@@ -68,8 +68,9 @@ def cuped_means(treated: Moments, control: Moments, metric: str, covariate: str)
     """
     if not treated.varying([covariate]) and not control.varying([covariate]):
         return None
-    pooled = sum(group.n * (group.n - 1) * group.of(metric, covariate).covariance for group in (treated, control))
-    slope = np.array([pooled[0, 1] / pooled[1, 1]])  # type: ignore[index]
+    first, second = (group.n * (group.n - 1) * group.of(metric, covariate).covariance for group in (treated, control))
+    pooled = first + second
+    slope = np.array([pooled[0, 1] / pooled[1, 1]])
     return _adjusted(treated, control, metric, (covariate,), slope, slope, n_slopes=0)
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from cvm.evaluation import ContactDecision, ContactTerms
 from cvm.features.catalogue import Feature
 from cvm.features.churn import ChurnDefinition
-from cvm.features.files import read_catalogue, read_churn_definition, read_notes
+from cvm.features.files import read_catalogue, read_churn_definition, read_experiments, read_notes
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.attribution import Reference, churn_drivers
 from cvm.models.btyd import Btyd, Family
@@ -221,7 +221,7 @@ def train(
     found = evidence(
         plan,
         judged,
-        notes=[*read_notes(folder), *notes],
+        notes=[*read_notes(folder), *_past_notes(experiments), *notes],
         fingerprint=fingerprint,
         choice=choice,
         n_customers=len(today),
@@ -283,6 +283,11 @@ def _judge(
         recipe, searches = tune_settings(training, recipe, **trials, progress=progress)
     judged = judge(training, test, recipe, progress=progress)
     return _Trial(recipe, judged, test, searches, _past_windows(training, test, judged, days=plan.judged_days), notes)
+
+
+def _past_notes(experiments: Path | None) -> list[str]:
+    """Why past campaigns teach nothing; the features stage has said it, the bundle keeps it."""
+    return list(read_experiments(experiments)["notes"]) if experiments else []
 
 
 def _learn(

@@ -161,10 +161,10 @@ def learn_uplift(
     """
     known = read_experiments(folder)
     if not known["campaigns"]:
-        return Learned(notes=tuple(known["notes"]))
+        return Learned()
     drawn = _drawn(folder, known, columns, clock)
     treatments, evidence, policies = list[TreatmentUplift](), list[ArmEvidence](), list[PolicyEvidence]()
-    notes = list[str](known["notes"])
+    notes = list[str]()
     for arm in sorted(set(drawn["arm"]) - {CONTROL}):
         campaigns = [one for one in known["campaigns"] if arm in one["shares"]]
         names = tuple(one["campaign_id"] for one in campaigns)

@@ -112,7 +112,7 @@ class LinearEffect(WithoutTrees):
         return {"design": self.design.state(), "level": list(self.level), "slopes": [list(row) for row in self.slopes]}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], boosters: Mapping[str, Boosted]) -> LinearEffect:  # noqa: ARG003
+    def from_state(cls, state: Mapping[str, Any], boosters: Mapping[str, Boosted]) -> LinearEffect:  # noqa: ARG003 - as all learners
         """See ``learner_from_state``."""
         slopes = tuple(tuple(row) for row in state["slopes"])
         return cls(LinearDesign.from_state(state["design"]), tuple(state["level"]), slopes)
