@@ -22,10 +22,10 @@ run: install  ## The whole loop on the data of params.yaml (CDNOW)
 	$(BIN)/cvm run
 
 test: install  ## Fast tests with branch coverage
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow and not postgres" --cov --cov-fail-under=90
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow and not postgres and not browser" --cov --cov-fail-under=90
 
-test-slow: install  ## Simulation studies, serving, notebooks, PostgreSQL
-	$(BIN)/python -m pytest -m "slow or postgres"
+test-slow: install  ## Simulation studies, serving, notebooks, PostgreSQL, the report in a browser
+	$(BIN)/python -m pytest -m "slow or postgres or browser"
 
 lint: install  ## Style and likely faults
 	$(BIN)/ruff check .

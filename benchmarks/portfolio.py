@@ -24,8 +24,10 @@ from cvm.datasets.simulate import simulate
 from cvm.errors import CvmError
 from cvm.features.files import read_outcome
 from cvm.models.bundle import read_bundle
-from cvm.pipeline import run_features, run_ingest, run_score, run_train, workspace_of
 from cvm.scoring.batch import read_scores
+from cvm.stages.context import workspace_of
+from cvm.stages.data import run_features, run_ingest
+from cvm.stages.model import run_score, run_train
 
 REPORT = Path(__file__).with_suffix(".md")
 SIMULATED_TO = date(2026, 1, 1)

@@ -37,8 +37,9 @@ from cvm.features.stage import history_days, write_features
 from cvm.models.btyd import Btyd
 from cvm.models.samples import SnapshotReader
 from cvm.models.uplift import learn_uplift
-from cvm.pipeline import run_ingest, workspace_of
-from cvm.stage_inputs import economics_of
+from cvm.stages.context import workspace_of
+from cvm.stages.data import run_ingest
+from cvm.stages.inputs import economics_of
 from cvm.workspace import Workspace
 
 AS_OF = date(2026, 1, 1)

@@ -21,7 +21,8 @@ import cvm
 from cvm.datasets.simulate import simulate
 from cvm.datasets.simulate.world import Campaign, Effect, World
 from cvm.evaluation import area_under_roc, brier_score
-from cvm.pipeline import run_features, run_ingest, run_score, run_train
+from cvm.stages.data import run_features, run_ingest
+from cvm.stages.model import run_score, run_train
 
 AS_OF = date(2026, 1, 1)
 

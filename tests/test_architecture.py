@@ -22,10 +22,8 @@ FLOW = (
     "campaigns",
     "reports",
     "tracking",
-    "stage_inputs",
+    "stages",
     "pipeline",
-    "campaign_stages",
-    "plan_stages",
     "terminal",
     "cli_campaigns",
     "cli",
@@ -35,8 +33,8 @@ FLOW = (
 LEAVES = ("errors", "workspace", "engines", "evaluation", "segments")
 # Imported by the rooms named and no others.
 RESTRICTED = {
-    "params": {"stage_inputs", "pipeline", "campaign_stages", "plan_stages", "cli_campaigns", "cli"},
-    "datasets": {"stage_inputs", "cli", "reports"},
+    "params": {"stages", "pipeline", "cli_campaigns", "cli"},
+    "datasets": {"stages", "cli", "reports"},
 }
 # What rooms outside of the flow may import of ours.
 MAY_IMPORT = {
@@ -45,9 +43,10 @@ MAY_IMPORT = {
     "engines": {"errors"},
     "evaluation": {"errors"},
     "segments": {"errors"},
-    "params": {"errors", "params_campaigns", "params_data", "params_file"},
+    "params": {"errors", "params_campaigns", "params_data", "params_file", "params_goals"},
     "params_campaigns": {"params_data", "params_plans"},
     "params_plans": {"params_data"},
+    "params_goals": {"params_data"},
     "params_data": set(),
     "params_file": {"errors"},
     "datasets": {*LEAVES},

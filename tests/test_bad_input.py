@@ -20,9 +20,9 @@ import pytest
 import yaml
 
 import shop
-from cvm import pipeline
 from cvm.engines import DuckDBEngine
 from cvm.models.bundle import read_bundle
+from cvm.stages import model
 
 WINDOWS = {"horizon_days": 90, "clv_days": 180}
 TRAIN = {"snapshots": 2, "step_days": 30, "seed": 7}
@@ -371,7 +371,7 @@ def test_a_history_that_carries_no_model_is_refused_and_scores_and_champion_kept
 
 def test_a_constant_amount_is_accepted_when_the_business_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The store has tests of its own, and takes longer than all stages together.
-    monkeypatch.setattr(pipeline, "_log", lambda *_: "1")
+    monkeypatch.setattr(model, "_log", lambda *_: "1")
     one_price(folder)
     set_params(folder, data={"transactions": {"path": "transactions.csv"}, "allow_constant_amount": True})
     done = shop.cvm(folder, "run")

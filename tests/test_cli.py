@@ -12,9 +12,12 @@ import pytest
 import cvm
 import shop
 from cvm import pipeline
+from cvm.engines import QueryError
 from cvm.errors import CvmError
 from cvm.params import Params
-from cvm.pipeline import STAGES, StageOutcome
+from cvm.pipeline import STAGES
+from cvm.stages import data
+from cvm.stages.context import StageOutcome
 
 CDNOW = "data: {dataset: cdnow}\n"
 
@@ -226,9 +229,9 @@ def test_a_damaged_warehouse_is_refused_and_kept(folder: Path) -> None:
 
 def test_a_query_that_fails_for_want_of_disk_or_memory_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
-        raise pipeline.QueryError("IO Error: No space left on device")
+        raise QueryError("IO Error: No space left on device")
 
-    monkeypatch.setattr(pipeline, "ingest", full)
+    monkeypatch.setattr(data, "ingest", full)
     done = shop.cvm(folder, "ingest")
     assert done.code == 1
     assert "The engine gave up: IO Error: No space left on device. Nothing was replaced. Free disk space" in done.err

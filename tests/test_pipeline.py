@@ -19,8 +19,10 @@ import pytest
 
 from cvm.models.bundle import read_bundle
 from cvm.params import load_params
-from cvm.pipeline import run_score, run_segment, summarise
+from cvm.pipeline import summarise
 from cvm.scoring.schema import SCORE_COLUMNS
+from cvm.stages.model import run_score
+from cvm.stages.segment import run_segment
 
 ROOT = Path(__file__).parents[1]
 ALLOWED = {".json", ".txt", ".yaml", ".py", ""}  # "" is MLmodel, which is YAML

@@ -11,7 +11,7 @@ import pytest
 
 import shop
 from cvm.params import load_params
-from cvm.pipeline import workspace_of
+from cvm.stages.context import workspace_of
 
 CDNOW = "data: {dataset: cdnow}\n"
 

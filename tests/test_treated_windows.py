@@ -12,7 +12,9 @@ import pytest
 import shop
 from cvm.models.bundle import Bundle, read_bundle
 from cvm.params import Params
-from cvm.pipeline import run_features, run_ingest, run_train, workspace_of
+from cvm.stages.context import workspace_of
+from cvm.stages.data import run_features, run_ingest
+from cvm.stages.model import run_train
 
 pytestmark = pytest.mark.slow
 

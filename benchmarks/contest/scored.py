@@ -11,7 +11,9 @@ import pandas as pd
 from contest.bases import Case
 from contest.forecasts import Floats, Forecast
 from contest.snapshots import case_params, link_warehouse
-from cvm.pipeline import run_features, run_score, run_train, workspace_of
+from cvm.stages.context import workspace_of
+from cvm.stages.data import run_features
+from cvm.stages.model import run_score, run_train
 
 _MISSES = 0.10
 TIERS = ("top", "high", "medium", "low")

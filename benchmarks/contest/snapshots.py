@@ -22,7 +22,8 @@ from cvm.models.family_choice import choose_family, with_family
 from cvm.models.samples import Sample, SnapshotReader
 from cvm.models.training import Recipe
 from cvm.params import Params
-from cvm.pipeline import run_features, run_ingest, workspace_of
+from cvm.stages.context import workspace_of
+from cvm.stages.data import run_features, run_ingest
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cvm.campaign_stages import evaluate_campaign, evaluate_cells
     from cvm.errors import CvmError
     from cvm.models.btyd import BgNbd, Btyd, GammaGamma
     from cvm.models.bundle import Bundle, read_bundle
     from cvm.models.crossvalidation import cross_validate_churn
     from cvm.params import Params, load_params
     from cvm.pipeline import run, summarise
-    from cvm.plan_stages import approve_plan, plan_campaign
     from cvm.scoring.score import score
+    from cvm.stages.campaigns import evaluate_campaign, evaluate_cells
+    from cvm.stages.plans import approve_plan, plan_campaign
 
 __version__ = "0.1.0"
 
@@ -28,12 +28,12 @@ _HOMES = {
     "CvmError": "cvm.errors",
     "GammaGamma": "cvm.models.btyd",
     "Params": "cvm.params",
-    "approve_plan": "cvm.plan_stages",
+    "approve_plan": "cvm.stages.plans",
     "cross_validate_churn": "cvm.models.crossvalidation",
-    "evaluate_campaign": "cvm.campaign_stages",
-    "evaluate_cells": "cvm.campaign_stages",
+    "evaluate_campaign": "cvm.stages.campaigns",
+    "evaluate_cells": "cvm.stages.campaigns",
     "load_params": "cvm.params",
-    "plan_campaign": "cvm.plan_stages",
+    "plan_campaign": "cvm.stages.plans",
     "read_bundle": "cvm.models.bundle",
     "run": "cvm.pipeline",
     "score": "cvm.scoring.score",

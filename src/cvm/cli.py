@@ -33,8 +33,9 @@ _SIMULATED_TO = datetime(2026, 1, 1)
 
 
 def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: object) -> None:
-    from cvm.pipeline import STAGES, workspace_of
+    from cvm.pipeline import STAGES
     from cvm.reports.terminal import quality_tables
+    from cvm.stages.context import workspace_of
 
     for name in stages:
         started = time.perf_counter()

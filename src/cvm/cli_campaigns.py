@@ -36,12 +36,12 @@ def power(
     quiet: QuietOption = False,
 ) -> None:
     """Size of a holdout, the effect it can show, and what it costs."""
-    from cvm.campaign_stages import past_outcomes, past_outcomes_by_segment
     from cvm.campaigns.history import OutcomeHistory
     from cvm.campaigns.power import check_outcome, given_baseline
     from cvm.campaigns.power_groups import arm_powers, segment_powers
     from cvm.campaigns.power_plan import Effect, check_segments_known, design_of, power_plan
     from cvm.reports.power import check_figure_name, group_table, power_tables, write_power_figure
+    from cvm.stages.campaigns import past_outcomes, past_outcomes_by_segment
 
     checked, printer, started = load_params(params, overrides=set_ or ()), Printer(quiet=quiet), time.perf_counter()
     split, design = design_of(
@@ -83,9 +83,9 @@ def plan(
 ) -> None:
     """Who is contacted, who is held out, who is left out and why: a draft, until it is approved."""
     from cvm.campaigns.customer_lists import read_customer_list
-    from cvm.pipeline import workspace_of
-    from cvm.plan_stages import approve_plan, plan_campaign
     from cvm.reports.campaign_plan import approved_sentences, plan_tables
+    from cvm.stages.context import workspace_of
+    from cvm.stages.plans import approve_plan, plan_campaign
 
     if approve and (include or exclude):
         raise typer.BadParameter("--include and --exclude belong to the draft; run cvm plan with them first, then --approve")
@@ -130,10 +130,10 @@ def evaluate(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """What a campaign really earned, against its holdout."""
-    from cvm.campaign_stages import campaign_cells, evaluate_campaign, evaluate_cells
-    from cvm.pipeline import workspace_of
     from cvm.reports.campaign_cells import cells_tables
     from cvm.reports.campaign_effect import effect_tables
+    from cvm.stages.campaigns import campaign_cells, evaluate_campaign, evaluate_cells
+    from cvm.stages.context import workspace_of
 
     given = {
         "outcome_days": days,

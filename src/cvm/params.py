@@ -19,6 +19,7 @@ from cvm.errors import ParamsError, without_password
 from cvm.params_campaigns import CampaignParams
 from cvm.params_data import AsOf, Cost, CountryCode, DataParams, Days, PathText, Section, Share, Timezone
 from cvm.params_file import read_mapping, with_overrides
+from cvm.params_goals import GoalParams
 
 
 class UnitCostParams(Section):
@@ -144,6 +145,7 @@ class Params(Section):
     btyd: BtydParams = BtydParams()
     churn: ChurnParams = ChurnParams()
     segments: SegmentParams = SegmentParams()
+    goals: list[GoalParams] = Field(default_factory=list)
     campaigns: CampaignParams = CampaignParams()
     engine: Literal["duckdb"] = "duckdb"
     tracking: TrackingParams = TrackingParams()

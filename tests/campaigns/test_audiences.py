@@ -15,7 +15,7 @@ from cvm.campaigns.audiences import LEFT_OUT, AudienceError, AudienceFile, Audie
 from cvm.campaigns.senders import TEMPLATES
 from cvm.errors import ParamsError, WorkspaceError
 from cvm.params_campaigns import SenderTemplateName
-from cvm.stage_inputs import audience_settings_of
+from cvm.stages.inputs import audience_settings_of
 
 PEOPLE = [
     {"customer_id": "c1", "email": "Olha.K@Gmail.com", "phone": "050 123 45 68", "first_name": "Ольга", "spent": 12.5},

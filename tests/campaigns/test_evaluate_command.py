@@ -12,7 +12,8 @@ import shop
 from campaign_ledger import campaign
 from cvm.campaigns.effect_table import effect_table
 from cvm.errors import ExperimentError, MissingOutputError, ParamsError
-from cvm.pipeline import run_ingest, workspace_of
+from cvm.stages.context import workspace_of
+from cvm.stages.data import run_ingest
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from cvm.campaigns.assignment import AssignmentError, Split, assign
 from cvm.campaigns.holdout import GlobalHoldout, HoldoutPeriod, held_out, held_out_sql, holdout_query
 from cvm.engines import DuckDBEngine
 from cvm.params import Params
-from cvm.stage_inputs import global_holdout_of
+from cvm.stages.inputs import global_holdout_of
 
 IDS = [f"c{number}" for number in range(20_000)]
 START = date(2026, 1, 1)

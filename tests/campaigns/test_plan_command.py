@@ -16,7 +16,8 @@ from cvm.campaigns.plan_settings import PlanError
 from cvm.engines import DuckDBEngine
 from cvm.errors import MissingOutputError, ParamsError, SourceError
 from cvm.features.treatments import treatments_query
-from cvm.pipeline import run_ingest, workspace_of
+from cvm.stages.context import workspace_of
+from cvm.stages.data import run_ingest
 from planned import ids, profile, scored, write_scores
 
 NAMES = ids(120)

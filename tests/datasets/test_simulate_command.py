@@ -4,7 +4,7 @@ from pathlib import Path
 
 import shop
 from cvm.params import load_params
-from cvm.pipeline import run_features, run_ingest
+from cvm.stages.data import run_features, run_ingest
 
 
 def test_a_simulated_base_is_written_and_runs(tmp_path: Path) -> None:

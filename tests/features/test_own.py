@@ -15,7 +15,10 @@ from cvm.features.own import own_features, read_own_table
 from cvm.features.query import Schema, catalogue
 from cvm.models.bundle import read_bundle
 from cvm.params import Params, load_params
-from cvm.pipeline import run, run_features, run_ingest, run_score, workspace_of
+from cvm.pipeline import run
+from cvm.stages.context import workspace_of
+from cvm.stages.data import run_features, run_ingest
+from cvm.stages.model import run_score
 from shop import order
 
 AS_OF = date(2024, 3, 1)

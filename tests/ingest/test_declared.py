@@ -7,13 +7,15 @@ import pyarrow as pa
 import pytest
 
 import shop
-from cvm import pipeline
 from cvm.errors import ParamsError
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.declared import declared_source
 from cvm.ingest.origins import DatabaseSource, FileSource, FrameSource, Source
 from cvm.params import Params, load_params
 from cvm.params_data import DataParams
+from cvm.stages import model
+from cvm.stages.context import workspace_of
+from cvm.stages.data import run_features, run_ingest
 
 FOLDER = Path("project")
 SECRET = "hunter2"  # noqa: S105 - made up
@@ -88,11 +90,11 @@ def without_zone(path: Path) -> Params:
 def test_a_zone_that_nobody_wrote_down_is_none(tmp_path: Path) -> None:
     (tmp_path / "transactions.csv").write_text("customer_id,occurred_at,amount\nc1,2024-01-01,1\n", encoding="utf-8")
     path = shop.write_params(tmp_path)
-    assert "1 rows kept" in pipeline.run_ingest(load_params(path)).message
+    assert "1 rows kept" in run_ingest(load_params(path)).message
     with pytest.raises(ParamsError, match="holds 1 times without a zone, for example '2024-01-01'"):
-        pipeline.run_ingest(without_zone(path))
+        run_ingest(without_zone(path))
     declared_in_table = shop.params_for(tmp_path, data={"transactions": {"path": "transactions.csv", "timezone": "UTC"}})
-    assert "1 rows kept" in pipeline.run_ingest(declared_in_table).message
+    assert "1 rows kept" in run_ingest(declared_in_table).message
 
 
 def test_all_six_tables_are_ingested_and_contracts_become_features(tmp_path: Path) -> None:
@@ -100,8 +102,8 @@ def test_all_six_tables_are_ingested_and_contracts_become_features(tmp_path: Pat
     data: dict[str, Any] = {"transactions": {"path": "transactions.csv"}}
     windows = {"horizon_days": 90, "clv_days": 180}
     params = shop.params_for(tmp_path, data=data, windows=windows)
-    pipeline.run_ingest(params)
-    before = pipeline.run_features(params).message
+    run_ingest(params)
+    before = run_features(params).message
     for table, text in {
         "subscriptions": "customer_id,started_at,ended_at,price_per_month,plan\nc00001,2023-02-01,2099-01-01,9.99,basic\n",
         "assignments": "campaign_id,customer_id,assigned_at,arm,source\nspring,c00001,2023-03-01,control,crm\n",
@@ -110,11 +112,11 @@ def test_all_six_tables_are_ingested_and_contracts_become_features(tmp_path: Pat
         (tmp_path / f"{table}.csv").write_text(text, encoding="utf-8")
         data[table] = {"path": f"{table}.csv"}
     params = shop.params_for(tmp_path, data=data, windows=windows)
-    message = pipeline.run_ingest(params).message
+    message = run_ingest(params).message
     assert "subscriptions 1 rows kept" in message
     assert "assignments 1 rows kept" in message
     assert "identities 2 rows kept" in message
-    after = pipeline.run_features(params).message
+    after = run_features(params).message
     assert int(after.split()[0]) > int(before.split()[0])
     assert after.split()[1:] == before.split()[1:]
 
@@ -124,8 +126,8 @@ def test_no_stage_hands_a_password_to_mlflow(tmp_path: Path, monkeypatch: pytest
     params = shop.params_for(tmp_path, data={"transactions": {"url": url, "query": "SELECT 1"}})
     handed: list[Any] = []
     monkeypatch.setattr("cvm.tracking.training_run.training_run", lambda values, *_, **__: handed.append(values))
-    monkeypatch.setattr(pipeline, "_store", lambda _: type("Store", (), {"log": lambda *_: "1"})())
-    workspace = pipeline.workspace_of(params)
-    pipeline._log(params, workspace, None, type("Trained", (), {"bundle": None})())  # type: ignore[arg-type]
+    monkeypatch.setattr(model, "_store", lambda _: type("Store", (), {"log": lambda *_: "1"})())
+    workspace = workspace_of(params)
+    model._log(params, workspace, None, type("Trained", (), {"bundle": None})())  # type: ignore[arg-type]
     assert handed[0]["data"]["transactions"]["query"] == "SELECT 1"
     assert SECRET not in str(handed)

@@ -16,7 +16,7 @@ from cvm.engines import DuckDBEngine
 from cvm.errors import ParamsError, SourceError
 from cvm.ingest.frames import arrow_table
 from cvm.params import Params
-from cvm.pipeline import run_ingest
+from cvm.stages.data import run_ingest
 
 ROWS = {
     "client": ["007", "8", None],

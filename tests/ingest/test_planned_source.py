@@ -14,7 +14,8 @@ from cvm.engines import DuckDBEngine
 from cvm.errors import SourceError
 from cvm.ingest.origins import FrameSource, PlannedSource, with_plans
 from cvm.ingest.reading import Reading
-from cvm.pipeline import run_ingest, workspace_of
+from cvm.stages.context import workspace_of
+from cvm.stages.data import run_ingest
 
 
 def ledger(path: Path, campaign: str, *names: str) -> Path:

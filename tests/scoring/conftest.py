@@ -15,8 +15,9 @@ import shop
 from cvm.features.files import read_features, read_plan
 from cvm.models.bundle import Bundle
 from cvm.models.stage import TrainSettings, train
-from cvm.pipeline import run_features, run_ingest, workspace_of
 from cvm.scoring.score import predict_money
+from cvm.stages.context import workspace_of
+from cvm.stages.data import run_features, run_ingest
 from cvm.workspace import Workspace
 from simulated import silent
 

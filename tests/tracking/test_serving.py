@@ -19,8 +19,9 @@ import pytest
 
 from cvm.features.files import features_file, read_plan
 from cvm.params import load_params
-from cvm.pipeline import run, workspace_of
+from cvm.pipeline import run
 from cvm.scoring.batch import read_scores
+from cvm.stages.context import workspace_of
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,8 @@ import pytest
 
 from cvm.errors import TrackingError
 from cvm.params import load_params
-from cvm.pipeline import run_features, run_ingest, run_train
+from cvm.stages.data import run_features, run_ingest
+from cvm.stages.model import run_train
 from cvm.tracking.store import Store
 
 

@@ -20,7 +20,7 @@ from cvm.ingest.origins import FileSource
 from cvm.ingest.reading import Reading
 from cvm.ingest.stage import Rules, ingest
 from cvm.params import load_params
-from cvm.pipeline import run_features, run_ingest
+from cvm.stages.data import run_features, run_ingest
 from cvm.workspace import Workspace
 
 AS_OF = datetime(2026, 1, 1)

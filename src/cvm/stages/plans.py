@@ -31,8 +31,8 @@ from cvm.engines.sql import local_day, parquet
 from cvm.errors import MissingOutputError
 from cvm.features.stage import history_days
 from cvm.params import Params
-from cvm.pipeline import Progress, engine_trouble, fingerprint, open_warehouse, silent, workspace_of
-from cvm.stage_inputs import audience_settings_of, plan_settings_of
+from cvm.stages.context import Progress, engine_trouble, fingerprint, open_warehouse, silent, workspace_of
+from cvm.stages.inputs import audience_settings_of, plan_settings_of
 from cvm.workspace import Workspace, only_writer, replaced_directory
 
 

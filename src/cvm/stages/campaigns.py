@@ -18,8 +18,8 @@ from cvm.campaigns.history import OutcomeHistory, SegmentHistory, outcome_histor
 from cvm.campaigns.power import Outcome
 from cvm.campaigns.power_groups import segment_relation
 from cvm.params import Params
-from cvm.pipeline import Progress, engine_trouble, open_warehouse, silent, workspace_of
-from cvm.stage_inputs import economics_of, evaluation_settings_of
+from cvm.stages.context import Progress, engine_trouble, open_warehouse, silent, workspace_of
+from cvm.stages.inputs import economics_of, evaluation_settings_of
 from cvm.workspace import Workspace, replaced_file
 
 
