@@ -230,14 +230,14 @@ def _bounds(effect: Effect) -> str:
 def _total(value: float | None, bounds: Interval | Effect | None) -> str:
     if bounds is None or not (isfinite(bounds.lower) and isfinite(bounds.upper)):
         return f"{value:,.0f}"
-    return f"{value:,.0f} ({bounds.lower:,.0f} to {bounds.upper:,.0f})"
+    return f"{value:,.0f}\n({bounds.lower:,.0f}…{bounds.upper:,.0f})"  # below each other: eight columns fit a terminal
 
 
 def _return(value: float | None, bounds: Interval | Effect | None, cost: float) -> str:
     if value is None or bounds is None:
         return "no cost known" if not cost else "-"
     lower, upper = (f"{bound:.0%}" if isfinite(bound) else "unbounded" for bound in (bounds.lower, bounds.upper))
-    return f"{value:.0%} ({lower} to {upper})"
+    return f"{value:.0%}\n({lower}…{upper})"
 
 
 def _percent(value: float, *, sign: str = "+") -> str:
