@@ -394,3 +394,26 @@ def test_the_global_holdout_needs_a_first_day_and_a_later_end(tmp_path: Path) ->
     assert "starts_on is missing" in one_problem(tmp_path, text, f"{where}.starts_on=null")
     assert "'latest' is no date here; write a day" in one_problem(tmp_path, text, f"{where}.starts_on=latest")
     assert "'soon' is no date" in one_problem(tmp_path, text, f"{where}.starts_on=soon")
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ("[]", "segments.rules: there is no rule; write at least one"),
+        (
+            "[{name: a, goal: b, when: {value_tier: [top]}}, {name: c, goal: d}]",
+            "when.value_tier: unknown key; did you mean",
+        ),
+        ("[{name: a}]", r"segments\.rules\.0\.goal: is required; add it"),
+        ("[{name: a, goal: b, when: {value_tiers: [topp]}}, {name: c, goal: d}]", "'topp'; did you mean 'top'"),
+        ("[{name: a, goal: b, when: {max: {p_churn: 0.5}}}]", "p_churn > 0.5 falls under no rule"),
+        ("[{name: a, goal: b}, {name: c, goal: d}]", "'c'.*'a' takes everybody"),
+    ],
+)
+def test_rules_of_segments_that_cannot_be_are_refused_by_their_key(rules: str, said: str) -> None:
+    with pytest.raises(ParamsError, match=said):
+        load_params(SHIPPED, overrides=[f"segments.rules={rules}"])
+
+
+def test_clusters_may_be_switched_off_without_quotes() -> None:
+    assert load_params(SHIPPED, overrides=["segments.clusters=off"]).segments.clusters == "off"

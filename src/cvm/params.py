@@ -17,9 +17,10 @@ from pydantic.fields import FieldInfo
 
 from cvm.errors import ParamsError, without_password
 from cvm.params_campaigns import CampaignParams
-from cvm.params_data import AsOf, Cost, CountryCode, DataParams, Days, PathText, Section, Share, Timezone
+from cvm.params_data import AsOf, Cost, CountryCode, DataParams, Days, PathText, Section, Timezone
 from cvm.params_file import read_mapping, with_overrides
 from cvm.params_goals import GoalParams
+from cvm.params_segments import SegmentParams
 
 
 class UnitCostParams(Section):
@@ -86,32 +87,11 @@ class BtydParams(Section):
     backend: Literal["cvm", "lifetimes"] = "cvm"
 
 
-class TierParams(Section):
-    """Share of the customer base in each value tier; the rest is ``low``."""
-
-    top: Share = 0.05
-    high: Share = 0.15
-    medium: Share = 0.30
-
-    @model_validator(mode="after")
-    def _leaves_room(self) -> Self:
-        total = self.top + self.high + self.medium
-        if total >= 1:
-            raise ValueError(f"top + high + medium == {total:g}, must be < 1 so that a low tier remains")
-        return self
-
-
 class ChurnParams(Section):
     """What churn means."""
 
     definition: Literal["no_order", "inactivity", "subscription"] = "no_order"
     inactivity_days: Days = 30
-
-
-class SegmentParams(Section):
-    """Where segments are cut."""
-
-    tiers: TierParams = TierParams()
 
 
 class TrackingParams(Section):
@@ -226,8 +206,10 @@ def _key_path(location: Sequence[int | str]) -> list[str]:
 
 
 def _is_named(field: FieldInfo | None, section: type[BaseModel] | None) -> bool:
-    """Whether a field holds sections under names of the user's own."""
-    return field is not None and section is not None and get_origin(field.annotation) is dict
+    """Whether a field holds sections under names of the user's own, or in a list."""
+    if field is None or section is None:
+        return False
+    return bool({get_origin(kind) for kind in (field.annotation, *get_args(field.annotation))} & {dict, list})
 
 
 def _wording(item: Any, key: Sequence[str]) -> tuple[str, str]:

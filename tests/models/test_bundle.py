@@ -278,7 +278,7 @@ class TestForeign:
         with pytest.raises(BundleError, match=rf"schema version {version}; this cvm reads {SCHEMA_VERSION}"):
             read_bundle(folder)
 
-    @pytest.mark.parametrize("text", ["{}", "[]", "3", '"bundle"', "null", "not json", "", '{"schema_version": 2}'])
+    @pytest.mark.parametrize("text", ["{}", "[]", "3", '"bundle"', "null", "not json", "", '{"schema_version": 3}'])
     def test_foreign_content_is_refused(self, folder, text):
         forge(folder, "bundle.json", text)
         with pytest.raises(BundleError, match="a bundle this cvm cannot read"):

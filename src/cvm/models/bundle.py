@@ -25,9 +25,10 @@ from cvm.models.intervals import ValueBands
 from cvm.models.samples import ProspectRate
 from cvm.models.uplift import Uplift
 from cvm.segments.rfm import RfmCuts
+from cvm.segments.segmentation import Segmentation
 from cvm.segments.tiers import ValueCuts
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _CONTENT = "bundle.json"
 _HASHES = "hashes.json"
@@ -78,6 +79,8 @@ class Bundle:
         The definition of churn, and what churn models start from.
     uplift : Uplift or None
         Effect of each treatment, once a campaign has taught it.
+    segmentation : Segmentation
+        The rules at training, by which a served model segments.
     evidence : dict
         Judgement, data fingerprint, versions: what a reader wants to know, nothing scoring needs.
     """
@@ -102,6 +105,7 @@ class Bundle:
     features: tuple[BundledFeature, ...]
     churn_anchor: ChurnAnchor = field(default_factory=ChurnAnchor)
     uplift: Uplift | None = None
+    segmentation: Segmentation = field(default_factory=Segmentation)
     evidence: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -147,6 +151,7 @@ class Bundle:
             "reference": self.reference.state(),
             "value_cuts": self.value_cuts.state(),
             "rfm_cuts": self.rfm_cuts.state(),
+            "segmentation": self.segmentation.state(),
             "features": [vars(feature) for feature in self.features],
             **({} if self.uplift is None else {"uplift": self.uplift.state()}),
             "evidence": self.evidence,
@@ -182,6 +187,7 @@ def read_bundle(folder: Path) -> Bundle:
             reference=Reference.from_state(content["reference"]),
             value_cuts=ValueCuts(**{name: tuple(cuts) for name, cuts in content["value_cuts"].items()}),
             rfm_cuts=RfmCuts(**{name: tuple(cuts) for name, cuts in content["rfm_cuts"].items()}),
+            segmentation=Segmentation.from_state(content["segmentation"]),
             features=tuple(BundledFeature(**feature) for feature in content["features"]),
             uplift=Uplift.from_state(content["uplift"], _parts("uplift", texts)) if "uplift" in content else None,
             evidence=content["evidence"],

@@ -36,6 +36,7 @@ from cvm.models.training import Judged, Recipe, after_the_test, fit_winners, jud
 from cvm.models.treated import Treated, check_enough, treated_note
 from cvm.models.uplift import Learned, learn_uplift
 from cvm.segments.rfm import RfmCuts
+from cvm.segments.segmentation import Segmentation
 from cvm.segments.tiers import ValueCuts
 
 # What BTYD, RFM and lifecycle are computed from; every other feature may be missing at scoring.
@@ -68,6 +69,7 @@ class TrainSettings:
     treated: Treated = "include"
     contact: ContactTerms | None = None
     treatment_costs: Mapping[str, float] = field(default_factory=dict)
+    segmentation: Segmentation = field(default_factory=Segmentation)
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,7 @@ def train(
         reference=reference,
         value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
         rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
+        segmentation=settings.segmentation,
         features=tuple(_bundled(feature, required) for feature in catalogue),
         uplift=learned.uplift,
     )

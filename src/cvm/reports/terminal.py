@@ -16,28 +16,19 @@ from cvm.datasets.catalogue import Dataset
 from cvm.ingest.assessment import Assessment
 from cvm.ingest.quality import Finding
 from cvm.models.bundle import Bundle
-from cvm.segments import SEGMENTS, VALUE_TIERS
-
-_GOALS = {
-    "vip": "keep",
-    "core": "raise frequency",
-    "promising": "grow",
-    "new": "second order",
-    "at_risk": "reactivate",
-    "low_value": "automate cheaply",
-    "lost": "win back or let go",
-    "prospect": "first order",
-}
+from cvm.segments import VALUE_TIERS
 
 
-def segment_table(scores: pd.DataFrame, *, currency: str) -> Table:
-    """Size, value and risk of each segment, with its goal.
+def segment_table(scores: pd.DataFrame, *, currency: str, goals: Mapping[str, str]) -> Table:
+    """Size, value and risk of each segment, with its goal; the worthiest customers first.
 
     Parameters
     ----------
     scores : DataFrame of shape (n_customers, ...)
         ``segment``, ``clv``, ``p_churn``.
     currency : str
+    goals : mapping of str to str
+        Of each segment.
     """
     table = _table("Segments")
     for header in ("segment", "goal"):
@@ -45,10 +36,10 @@ def segment_table(scores: pd.DataFrame, *, currency: str) -> Table:
     for header in ("customers", "share", f"CLV, {currency}", "of all CLV", f"CLV each, {currency}", "mean churn"):
         table.add_column(header, justify="right")
     total_clv = float(scores["clv"].sum())
-    for name in SEGMENTS:
-        rows = scores[scores["segment"] == name]
-        if len(rows):
-            table.add_row(name, _GOALS[name], *_segment_cells(rows, n=len(scores), total_clv=total_clv))
+    segments = dict(list(scores.groupby("segment")))
+    for name in sorted(segments, key=lambda name: -segments[name]["clv"].mean()):
+        cells = _segment_cells(segments[name], n=len(scores), total_clv=total_clv)
+        table.add_row(Text(str(name)), Text(goals.get(str(name), "")), *cells)
     table.add_section()
     table.add_row("all", "", *_segment_cells(scores, n=len(scores), total_clv=total_clv), style="bold")
     return table
@@ -251,7 +242,7 @@ def files_table(files: Mapping[str, Path]) -> Table:
 def closing(scores: pd.DataFrame, bundle: Bundle, files: Mapping[str, Path]) -> Group:
     """All closing tables."""
     return Group(
-        segment_table(scores, currency=bundle.currency),
+        segment_table(scores, currency=bundle.currency, goals=bundle.segmentation.rules.goals),
         *total_line(scores, bundle),
         *judgement_tables(bundle),
         files_table(files),

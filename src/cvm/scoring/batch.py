@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -13,12 +14,17 @@ from cvm.errors import MissingOutputError
 from cvm.features.files import features_file, read_features
 from cvm.models.bundle import Bundle
 from cvm.scoring.schema import SCORE_SCHEMA
-from cvm.scoring.score import apply_segments, checked_features, score_checked
+from cvm.scoring.score import checked_features, score_checked
+from cvm.scoring.segmentation import apply_segments
 from cvm.scoring.uplift import expected_uplift, uplift_table
+from cvm.segments import Segmentation
 from cvm.workspace import Workspace, replaced_file
 
+# Key of the metadata of a file of scores.
+_MADE_BY = b"cvm.segmentation"
 
-def score_batch(bundle: Bundle, workspace: Workspace, *, as_of: date) -> pa.Table:
+
+def score_batch(bundle: Bundle, workspace: Workspace, *, as_of: date, segmentation: Segmentation | None = None) -> pa.Table:
     """Score everybody known at ``as_of`` and replace the scores of that date, and the uplift by treatment where it is known.
 
     Parameters
@@ -27,6 +33,8 @@ def score_batch(bundle: Bundle, workspace: Workspace, *, as_of: date) -> pa.Tabl
     workspace : Workspace
         Holds the features; receives the scores.
     as_of : date
+    segmentation : Segmentation, optional
+        Instead of the bundle's.
 
     Returns
     -------
@@ -36,8 +44,8 @@ def score_batch(bundle: Bundle, workspace: Workspace, *, as_of: date) -> pa.Tabl
     features = with_previous_segment(read_features(workspace.features, as_of), workspace, as_of=as_of)
     features = checked_features(bundle, features)
     uplift = expected_uplift(bundle, features, as_of=as_of)
-    scores = score_checked(bundle, features, uplift, as_of=as_of)
-    write_scores(scores, workspace.scores_of(as_of))
+    scores = score_checked(bundle, features, uplift, as_of=as_of, segmentation=segmentation)
+    write_scores(scores, workspace.scores_of(as_of), segmentation=segmentation or bundle.segmentation)
     path = workspace.uplift_of(as_of)
     if uplift is None:
         path.unlink(missing_ok=True)
@@ -53,7 +61,9 @@ def features_gone(bundle: Bundle, workspace: Workspace, *, as_of: date) -> list[
     return [feature.name for feature in bundle.features if feature.name not in found]
 
 
-def segment_batch(bundle: Bundle, workspace: Workspace, *, as_of: date) -> tuple[pa.Table, int]:
+def segment_batch(
+    bundle: Bundle, workspace: Workspace, *, as_of: date, segmentation: Segmentation | None = None
+) -> tuple[pa.Table, int]:
     """Apply segmentation again to scores on file, and say how many customers changed their segment by it.
 
     Raises
@@ -68,16 +78,17 @@ def segment_batch(bundle: Bundle, workspace: Workspace, *, as_of: date) -> tuple
         raise MissingOutputError(
             f"The features of {as_of} no longer hold every scored customer. Run `cvm score` before `cvm segment`."
         )
-    after = apply_segments(bundle, features, before)
+    after = apply_segments(bundle, features, before, segmentation)
     n_changed = int((after["segment"].to_pandas() != before["segment"].to_pandas()).sum())
-    write_scores(after, workspace.scores_of(as_of))
+    write_scores(after, workspace.scores_of(as_of), segmentation=segmentation or bundle.segmentation)
     return after, n_changed
 
 
-def write_scores(scores: pa.Table, path: Path) -> None:
-    """Write scores, whole or not at all."""
+def write_scores(scores: pa.Table, path: Path, *, segmentation: Segmentation | None = None) -> None:
+    """Write scores, whole or not at all; the file tells by which segmentation they were made, where that is known."""
     # By the plain schema: a table read back carries field ids, and the same scores must give the same bytes.
-    scores = pa.Table.from_arrays(scores.combine_chunks().columns, schema=SCORE_SCHEMA)
+    made_by = {_MADE_BY: json.dumps(segmentation.state(), sort_keys=True).encode()} if segmentation else None
+    scores = pa.Table.from_arrays(scores.combine_chunks().columns, schema=SCORE_SCHEMA.with_metadata(made_by))
     with replaced_file(path) as temporary:
         pq.write_table(scores, temporary, compression="zstd")
 
@@ -96,6 +107,12 @@ def read_scores(path: Path, *, columns: list[str] | None = None) -> pa.Table:
         return pq.read_table(path, columns=columns, partitioning=None)
     except (OSError, pa.ArrowInvalid) as error:
         raise MissingOutputError.from_damage(path, command="cvm score") from error
+
+
+def were_made_by(segmentation: Segmentation, path: Path) -> bool:
+    """Whether the scores on file were segmented like this; not if nobody knows."""
+    made_by = (pq.read_schema(path).metadata or {}).get(_MADE_BY)
+    return made_by is not None and json.loads(made_by) == segmentation.state()
 
 
 def with_previous_segment(features: pd.DataFrame, workspace: Workspace, *, as_of: date) -> pd.DataFrame:

@@ -20,15 +20,9 @@ from cvm.models.samples import is_judged
 from cvm.scoring.churn import churn_probabilities
 from cvm.scoring.reasons import reasons
 from cvm.scoring.schema import SCORE_COLUMNS, SCORE_SCHEMA
+from cvm.scoring.segmentation import apply_segments
 from cvm.scoring.uplift import expected_uplift, uplift_columns
-from cvm.segments import (
-    lifecycle_stage,
-    rfm_scores,
-    rfm_segment,
-    segment,
-    value_percentile,
-    value_tier,
-)
+from cvm.segments import Segmentation
 
 Floats = NDArray[np.float64]
 
@@ -58,11 +52,18 @@ def score(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pa.Table:
     return score_checked(bundle, features, expected_uplift(bundle, features, as_of=as_of), as_of=as_of)
 
 
-def score_checked(bundle: Bundle, features: pd.DataFrame, uplift: Floats | None, *, as_of: date) -> pa.Table:
-    """``score`` of ``checked_features``, given their ``expected_uplift``."""
+def score_checked(
+    bundle: Bundle,
+    features: pd.DataFrame,
+    uplift: Floats | None,
+    *,
+    as_of: date,
+    segmentation: Segmentation | None = None,
+) -> pa.Table:
+    """``score`` of ``checked_features``, given their ``expected_uplift``; segmented as the bundle says, or as given."""
     money = predict_money(bundle, features, as_of=as_of)
     scores = _assemble(bundle, features, money, as_of, uplift_columns(bundle, uplift))
-    return apply_segments(bundle, features, scores)
+    return apply_segments(bundle, features, scores, segmentation)
 
 
 def checked_features(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
@@ -220,43 +221,6 @@ def _assemble(
         known[name] = pa.array(money[name].to_numpy(float), from_pandas=True)
     columns = [known.get(column.name, pa.nulls(n, column.kind)) for column in SCORE_COLUMNS]
     return pa.table([c.cast(s.kind) for c, s in zip(columns, SCORE_COLUMNS, strict=True)], schema=SCORE_SCHEMA)
-
-
-def apply_segments(bundle: Bundle, features: pd.DataFrame, scores: pa.Table) -> pa.Table:
-    """Fill the columns of segmentation, from scores and features at the bundle's frozen cut points.
-
-    Parameters
-    ----------
-    bundle : Bundle
-    features : DataFrame of shape (n_customers, ...)
-        In the order of ``scores``.
-    scores : pyarrow.Table of shape (n_customers, 30)
-
-    Returns
-    -------
-    pyarrow.Table of the same shape
-    """
-    clv = scores["clv"].to_numpy()
-    tier = value_tier(clv, bundle.value_cuts)
-    p_churn = scores["p_churn"].to_numpy(zero_copy_only=False)
-    subscribed = holds_subscription(features) if bundle.churn_anchor.definition.is_contractual else None
-    stage = lifecycle_stage(features, p_churn, active_days=bundle.active_days, subscribed=subscribed)
-    is_buyer = (features["n_orders"] > 0).to_numpy()
-    recency, frequency, monetary = rfm_scores(features, bundle.rfm_cuts)
-    filled = {
-        "value_percentile": pa.array(value_percentile(clv, bundle.value_cuts)),
-        "value_tier": pa.array(tier),
-        "lifecycle_stage": pa.array(stage),
-        "rfm_recency": pa.array(recency, mask=~is_buyer),
-        "rfm_frequency": pa.array(frequency, mask=~is_buyer),
-        "rfm_monetary": pa.array(monetary, mask=~is_buyer),
-        "rfm_segment": pa.array(rfm_segment(recency, frequency, monetary), mask=~is_buyer),
-        "segment": pa.array(segment(tier, stage, scores["growth_potential"].to_numpy())),
-    }
-    for name, values in filled.items():
-        position = SCORE_SCHEMA.get_field_index(name)
-        scores = scores.set_column(position, SCORE_SCHEMA.field(position), values.cast(SCORE_SCHEMA.field(position).type))
-    return scores
 
 
 def _next_order_date(wait_days: Floats, as_of: date, clv_days: int) -> pa.Array:

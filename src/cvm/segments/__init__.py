@@ -1,21 +1,34 @@
-"""Value tiers, RFM, lifecycle and the combined segment: pure functions of scores at frozen cut points."""
+"""Value tiers, RFM, lifecycle and the segments of ordered rules: pure functions of scores at frozen cut points."""
 
-from cvm.segments.combined import SEGMENTS, segment
+from cvm.segments.conditions import Condition
 from cvm.segments.lifecycle import LIFECYCLE_STAGES, lifecycle_stage
 from cvm.segments.rfm import RFM_SEGMENTS, RfmCuts, rfm_scores, rfm_segment
+from cvm.segments.rule_check import NUMBER_COLUMNS, TEXT_COLUMNS, UNKNOWN
+from cvm.segments.rules import DEFAULT_RULES, SEGMENTS, Rule, RuleSet, SegmentRulesError
+from cvm.segments.segmentation import Around, Segmentation, may_stay
 from cvm.segments.tiers import VALUE_TIERS, ValueCuts, value_percentile, value_tier
 
 __all__ = [
+    "DEFAULT_RULES",
     "LIFECYCLE_STAGES",
+    "NUMBER_COLUMNS",
     "RFM_SEGMENTS",
     "SEGMENTS",
+    "TEXT_COLUMNS",
+    "UNKNOWN",
     "VALUE_TIERS",
+    "Around",
+    "Condition",
     "RfmCuts",
+    "Rule",
+    "RuleSet",
+    "SegmentRulesError",
+    "Segmentation",
     "ValueCuts",
     "lifecycle_stage",
+    "may_stay",
     "rfm_scores",
     "rfm_segment",
-    "segment",
     "value_percentile",
     "value_tier",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,15 @@ class Condition:
     def is_total(self) -> bool:
         """Whether it asks nothing."""
         return not self.columns
+
+    def state(self) -> dict[str, Any]:
+        """As JSON values: the arguments it is made of."""
+        parts = {
+            "values": {column: list(allowed) for column, allowed in self.values.items()},
+            "minimum": dict(self.minimum),
+            "maximum": dict(self.maximum),
+        }
+        return {part: asked for part, asked in parts.items() if asked}
 
     def holds(self, columns: Mapping[str, NDArray[np.generic]], *, n: int) -> NDArray[np.bool_]:
         """For each of ``n`` customers: array of shape (n,).

@@ -26,6 +26,7 @@ from cvm.ingest.reading import Reading
 from cvm.ingest.stage import Rules
 from cvm.models.stage import TrainSettings
 from cvm.params import Params
+from cvm.segments import Segmentation
 
 
 def rules_of(params: Params) -> Rules:
@@ -89,8 +90,14 @@ def train_settings_of(params: Params) -> TrainSettings:
         decisions=params.train.features,
         treated=params.train.treated,
         treatment_costs={arm: treatment.cost for arm, treatment in params.campaigns.treatments.items()},
+        segmentation=segmentation_of(params),
         contact=None if retention.contact_cost is None else ContactTerms(retention.contact_cost, retention.save_rate),
     )
+
+
+def segmentation_of(params: Params) -> Segmentation:
+    """For training, scoring and segmenting."""
+    return Segmentation(params.segments.rule_set, params.segments.hysteresis)
 
 
 def economics_of(params: Params) -> Economics:

@@ -14,7 +14,7 @@ from cvm.params import Params
 from cvm.scoring.batch import features_gone, score_batch
 from cvm.scoring.score import predict_money
 from cvm.stages.context import Progress, StageOutcome, fingerprint, open_warehouse, scoring_date, silent, workspace_of
-from cvm.stages.inputs import churn_definition_of, train_settings_of
+from cvm.stages.inputs import churn_definition_of, segmentation_of, train_settings_of
 from cvm.workspace import Workspace, replaced_directory
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def run_score(
     progress(f"scoring {as_of}")
     model = _store(params).bundle(alias) if alias else read_bundle(bundle or workspace.champion)
     _check_windows(model, params)
-    scores = score_batch(model, workspace, as_of=as_of)
+    scores = score_batch(model, workspace, as_of=as_of, segmentation=segmentation_of(params))
     total = scores["clv"].to_pandas().sum()
     gone = features_gone(model, workspace, as_of=as_of)
     n_moved = scores.num_rows - scores["next_best_action"].null_count
