@@ -157,8 +157,20 @@ def score(
 def segment(
     params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False, bundle: BundleOption = None
 ) -> None:
-    """Apply segmentation again to the scores on file."""
-    _run(("segment",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet), bundle=bundle)
+    """Apply segmentation again to the scores on file, and tell who moved since the scores before."""
+    from cvm.reports.segments import segmented_tables
+    from cvm.reports.terminal import files_table
+    from cvm.stages.segment import segmented
+
+    checked, printer = load_params(params, overrides=set_ or ()), Printer(quiet=quiet)
+    _run(("segment",), checked, printer, bundle=bundle)
+    if not quiet:
+        found = segmented(checked)
+        tables = segmented_tables(
+            found.scores, found.migrations, found.growth, found.clusters, goals=found.goals, currency=found.currency
+        )
+        printer.console.print()
+        printer.console.print(*tables, files_table({"segments": found.folder}), sep="\n")
 
 
 for campaign_command in (power, plan, evaluate):

@@ -110,6 +110,10 @@ class Workspace:
         """File that holds the scores of one ``as_of``."""
         return self.scores / f"as_of={as_of.isoformat()}" / "scores.parquet"
 
+    def segments_of(self, as_of: date) -> Path:
+        """Folder of what one ``as_of`` tells of segments: who moved since the scores before, growth potential, clusters."""
+        return self.outputs / "segments" / f"as_of={as_of.isoformat()}"
+
     def score_files(self) -> dict[date, Path]:
         """Files with scores, by their ``as_of``."""
         found = {}

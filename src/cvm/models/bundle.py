@@ -24,6 +24,7 @@ from cvm.models.clv_blend import value_from_state
 from cvm.models.intervals import ValueBands
 from cvm.models.samples import ProspectRate
 from cvm.models.uplift import Uplift
+from cvm.segments.peers import Peers
 from cvm.segments.rfm import RfmCuts
 from cvm.segments.segmentation import Segmentation
 from cvm.segments.tiers import ValueCuts
@@ -79,6 +80,8 @@ class Bundle:
         The definition of churn, and what churn models start from.
     uplift : Uplift or None
         Effect of each treatment, once a campaign has taught it.
+    peers : Peers
+        What the best of comparable customers do.
     segmentation : Segmentation
         The rules at training, by which a served model segments.
     evidence : dict
@@ -105,6 +108,7 @@ class Bundle:
     features: tuple[BundledFeature, ...]
     churn_anchor: ChurnAnchor = field(default_factory=ChurnAnchor)
     uplift: Uplift | None = None
+    peers: Peers = field(default_factory=lambda: Peers({}))
     segmentation: Segmentation = field(default_factory=Segmentation)
     evidence: dict[str, Any] = field(default_factory=dict)
 
@@ -151,6 +155,7 @@ class Bundle:
             "reference": self.reference.state(),
             "value_cuts": self.value_cuts.state(),
             "rfm_cuts": self.rfm_cuts.state(),
+            "peers": self.peers.state(),
             "segmentation": self.segmentation.state(),
             "features": [vars(feature) for feature in self.features],
             **({} if self.uplift is None else {"uplift": self.uplift.state()}),
@@ -187,6 +192,7 @@ def read_bundle(folder: Path) -> Bundle:
             reference=Reference.from_state(content["reference"]),
             value_cuts=ValueCuts(**{name: tuple(cuts) for name, cuts in content["value_cuts"].items()}),
             rfm_cuts=RfmCuts(**{name: tuple(cuts) for name, cuts in content["rfm_cuts"].items()}),
+            peers=Peers.from_state(content["peers"]),
             segmentation=Segmentation.from_state(content["segmentation"]),
             features=tuple(BundledFeature(**feature) for feature in content["features"]),
             uplift=Uplift.from_state(content["uplift"], _parts("uplift", texts)) if "uplift" in content else None,

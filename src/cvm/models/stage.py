@@ -35,9 +35,7 @@ from cvm.models.search import Search
 from cvm.models.training import Judged, Recipe, after_the_test, fit_winners, judge
 from cvm.models.treated import Treated, check_enough, treated_note
 from cvm.models.uplift import Learned, learn_uplift
-from cvm.segments.rfm import RfmCuts
-from cvm.segments.segmentation import Segmentation
-from cvm.segments.tiers import ValueCuts
+from cvm.segments import Peers, RfmCuts, Segmentation, ValueCuts
 
 # What BTYD, RFM and lifecycle are computed from; every other feature may be missing at scoring.
 _REQUIRED = ("n_orders", "recency_days", "tenure_days", "mean_order_value", "spend", "historic_value", "last_gap_days")
@@ -184,6 +182,8 @@ def train(
         *prospect_notes(today, prospects),
         *learned.notes,
     ]
+    buyers = today[today["n_orders"] > 0]
+    rfm_cuts = RfmCuts.fit(buyers)
     required = (*_REQUIRED, *CONTRACT_COLUMNS) if definition.is_contractual else _REQUIRED
     bundle = Bundle(
         trained_as_of=plan.score,
@@ -203,7 +203,8 @@ def train(
         prospects=prospects,
         reference=reference,
         value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
-        rfm_cuts=RfmCuts.fit(today[today["n_orders"] > 0]),
+        rfm_cuts=rfm_cuts,
+        peers=Peers.fit(buyers, rfm_cuts),
         segmentation=settings.segmentation,
         features=tuple(_bundled(feature, required) for feature in catalogue),
         uplift=learned.uplift,

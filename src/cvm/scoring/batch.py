@@ -72,16 +72,28 @@ def segment_batch(
         If there are no scores or no features of that date.
     """
     before = read_scores(workspace.scores_of(as_of))
-    features = read_features(workspace.features, as_of).set_index("customer_id")
-    features = features.reindex(before["customer_id"].to_pylist()).reset_index()
-    if features["n_orders"].isna().any():
-        raise MissingOutputError(
-            f"The features of {as_of} no longer hold every scored customer. Run `cvm score` before `cvm segment`."
-        )
+    features = features_of(workspace, before, as_of=as_of)
     after = apply_segments(bundle, features, before, segmentation)
     n_changed = int((after["segment"].to_pandas() != before["segment"].to_pandas()).sum())
     write_scores(after, workspace.scores_of(as_of), segmentation=segmentation or bundle.segmentation)
     return after, n_changed
+
+
+def features_of(workspace: Workspace, scores: pa.Table, *, as_of: date) -> pd.DataFrame:
+    """Features of ``as_of`` in the order of its scores.
+
+    Raises
+    ------
+    MissingOutputError
+        If there are none, or not of every scored customer.
+    """
+    features = read_features(workspace.features, as_of).set_index("customer_id")
+    features = features.reindex(scores["customer_id"].to_pylist()).reset_index()
+    if features["n_orders"].isna().any():
+        raise MissingOutputError(
+            f"The features of {as_of} no longer hold every scored customer. Run `cvm score` before `cvm segment`."
+        )
+    return features
 
 
 def write_scores(scores: pa.Table, path: Path, *, segmentation: Segmentation | None = None) -> None:
@@ -115,15 +127,16 @@ def were_made_by(segmentation: Segmentation, path: Path) -> bool:
     return made_by is not None and json.loads(made_by) == segmentation.state()
 
 
+def latest_earlier(workspace: Workspace, as_of: date) -> tuple[date, Path] | None:
+    """The latest scores on file of a date before ``as_of``: the date, and the file."""
+    return max((found for found in workspace.score_files().items() if found[0] < as_of), default=None)
+
+
 def with_previous_segment(features: pd.DataFrame, workspace: Workspace, *, as_of: date) -> pd.DataFrame:
     """``features`` with each customer's segment in the latest earlier scores on file; null where there is none."""
-    earlier = sorted(path for path in workspace.scores.glob("as_of=*/scores.parquet") if _date_of(path) < as_of.isoformat())
-    if not earlier:
+    earlier = latest_earlier(workspace, as_of)
+    if earlier is None:
         return features
-    previous = read_scores(earlier[-1], columns=["customer_id", "segment"]).to_pandas()
+    previous = read_scores(earlier[1], columns=["customer_id", "segment"]).to_pandas()
     segment = previous.set_index("customer_id")["segment"]
     return features.assign(previous_segment=features["customer_id"].map(segment))
-
-
-def _date_of(path: Path) -> str:
-    return path.parent.name.removeprefix("as_of=")

@@ -22,7 +22,7 @@ from cvm.scoring.reasons import reasons
 from cvm.scoring.schema import SCORE_COLUMNS, SCORE_SCHEMA
 from cvm.scoring.segmentation import apply_segments
 from cvm.scoring.uplift import expected_uplift, uplift_columns
-from cvm.segments import Segmentation
+from cvm.segments import Segmentation, historic_per_year
 
 Floats = NDArray[np.float64]
 
@@ -200,7 +200,6 @@ def _assemble(
 ) -> pa.Table:
     n = len(features)
     past = features["historic_value"].fillna(0.0).to_numpy(float)
-    years = np.maximum(features["tenure_days"].fillna(0.0).to_numpy(float), 365.0) / 365
     per_year = bundle.margin_rate * money["expected_orders"] * money["expected_order_value"] * (365 / bundle.horizon_days)
     known: dict[str, pa.Array] = {
         "customer_id": pa.array(features["customer_id"].astype(str)),
@@ -212,7 +211,7 @@ def _assemble(
         "historic_value": pa.array(past),
         "expected_next_order_date": _next_order_date(money["wait_days"].to_numpy(float), as_of, bundle.clv_days),
         "loss_making": pa.array(past < 0),
-        "growth_potential": pa.array(per_year.to_numpy(float) - past / years),
+        "growth_potential": pa.array(per_year.to_numpy(float) - historic_per_year(features)),
         "previous_segment": pa.array(_previous(features), type=pa.string()),
         "reasons": reasons(bundle, features, as_of=as_of),
         **actions,
