@@ -14,13 +14,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from cvm.models.bundle import read_bundle
 from cvm.params import load_params
 from cvm.pipeline import summarise
+from cvm.scoring.batch import features_of, read_scores
 from cvm.scoring.schema import SCORE_COLUMNS
+from cvm.scoring.segmentation import apply_segments
+from cvm.segments import Segmentation
+from cvm.stages.context import workspace_of
 from cvm.stages.model import run_score
 from cvm.stages.segment import run_segment
 
@@ -210,3 +215,35 @@ def test_the_summary_adds_up(cdnow: tuple[Path, str], scores: pd.DataFrame) -> N
     assert summary.as_of == AS_OF
     assert summary.scores["clv"].sum() == pytest.approx(scores["clv"].sum())
     assert all(path.exists() for path in summary.files.values())
+
+
+def test_segments_hold_under_noise_and_stand_still_with_hysteresis(cdnow: tuple[Path, str]) -> None:
+    params = load_params(cdnow[0] / "params.yaml")
+    workspace = workspace_of(params)
+    bundle, scores = read_bundle(workspace.champion), read_scores(workspace.scores_of(AS_OF))
+    features = features_of(workspace, scores, as_of=AS_OF)
+    remembered = with_column(scores, "previous_segment", scores["segment"].to_numpy(zero_copy_only=False))
+    rng = np.random.default_rng(4)
+    for name in ("clv", "expected_orders"):
+        values = scores[name].to_numpy() * (1 + rng.uniform(-0.01, 0.01, scores.num_rows))
+        remembered = with_column(remembered, name, values)
+    p_churn = np.clip(scores["p_churn"].to_numpy() + rng.uniform(-0.01, 0.01, scores.num_rows), 0, 1)
+    remembered = with_column(remembered, "p_churn", p_churn)
+    loose = apply_segments(bundle, features, remembered).to_pandas()
+    assert 0 < (loose["segment"] != loose["previous_segment"]).mean() < 0.02
+    steady = apply_segments(bundle, features, remembered, Segmentation(hysteresis=0.01)).to_pandas()
+    assert (steady["segment"] == steady["previous_segment"]).all()
+
+
+def test_segments_leave_growth_and_clusters_beside_the_scores(cdnow: tuple[Path, str]) -> None:
+    folder = cdnow[0] / "outputs" / "segments" / f"as_of={AS_OF}"
+    assert {path.name for path in folder.iterdir()} == {"clusters.json", "clusters.parquet", "growth.parquet"}
+    growth = pq.read_table(folder / "growth.parquet", partitioning=None)
+    assert growth.num_rows == 23_570
+    assert growth["n_categories"].null_count == 23_570
+    assert growth["upsell_room"].null_count == 68  # net spend of 0, so no price
+
+
+def with_column(scores: pa.Table, name: str, values: np.ndarray) -> pa.Table:
+    position = scores.schema.get_field_index(name)
+    return scores.set_column(position, scores.schema.field(position), pa.array(values))

@@ -120,16 +120,18 @@ def _value_line(migrations: Migrations, currency: str) -> Text:
     """Where the whole change of value comes from."""
     matrix, both = migrations.matrix, migrations.in_both
     moved = both[both["from_segment"] != both["to_segment"]]
-    change = float(matrix["clv"].sum() - matrix["previous_clv"].sum())
-    within = float((migrations.stayed["clv"] - migrations.stayed["previous_clv"]).sum())
-    across = float((moved["clv"] - moved["previous_clv"]).sum())
-    joined = float(matrix.loc[matrix["from_segment"].isna(), "clv"].sum())
-    gone = float(matrix.loc[matrix["to_segment"].isna(), "previous_clv"].sum())
-    return Text(
-        f"CLV {change:+,.0f} {currency} since {migrations.previous_as_of}: {within:+,.0f} of who stayed, {across:+,.0f} of "
-        f"{int(moved['n_customers'].sum()):,} who moved, {joined:+,.0f} of who was not scored before, {-gone:+,.0f} of who "
-        "is gone."
-    )
+    joined, gone = matrix[matrix["from_segment"].isna()], matrix[matrix["to_segment"].isna()]
+    groups = {"stayed": migrations.stayed, "moved": moved, "were not scored before": joined, "are gone": gone}
+    parts = [
+        f"{_change(rows):+,.0f} of {int(rows['n_customers'].sum()):,} who {what}"
+        for what, rows in groups.items()
+        if len(rows)
+    ]
+    return Text(f"CLV {_change(matrix):+,.0f} {currency} since {migrations.previous_as_of}: {', '.join(parts)}.")
+
+
+def _change(rows: pd.DataFrame) -> float:
+    return float(rows["clv"].sum() - rows["previous_clv"].sum())
 
 
 def _growth_line(growth: pd.DataFrame, currency: str) -> Text:

@@ -17,7 +17,7 @@ from cvm.scoring.schema import SCORE_SCHEMA
 from cvm.scoring.score import checked_features, score_checked
 from cvm.scoring.segmentation import apply_segments
 from cvm.scoring.uplift import expected_uplift, uplift_table
-from cvm.segments import Segmentation
+from cvm.segments import RuleSet, Segmentation
 from cvm.workspace import Workspace, replaced_file
 
 # Key of the metadata of a file of scores.
@@ -121,10 +121,10 @@ def read_scores(path: Path, *, columns: list[str] | None = None) -> pa.Table:
         raise MissingOutputError.from_damage(path, command="cvm score") from error
 
 
-def were_made_by(segmentation: Segmentation, path: Path) -> bool:
-    """Whether the scores on file were segmented like this; not if nobody knows."""
+def were_made_by(rules: RuleSet, path: Path) -> bool:
+    """Whether the scores on file were segmented by these rules; not if nobody knows."""
     made_by = (pq.read_schema(path).metadata or {}).get(_MADE_BY)
-    return made_by is not None and json.loads(made_by) == segmentation.state()
+    return made_by is not None and json.loads(made_by)["rules"] == rules.state()
 
 
 def latest_earlier(workspace: Workspace, as_of: date) -> tuple[date, Path] | None:

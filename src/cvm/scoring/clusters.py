@@ -106,7 +106,7 @@ def _content(found: Clustering) -> dict[str, Any]:
     note = (
         None
         if found.is_stable
-        else f"Nothing is stable: other samples of these customers would give other clusters (agreement "
+        else f"Not stable: other samples of these customers would give other clusters (agreement "
         f"{found.chosen.stability:.2f}, stable from {STABLE:g}). Do not act on them."
     )
     return {**asdict(found.chosen), "stable_from": STABLE, "note": note, "tried": [asdict(one) for one in found.tried]}

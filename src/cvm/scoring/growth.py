@@ -61,7 +61,7 @@ def growth_table(bundle: Bundle, features: pd.DataFrame, scores: pa.Table) -> pa
 def growth_gaps(bundle: Bundle) -> list[str]:
     """What of the growth potential the data cannot tell, and why."""
     return [
-        f"no {what} room: the transactions have no {needs} (data.transactions.columns)"
+        f"no {what} room told: no {needs} in the transactions"
         for name, (what, needs) in _NEEDS.items()
         if name not in bundle.peers.standards
     ]
