@@ -52,7 +52,7 @@ def line(text: str, start: str, *, after: str = "") -> list[str]:
 
 def test_the_matrix_reads_from_rows_to_columns():
     text = moved()
-    after = "From segments of 2026-01-01 (rows) to those of 2026-02-01 (columns)"
+    after = "Moves from 2026-01-01 (rows) to"
     assert line(text, "from \\ to", after=after) == ["from", "\\", "to", "vip", "[red]odd", "old", "gone", "all", "stayed"]
     assert line(text, "vip", after=after) == ["vip", "1", "·", "·", "·", "1", "100%"]
     assert line(text, "[red]odd", after=after) == ["[red]odd", "1", "·", "·", "·", "1", "0%"]

@@ -61,7 +61,7 @@ def _matrix_table(migrations: Migrations, order: Sequence[str]) -> Table:
     there = (starts | ends) - {_NOT_BEFORE, _GONE}
     segments = [*(name for name in order if name in there), *sorted(there - set(order))]
     rows, columns = [*segments, *({_NOT_BEFORE} & starts)], [*segments, *({_GONE} & ends)]
-    table = _table(f"From segments of {migrations.previous_as_of} (rows) to those of {migrations.as_of} (columns)")
+    table = _table(f"Moves from {migrations.previous_as_of} (rows) to {migrations.as_of} (columns)")
     table.add_column("from \\ to")
     for name in columns:
         table.add_column(Text(name), justify="right")
