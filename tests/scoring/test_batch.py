@@ -123,7 +123,8 @@ class TestSegmentBatch:
         before = score_batch(trained.bundle, workspace, as_of=trained.as_of)
         path = workspace.scores_of(trained.as_of)
         first = path.read_bytes()
-        after, n_changed = segment_batch(trained.bundle, workspace, as_of=trained.as_of)
+        done = segment_batch(trained.bundle, workspace, as_of=trained.as_of)
+        after, n_changed = done.scores, done.n_changed
         assert n_changed == 0
         assert after.equals(before)
         assert path.read_bytes() == first
@@ -132,7 +133,8 @@ class TestSegmentBatch:
         before = score_batch(trained.bundle, workspace, as_of=trained.as_of)
         clv = before["clv"].to_numpy()
         generous = replace(trained.bundle, value_cuts=ValueCuts.fit(clv, top=0.5, high=0.3, medium=0.1))
-        after, n_changed = segment_batch(generous, workspace, as_of=trained.as_of)
+        done = segment_batch(generous, workspace, as_of=trained.as_of)
+        after, n_changed = done.scores, done.n_changed
         moved = sum(a != b for a, b in zip(before["segment"].to_pylist(), after["segment"].to_pylist(), strict=True))
         assert n_changed == moved > 0
         assert after["value_tier"].to_pylist().count("top") == pytest.approx(0.5 * len(clv), abs=2)
@@ -142,7 +144,7 @@ class TestSegmentBatch:
         scores_on(workspace, trained.as_of - timedelta(days=30), {"c00001": "core"})
         before = score_batch(trained.bundle, workspace, as_of=trained.as_of)
         other = replace(trained.bundle, value_cuts=ValueCuts.fit(np.arange(100.0), top=0.1, high=0.2, medium=0.3))
-        after, _ = segment_batch(other, workspace, as_of=trained.as_of)
+        after = segment_batch(other, workspace, as_of=trained.as_of).scores
         segmentation = {
             "value_percentile",
             "value_tier",
@@ -162,7 +164,8 @@ class TestSegmentBatch:
         position = SCORE_SCHEMA.get_field_index("segment")
         edited = before.set_column(position, SCORE_SCHEMA.field("segment"), pa.array(["vip"] * before.num_rows))
         write_scores(edited, workspace.scores_of(trained.as_of))
-        after, n_changed = segment_batch(trained.bundle, workspace, as_of=trained.as_of)
+        done = segment_batch(trained.bundle, workspace, as_of=trained.as_of)
+        after, n_changed = done.scores, done.n_changed
         assert after.equals(before)
         assert n_changed == sum(segment != "vip" for segment in before["segment"].to_pylist())
 
@@ -170,7 +173,8 @@ class TestSegmentBatch:
         before = score_batch(trained.bundle, workspace, as_of=trained.as_of)
         backwards = before.take(list(range(before.num_rows))[::-1])
         write_scores(backwards, workspace.scores_of(trained.as_of))
-        after, n_changed = segment_batch(trained.bundle, workspace, as_of=trained.as_of)
+        done = segment_batch(trained.bundle, workspace, as_of=trained.as_of)
+        after, n_changed = done.scores, done.n_changed
         assert n_changed == 0
         assert after.equals(backwards)
 

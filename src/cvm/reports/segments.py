@@ -58,20 +58,20 @@ def _matrix_table(migrations: Migrations, order: Sequence[str]) -> Table:
     """Customers from the segments of rows to those of columns, who stayed on the diagonal."""
     counts = _counts(migrations)
     starts, ends = ({pair[side] for pair in counts} for side in (0, 1))
-    there = (starts | ends) - {_NOT_BEFORE, _GONE}
-    segments = [*(name for name in order if name in there), *sorted(there - set(order))]
-    rows, columns = [*segments, *({_NOT_BEFORE} & starts)], [*segments, *({_GONE} & ends)]
+    there = {name for name in starts | ends if name is not None}
+    segments: list[str | None] = [*(name for name in order if name in there), *sorted(there - set(order))]
+    rows, columns = [*segments, *([None] if None in starts else [])], [*segments, *([None] if None in ends else [])]
     table = _table(f"Moves from {migrations.previous_as_of} (rows) to {migrations.as_of} (columns)")
     table.add_column("from \\ to")
     for name in columns:
-        table.add_column(Text(name), justify="right")
+        table.add_column(Text(_GONE if name is None else name), justify="right")
     for header in ("all", "stayed"):
         table.add_column(header, justify="right", style="bold")
     for start in rows:
         cells = [_cell(counts.get((start, end), 0), stayed=start == end) for end in columns]
         n = sum(counts.get((start, end), 0) for end in columns)
-        stayed = f"{counts.get((start, start), 0) / n:.0%}" if start in segments and n else ""
-        table.add_row(Text(start, style="dim" if start == _NOT_BEFORE else ""), *cells, f"{n:,}", stayed)
+        stayed = f"{counts.get((start, start), 0) / n:.0%}" if start is not None and n else ""
+        table.add_row(Text(_NOT_BEFORE if start is None else start), *cells, f"{n:,}", stayed)
     table.add_section()
     totals = [f"{sum(counts.get((start, end), 0) for start in rows):,}" for end in columns]
     n, n_stayed = (int(found["n_customers"].sum()) for found in (migrations.in_both, migrations.stayed))
@@ -79,10 +79,11 @@ def _matrix_table(migrations: Migrations, order: Sequence[str]) -> Table:
     return table
 
 
-def _counts(migrations: Migrations) -> dict[tuple[str, str], int]:
+def _counts(migrations: Migrations) -> dict[tuple[str | None, str | None], int]:
+    """Customers by segment before and now; None = not scored."""
     matrix = migrations.matrix
-    starts, ends = matrix["from_segment"].fillna(_NOT_BEFORE).tolist(), matrix["to_segment"].fillna(_GONE).tolist()
-    return dict(zip(zip(starts, ends, strict=True), matrix["n_customers"].astype(int).tolist(), strict=True))
+    sides = ([None if pd.isna(name) else str(name) for name in matrix[side]] for side in ("from_segment", "to_segment"))
+    return dict(zip(zip(*sides, strict=True), matrix["n_customers"].astype(int).tolist(), strict=True))
 
 
 def _cell(n: int, *, stayed: bool) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -61,10 +62,19 @@ def features_gone(bundle: Bundle, workspace: Workspace, *, as_of: date) -> list[
     return [feature.name for feature in bundle.features if feature.name not in found]
 
 
+@dataclass(frozen=True)
+class Resegmented:
+    """Scores on file after segmentation was applied again, their features in that order, and how many segments changed."""
+
+    scores: pa.Table
+    features: pd.DataFrame
+    n_changed: int
+
+
 def segment_batch(
     bundle: Bundle, workspace: Workspace, *, as_of: date, segmentation: Segmentation | None = None
-) -> tuple[pa.Table, int]:
-    """Apply segmentation again to scores on file, and say how many customers changed their segment by it.
+) -> Resegmented:
+    """Apply segmentation again to scores on file, by the bundle's rules unless others are given.
 
     Raises
     ------
@@ -76,7 +86,7 @@ def segment_batch(
     after = apply_segments(bundle, features, before, segmentation)
     n_changed = int((after["segment"].to_pandas() != before["segment"].to_pandas()).sum())
     write_scores(after, workspace.scores_of(as_of), segmentation=segmentation or bundle.segmentation)
-    return after, n_changed
+    return Resegmented(after, features, n_changed)
 
 
 def features_of(workspace: Workspace, scores: pa.Table, *, as_of: date) -> pd.DataFrame:

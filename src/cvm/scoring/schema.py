@@ -45,7 +45,11 @@ SCORE_COLUMNS = (
     ScoreColumn("rfm_frequency", pa.int64(), "1 to 5, 5 the most frequent."),
     ScoreColumn("rfm_monetary", pa.int64(), "1 to 5, 5 the most spent."),
     ScoreColumn("rfm_segment", pa.string(), "Name of the RFM cell."),
-    ScoreColumn("segment", pa.string(), "By segments.rules; by default vip, core, promising, new, at_risk, low_value, lost, prospect."),
+    ScoreColumn(
+        "segment",
+        pa.string(),
+        "By segments.rules; by default vip, core, promising, new, at_risk, low_value, lost, prospect.",
+    ),
     ScoreColumn("previous_segment", pa.string(), "Segment in the latest earlier scores on file."),
     ScoreColumn("reasons", REASONS, "Up to three drivers of p_churn, strongest first; null for prospects."),
     ScoreColumn("next_best_action", pa.string(), "From the playbook."),

@@ -102,29 +102,37 @@ def _known(given: str, known: Sequence[str] | Mapping[str, object]) -> str:
 def _coverage(rules: Sequence[tuple[str, Condition]]) -> Iterator[str]:
     columns = sorted({column for _, when in rules for column in when.columns})
     cells = {column: _cells(column, [when for _, when in rules]) for column in columns}
-    left = [{column: frozenset(range(len(each.labels))) for column, each in cells.items()}]
+    everything = {column: frozenset(range(len(each.labels))) for column, each in cells.items()}
+    left, earlier = [everything], list[tuple[str, Box]]()
     for place, (name, when) in enumerate(rules, 1):
         box = {column: _met(column, when, cells[column]) for column in sorted(when.columns)}
-        if not any(all(rest[column] & box[column] for column in box) for rest in left):
-            yield f"rule {place} ({name!r}) can never decide: {_why_idle(box, [other for other, _ in rules[: place - 1]])}"
+        if not any(_overlap(rest, box) for rest in left):
+            takers = [other for other, taken in earlier if _overlap(taken, box)]
+            yield f"rule {place} ({name!r}) can never decide: {_why_idle(box, takers)}"
             continue
+        earlier.append((name, box))
         left = [piece for rest in left for piece in _outside(rest, box)]
         if len(left) > _MAX_BOXES:
             yield f"the first {place} rules are too intricate to be checked; use fewer columns or bounds in each"
             return
     if left:
-        example = ", ".join(f"{column} {cells[column].labels[min(kept)]}" for column, kept in left[0].items())
+        narrowed = {column: kept for column, kept in left[0].items() if kept != everything[column]}
+        example = ", ".join(f"{column} {cells[column].labels[min(kept)]}" for column, kept in narrowed.items())
         yield f"a customer with {example} falls under no rule; let the last rule have no when, for everybody else"
 
 
-def _why_idle(box: Box, earlier: Sequence[str]) -> str:
+def _overlap(one: Box, other: Box) -> bool:
+    return all(one[column] & other[column] for column in one.keys() & other.keys())
+
+
+def _why_idle(box: Box, takers: Sequence[str]) -> str:
     impossible = [column for column, kept in box.items() if not kept]
     if impossible:
         return f"nobody can meet what it asks of {impossible[0]}; correct its bounds"
-    if len(earlier) == 1:
-        return f"{earlier[0]!r} takes everybody it asks for; move it up, narrow the other, or remove it"
-    takers = f"{', '.join(map(repr, earlier[:-1]))} and {earlier[-1]!r}"
-    return f"{takers} together take everybody it asks for; move it up, narrow them, or remove it"
+    if len(takers) == 1:
+        return f"{takers[0]!r} takes everybody it asks for; move it up, narrow the other, or remove it"
+    named = f"{', '.join(map(repr, takers[:-1]))} and {takers[-1]!r}"
+    return f"{named} together take everybody it asks for; move it up, narrow them, or remove it"
 
 
 def _cells(column: str, asked: Sequence[Condition]) -> Cells:
@@ -162,7 +170,7 @@ def _met(column: str, when: Condition, cells: Cells) -> frozenset[int]:
 
 def _outside(whole: Box, taken: Box) -> Iterator[Box]:
     """``whole`` without ``taken``, in disjoint boxes."""
-    if any(not whole[column] & cells for column, cells in taken.items()):
+    if not _overlap(whole, taken):
         yield whole
         return
     for column, cells in taken.items():

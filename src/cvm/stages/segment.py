@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from cvm.models.bundle import read_bundle
 from cvm.params import Params
-from cvm.scoring.batch import features_of, read_scores, segment_batch
+from cvm.scoring.batch import read_scores, segment_batch
 from cvm.scoring.clusters import read_profiles, remove_clusters, write_clusters
 from cvm.scoring.growth import growth_gaps, growth_table
 from cvm.scoring.migrations import Migrations, read_migrations, write_migrations
@@ -30,14 +30,14 @@ def run_segment(params: Params, *, bundle: Path | None = None, progress: Progres
     as_of = scoring_date(params, workspace)
     progress(f"segmenting {as_of}")
     model = read_bundle(bundle or workspace.champion)
-    scores, n_changed = segment_batch(model, workspace, as_of=as_of, segmentation=segmentation)
+    done = segment_batch(model, workspace, as_of=as_of, segmentation=segmentation)
+    scores, features, folder = done.scores, done.features, workspace.segments_of(as_of)
     progress("comparing with the scores before")
     migrations = write_migrations(workspace, scores, segmentation, as_of=as_of)
-    features, folder = features_of(workspace, scores, as_of=as_of), workspace.segments_of(as_of)
     with replaced_file(folder / GROWTH_FILE) as temporary:
         pq.write_table(growth_table(model, features, scores), temporary, compression="zstd")
     parts = [f"{scores['segment'].to_pandas().nunique()} segments"]
-    parts += [f"{n_changed:,} reassigned"] if n_changed else []
+    parts += [f"{done.n_changed:,} reassigned"] if done.n_changed else []
     parts += [_moved(migrations), *growth_gaps(model)]
     if params.segments.clusters == "off":
         remove_clusters(folder)
