@@ -46,6 +46,8 @@ def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: o
             # Within the whole loop only what needs a look.
             tables = quality_tables(outcome.assessment, where=workspace_of(params).quality, with_info=len(stages) == 1)
             printer.console.print(*tables, sep="\n")
+        if outcome.tables and len(stages) == 1 and not printer.quiet:
+            printer.console.print(*outcome.tables, sep="\n")
 
 
 @app.command()
@@ -158,19 +160,7 @@ def segment(
     params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False, bundle: BundleOption = None
 ) -> None:
     """Apply segmentation again to the scores on file, and tell who moved since the scores before."""
-    from cvm.reports.segments import segmented_tables
-    from cvm.reports.terminal import files_table
-    from cvm.stages.segment import segmented
-
-    checked, printer = load_params(params, overrides=set_ or ()), Printer(quiet=quiet)
-    _run(("segment",), checked, printer, bundle=bundle)
-    if not quiet:
-        found = segmented(checked)
-        tables = segmented_tables(
-            found.scores, found.migrations, found.growth, found.clusters, goals=found.goals, currency=found.currency
-        )
-        printer.console.print()
-        printer.console.print(*tables, files_table({"segments": found.folder}), sep="\n")
+    _run(("segment",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet), bundle=bundle)
 
 
 for campaign_command in (power, plan, evaluate):

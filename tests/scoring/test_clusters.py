@@ -9,12 +9,11 @@ from cvm.scoring.score import score
 
 def test_every_buyer_is_in_one_cluster_and_the_profiles_say_which(trained, tmp_path):
     scores = score(trained.bundle, trained.features, as_of=trained.as_of)
-    said = write_clusters(tmp_path, trained.features, scores, k=3, seed=7)
+    write_clusters(tmp_path, trained.features, scores, k=3, seed=7)
     table = pq.read_table(tmp_path / CLUSTERS_FILE).to_pandas()
     buyers = trained.features.loc[trained.features["n_orders"] > 0, "customer_id"]
     assert table["customer_id"].tolist() == buyers.tolist()
     found = read_profiles(tmp_path)
-    assert said.startswith("3 clusters")
     assert (found["k"], len(found["tried"]), len(found["clusters"])) == (3, 2, 3)
     assert (found["note"] is None) == (found["stability"] >= found["stable_from"])
     assert sum(cluster["share"] for cluster in found["clusters"]) == pytest.approx(1)
@@ -31,8 +30,7 @@ def test_a_few_customers_leave_no_clusters_of_before(trained, tmp_path):
     for name in (CLUSTERS_FILE, PROFILES_FILE):
         (tmp_path / name).write_text("of before")
     scores = score(trained.bundle, trained.features, as_of=trained.as_of)
-    said = write_clusters(tmp_path, trained.features.head(50), scores.slice(0, 50), k=None, seed=7)
-    assert said == "no clusters: fewer than 200 different customers with an order"
+    write_clusters(tmp_path, trained.features.head(50), scores.slice(0, 50), k=None, seed=7)
     assert list(tmp_path.iterdir()) == []
     assert read_profiles(tmp_path) is None
     remove_clusters(tmp_path)

@@ -2,14 +2,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cvm.errors import MissingOutputError
 from cvm.scoring.batch import read_scores, score_batch, write_scores
-from cvm.scoring.migrations import MIGRATIONS_FILE, MOVES_FILE, read_migrations, write_migrations
+from cvm.scoring.migrations import MIGRATIONS_FILE, MOVES_FILE, write_migrations
 from cvm.segments import Condition, Rule, RuleSet, Segmentation
 
 OWN = Segmentation(RuleSet((Rule("good", "keep", Condition({"value_tier": ["top", "high"]})), Rule("rest", "wait"))))
@@ -44,7 +42,6 @@ def test_without_earlier_scores_there_is_nothing_to_compare_and_no_file(trained,
     (folder / MIGRATIONS_FILE).write_text("of another time")
     assert compared(trained, workspace)[1] is None
     assert list(folder.iterdir()) == []
-    assert read_migrations(workspace, as_of=trained.as_of) is None
 
 
 def test_files_hold_what_the_report_reads(trained, workspace, earlier):
@@ -78,13 +75,6 @@ def test_files_hold_what_the_report_reads(trained, workspace, earlier):
     assert changes == sorted(changes, reverse=True)
 
 
-def test_what_is_read_is_what_was_written(trained, workspace, earlier):
-    _, found = compared(trained, workspace, OWN)
-    again = read_migrations(workspace, as_of=trained.as_of)
-    assert (again.previous_as_of, again.as_of, again.notes) == (found.previous_as_of, found.as_of, found.notes)
-    pd.testing.assert_frame_equal(again.matrix, found.matrix, check_dtype=False)
-
-
 def test_scores_of_other_rules_are_segmented_again_so_that_rules_do_not_move(trained, workspace, earlier):
     _, found = compared(trained, workspace, OWN)
     assert set(found.in_both["from_segment"]) == {"good", "rest"}
@@ -101,11 +91,3 @@ def test_another_model_is_told(trained, workspace, earlier):
     _, found = compared(trained, workspace)
     assert len(found.notes) == 1
     assert f"by model 0123456789ab, today's by {trained.bundle.model_version}" in found.notes[0]
-
-
-def test_a_file_cut_short_is_named(trained, workspace):
-    folder = workspace.segments_of(trained.as_of)
-    folder.mkdir(parents=True)
-    (folder / MIGRATIONS_FILE).write_bytes(b"PAR1 cut short")
-    with pytest.raises(MissingOutputError, match=r"migrations\.parquet is damaged\. Run `cvm segment`"):
-        read_migrations(workspace, as_of=trained.as_of)

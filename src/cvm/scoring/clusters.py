@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cvm.segments.cluster_profiles import FEATURES, profiles
-from cvm.segments.clusters import MIN_CUSTOMERS, STABLE, Clustering, Scaling, find_clusters
+from cvm.segments.clusters import STABLE, Clustering, Scaling, find_clusters
 from cvm.workspace import replaced_file
 
 CLUSTERS_FILE = "clusters.parquet"
 PROFILES_FILE = "clusters.json"
 
 
-def write_clusters(folder: Path, features: pd.DataFrame, scores: pa.Table, *, k: int | None, seed: int) -> str:
-    """Find clusters among customers with an order, write who is in which and what they are like, and say it in a clause.
+def write_clusters(folder: Path, features: pd.DataFrame, scores: pa.Table, *, k: int | None, seed: int) -> None:
+    """Find clusters among customers with an order, and write who is in which and what they are like; nothing for a few.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def write_clusters(folder: Path, features: pd.DataFrame, scores: pa.Table, *, k:
         found = find_clusters(scaled, k=k, seed=seed)
     if found is None:
         remove_clusters(folder)
-        return f"no clusters: fewer than {max(MIN_CUSTOMERS, (k or 0) + 1)} different customers with an order"
+        return
     people = scores.select(["customer_id", "clv", "p_churn"]).take(buyers)
     clv, p_churn = (people[name].to_numpy(zero_copy_only=False).astype(float) for name in ("clv", "p_churn"))
     labels = _worthiest_first(found.labels, clv)
@@ -68,7 +68,6 @@ def write_clusters(folder: Path, features: pd.DataFrame, scores: pa.Table, *, k:
         pq.write_table(table, temporary, compression="zstd")
     with replaced_file(folder / PROFILES_FILE) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-    return f"{len(described)} clusters" + ("" if found.is_stable else ", not stable")
 
 
 def remove_clusters(folder: Path) -> None:

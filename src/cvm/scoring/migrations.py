@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,7 +10,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cvm.errors import MissingOutputError
 from cvm.scoring.batch import latest_earlier, read_scores, were_made_by
 from cvm.scoring.segmentation import segment_columns
 from cvm.segments import NUMBER_COLUMNS, TEXT_COLUMNS, Segmentation, border_crossers, matched, migration_matrix
@@ -21,7 +19,6 @@ MIGRATIONS_FILE = "migrations.parquet"
 MOVES_FILE = "moves.parquet"
 
 _SIDE = ["customer_id", "segment", "clv", "p_churn"]
-_NOTES = b"cvm.notes"
 
 _MATRIX = pa.schema(
     [
@@ -112,29 +109,9 @@ def write_migrations(
     both = matched(before.select(_SIDE).to_pandas(), scores.select(_SIDE).to_pandas())
     found = Migrations(previous_as_of, as_of, migration_matrix(both), notes)
     dated = found.matrix.assign(previous_as_of=previous_as_of, as_of=as_of)
-    _write(dated, _MATRIX.with_metadata({_NOTES: json.dumps(notes).encode()}), folder / MIGRATIONS_FILE)
+    _write(dated, _MATRIX, folder / MIGRATIONS_FILE)
     _write(border_crossers(both), _MOVES, folder / MOVES_FILE)
     return found
-
-
-def read_migrations(workspace: Workspace, *, as_of: date) -> Migrations | None:
-    """The comparison on file; none where there was nothing to compare with.
-
-    Raises
-    ------
-    MissingOutputError
-        If the file is damaged.
-    """
-    path = workspace.segments_of(as_of) / MIGRATIONS_FILE
-    if not path.is_file():
-        return None
-    try:
-        table = pq.read_table(path, partitioning=None)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise MissingOutputError.from_damage(path, command="cvm segment") from error
-    notes = json.loads((table.schema.metadata or {}).get(_NOTES, b"[]"))
-    matrix = table.drop_columns(["previous_as_of", "as_of"]).to_pandas()
-    return Migrations(table["previous_as_of"][0].as_py(), as_of, matrix, tuple(notes))
 
 
 def _same_rules(path: Path, day: date, segmentation: Segmentation) -> tuple[pa.Table, tuple[str, ...]]:
@@ -163,4 +140,4 @@ def _same_model(before: pa.Table, scores: pa.Table, day: date) -> tuple[str, ...
 def _write(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
     table = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
     with replaced_file(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(schema.metadata), temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd")
