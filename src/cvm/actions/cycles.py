@@ -29,15 +29,18 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 _SPANS = np.log([1.0, 2.0, 3.0])
 # A stray gap may be a factor of twelve off in either direction.
 _FLAT = 1 / (2 * np.log(12.0))
 # A day is the finest that gaps are told in; nobody buys by the hour.
 _MIN_SIGMA, _MIN_TAU = 0.03, 0.03
-_ITEM_ITERATIONS, _PAIR_ITERATIONS = 25, 6
+_ITEM_ITERATIONS, _PAIR_ITERATIONS = 15, 5
+# What the item's customers do weighs as much as so many of a pair's own gaps when its noise is told.
+_OWN_GAPS = 8.0
 # More pairs of an item than this do not make its level and spread any better known.
-_SAMPLED_PAIRS = 2_000
+_SAMPLED_PAIRS = 500
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,16 @@ class Gaps:
         """Pairs, each with a gap or more."""
         return len(self.item)
 
+    @property
+    def n_of_pair(self) -> Ints:
+        """Gaps of each pair: array of shape (n_pairs,)."""
+        return np.bincount(self.pair, minlength=self.n_pairs)
+
+    def of_pairs(self, kept: Bools) -> Gaps:
+        """Those of some pairs: array of shape (n_pairs,)."""
+        number, of_kept = np.cumsum(kept) - 1, kept[self.pair]
+        return Gaps(self.log_days[of_kept], number[self.pair[of_kept]], self.item[kept], self.n_items)
+
     def sampled(self) -> Gaps:
         """At most ``_SAMPLED_PAIRS`` pairs of each item, evenly spread over them."""
         order = np.argsort(self.item, kind="stable")
@@ -75,9 +88,7 @@ class Gaps:
         # The k-th pair is kept where k times the share passes a whole number.
         share = np.minimum(_SAMPLED_PAIRS / of_item, 1.0)
         kept = np.floor((place + 1) * share + 1e-9) > np.floor(place * share + 1e-9)
-        number = np.cumsum(kept) - 1
-        of_kept = kept[self.pair]
-        return Gaps(self.log_days[of_kept], number[self.pair[of_kept]], self.item[kept], self.n_items)
+        return self.of_pairs(kept)
 
 
 @dataclass(frozen=True)
@@ -107,10 +118,19 @@ class PairCycles:
     ----------
     log_days : posterior mean of the log cycle
     error : its posterior standard deviation
+    noise : standard deviation of the log of a gap around it: the item's and the pair's own, by how many gaps there are
+    stray_share : of gaps that follow no cycle, in the same way
     """
 
     log_days: Floats
     error: Floats
+    noise: Floats
+    stray_share: Floats
+
+    @property
+    def days(self) -> Floats:
+        """Mean of a cycle."""
+        return np.exp(self.log_days + self.noise**2 / 2)
 
 
 def item_cycles(gaps: Gaps) -> ItemCycles:
@@ -134,20 +154,30 @@ def item_cycles(gaps: Gaps) -> ItemCycles:
     theta = (level_of + level[gaps.item]) / 2
     for _ in range(_ITEM_ITERATIONS):
         weights, centred = _expected(gaps, found, theta)
-        pairs = _posterior(gaps, found, weights, centred)
-        theta = pairs.log_days
-        found = _maximised(gaps, pairs, weights, centred)
+        theta, error = _posterior(gaps, found, weights, centred)
+        found = _maximised(gaps, theta, error, weights, centred)
     return found
 
 
 def pair_cycles(gaps: Gaps, items: ItemCycles) -> PairCycles:
     """The cycle of every pair, given what holds of its item."""
-    own = _pair_medians(gaps)
-    theta = (own + items.level[gaps.item]) / 2
-    pairs = PairCycles(theta, np.zeros_like(theta))
+    theta = (_pair_medians(gaps) + items.level[gaps.item]) / 2
+    error = np.zeros_like(theta)
     for _ in range(_PAIR_ITERATIONS):
-        pairs = _posterior(gaps, items, *_expected(gaps, items, pairs.log_days))
-    return pairs
+        weights, centred = _expected(gaps, items, theta)
+        theta, error = _posterior(gaps, items, weights, centred)
+    squares, regular = _squares(gaps, theta, weights, centred), weights.sum(axis=1)
+    known = np.bincount(gaps.pair, regular, gaps.n_pairs)
+    n = gaps.n_of_pair
+    own = np.bincount(gaps.pair, squares * regular, gaps.n_pairs) + known * error**2
+    noise = np.sqrt((_OWN_GAPS * items.noise[gaps.item] ** 2 + own) / (_OWN_GAPS + known))
+    stray = (_OWN_GAPS * items.stray_share[gaps.item] + n - known) / (_OWN_GAPS + n)
+    return PairCycles(theta, error, noise, stray)
+
+
+def may_be_as_quiet(gaps: Gaps, items: ItemCycles, noise: float) -> Bools:
+    """Pairs whose noise could be told to be as low as this, had they none of their own: array of shape (n_pairs,)."""
+    return _OWN_GAPS * items.noise[gaps.item] ** 2 <= noise**2 * (_OWN_GAPS + gaps.n_of_pair)
 
 
 def _expected(gaps: Gaps, items: ItemCycles, theta: Floats) -> tuple[Floats, Floats]:
@@ -162,26 +192,32 @@ def _expected(gaps: Gaps, items: ItemCycles, theta: Floats) -> tuple[Floats, Flo
     return density / (density.sum(axis=1) + stray * _FLAT)[:, None], centred
 
 
-def _posterior(gaps: Gaps, items: ItemCycles, weights: Floats, centred: Floats) -> PairCycles:
+def _posterior(gaps: Gaps, items: ItemCycles, weights: Floats, centred: Floats) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of each pair's level."""
     known = np.bincount(gaps.pair, weights.sum(axis=1), gaps.n_pairs)
     total = np.bincount(gaps.pair, (weights * centred).sum(axis=1), gaps.n_pairs)
     noise, spread = items.noise[gaps.item] ** 2, items.spread[gaps.item] ** 2
     precision = known / noise + 1 / spread
-    return PairCycles((total / noise + items.level[gaps.item] / spread) / precision, 1 / np.sqrt(precision))
+    return (total / noise + items.level[gaps.item] / spread) / precision, 1 / np.sqrt(precision)
 
 
-def _maximised(gaps: Gaps, pairs: PairCycles, weights: Floats, centred: Floats) -> ItemCycles:
+def _squares(gaps: Gaps, theta: Floats, weights: Floats, centred: Floats) -> Floats:
+    """Squared distance of each gap from its pair's level, over the cycles it may span."""
+    distance = (weights * (centred - theta[gaps.pair][:, None]) ** 2).sum(axis=1)
+    return distance / np.maximum(weights.sum(axis=1), 1e-9)
+
+
+def _maximised(gaps: Gaps, theta: Floats, error: Floats, weights: Floats, centred: Floats) -> ItemCycles:
     item, of_gap = gaps.item, gaps.item[gaps.pair]
 
     def mean(values: Floats, by: Ints, weight: Floats) -> Floats:
         return np.bincount(by, values * weight, gaps.n_items) / np.maximum(np.bincount(by, weight, gaps.n_items), 1e-9)
 
     one = np.ones(gaps.n_pairs)
-    level = mean(pairs.log_days, item, one)
-    spread = np.sqrt(mean((pairs.log_days - level[item]) ** 2 + pairs.error**2, item, one))
-    theta, error = pairs.log_days[gaps.pair][:, None], pairs.error[gaps.pair]
+    level = mean(theta, item, one)
+    spread = np.sqrt(mean((theta - level[item]) ** 2 + error**2, item, one))
     regular = weights.sum(axis=1)
-    squares = (weights * (centred - theta) ** 2).sum(axis=1) / np.maximum(regular, 1e-9) + error**2
+    squares = _squares(gaps, theta, weights, centred) + error[gaps.pair] ** 2
     all_gaps = np.ones(len(of_gap))
     return ItemCycles(
         level,

@@ -8,9 +8,10 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from scipy.stats import norm
 
-from cvm.actions.cycles import Floats, Gaps, ItemCycles, item_cycles, pair_cycles
+from cvm.actions.cycles import Floats, Gaps, item_cycles, may_be_as_quiet, pair_cycles
 from cvm.actions.history import History, ItemKind
 from cvm.engines import DuckDBEngine
 
@@ -28,7 +29,7 @@ SCHEMA = pa.schema(
     ]
 )
 LEVEL = 0.8
-# An item is bought by cycles if the gaps of one customer vary by no more than this (log scale), and few of them are strays.
+# A customer buys an item by cycles if the gaps vary by no more than this (log scale), and few of them are strays.
 MAX_NOISE, MAX_STRAY_SHARE = 0.45, 0.30
 # Fewer pairs with two gaps than this do not tell what customers of an item do.
 MIN_PAIRS = 20
@@ -46,7 +47,7 @@ class Replenishment:
     rows : Table
         ``SCHEMA``, by customer and item: pairs with two purchases or more that follow a cycle and have not lapsed.
     n_irregular : int
-        Pairs with two purchases or more of items that follow no cycle, or whose cycle too few customers show.
+        Pairs with two purchases or more that follow no cycle, or of items that too few customers buy again.
     n_lapsed : int
         Pairs that followed one and have been silent for more than ``LAPSED_CYCLES``.
     """
@@ -106,16 +107,15 @@ def expected_purchases(engine: DuckDBEngine, history: History, kind: ItemKind) -
         items.indices.to_numpy().astype(np.int64),
         len(items.dictionary),
     )
-    of_items = item_cycles(known)
+    of_items, n_pairs = item_cycles(known), pairs.num_rows
+    possible = _is_shown(known)[known.item] & may_be_as_quiet(known, of_items, MAX_NOISE)
+    known, pairs = known.of_pairs(possible), pairs.filter(pa.array(possible))
     cycles = pair_cycles(known, of_items)
-    is_regular = _regular(of_items, known)[known.item]
-    noise = of_items.noise[known.item]
-    log_cycle = cycles.log_days + pairs["log_quantity_effect"].to_numpy()
-    silence = pairs["silence_days"].to_numpy().astype(float)
-    is_lapsed = is_regular & (silence > LAPSED_CYCLES * np.exp(log_cycle))
+    is_regular = (cycles.noise <= MAX_NOISE) & (cycles.stray_share <= MAX_STRAY_SHARE)
+    log_next = cycles.log_days + pairs["log_quantity_effect"].to_numpy()
+    is_lapsed = is_regular & (pairs["silence_days"].to_numpy() > LAPSED_CYCLES * np.exp(log_next))
     kept = np.flatnonzero(is_regular & ~is_lapsed)
-    reach = norm.ppf((1 + LEVEL) / 2) * np.sqrt(noise**2 + cycles.error**2)
-    cycle_days = np.exp(cycles.log_days + noise**2 / 2)
+    reach = norm.ppf((1 + LEVEL) / 2) * np.hypot(cycles.noise, cycles.error)
 
     def at(days: Floats) -> pa.Array:
         # Nobody plans for more than a century.
@@ -130,13 +130,13 @@ def expected_purchases(engine: DuckDBEngine, history: History, kind: ItemKind) -
         "item_kind": pa.repeat(kind, len(kept)),
         "n_purchases": chosen["n_purchases"],
         "last_bought_at": chosen["last_day"],
-        "expected_at": at(np.exp(log_cycle + noise**2 / 2)),
-        "lower_at": at(np.exp(log_cycle - reach)),
-        "upper_at": at(np.exp(log_cycle + reach)),
-        "cycle_days": pa.array(cycle_days[kept]),
+        "expected_at": at(np.exp(log_next + cycles.noise**2 / 2)),
+        "lower_at": at(np.exp(log_next - reach)),
+        "upper_at": at(np.exp(log_next + reach)),
+        "cycle_days": pa.array(cycles.days[kept]),
     }
     rows = pa.table(columns).cast(SCHEMA)
-    return Replenishment(rows, n_irregular=int((~is_regular).sum()), n_lapsed=int(is_lapsed.sum()))
+    return Replenishment(rows, n_irregular=n_pairs - int(is_regular.sum()), n_lapsed=int(is_lapsed.sum()))
 
 
 def due_between(rows: pa.Table, first: date, last: date) -> pa.Table:
@@ -145,11 +145,10 @@ def due_between(rows: pa.Table, first: date, last: date) -> pa.Table:
     return rows.filter(pc.and_(pc.greater_equal(expected, pa.scalar(first)), pc.less(expected, pa.scalar(last))))
 
 
-def _regular(items: ItemCycles, gaps: Gaps) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Whether an item is bought by cycles, and enough customers show it."""
-    repeats = np.bincount(gaps.pair, minlength=gaps.n_pairs) >= 2
-    enough = np.bincount(gaps.item, repeats, gaps.n_items) >= MIN_PAIRS
-    return enough & (items.noise <= MAX_NOISE) & (items.stray_share <= MAX_STRAY_SHARE)
+def _is_shown(gaps: Gaps) -> NDArray[np.bool_]:
+    """Whether enough customers show what those of an item do: array of shape (n_items,)."""
+    repeats = gaps.n_of_pair >= 2
+    return np.bincount(gaps.item, repeats, gaps.n_items) >= MIN_PAIRS
 
 
 def _write_gaps(engine: DuckDBEngine, history: History, kind: ItemKind) -> None:
