@@ -50,7 +50,7 @@ def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: o
 
 @app.command()
 def run(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
-    """The whole loop: ingest, features, train, score, segment."""
+    """The whole loop: ingest, features, train, score, segment, actions."""
     from cvm.pipeline import STAGES, summarise
     from cvm.reports.terminal import closing
 
@@ -159,6 +159,20 @@ def segment(
 ) -> None:
     """Apply segmentation again to the scores on file."""
     _run(("segment",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet), bundle=bundle)
+
+
+@app.command()
+def actions(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
+    """What to do next: actions of the playbook, what is due, what goes together, trigger lists."""
+    from cvm.reports.actions import actions_tables
+    from cvm.stages.actions import find_actions
+
+    checked, printer, started = load_params(params, overrides=set_ or ()), Printer(quiet=quiet), time.perf_counter()
+    with printer.stage("actions") as progress:
+        found = find_actions(checked, progress=progress)
+    printer.outcome("actions", found.sentence, found.notes, time.perf_counter() - started)
+    if not quiet:
+        printer.console.print(*actions_tables(found), sep="\n")
 
 
 for campaign_command in (power, plan, evaluate):
