@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -45,13 +45,15 @@ class PlaybookRuleParams(Section):
     def _one_way_to_say_how(self) -> Self:
         if self.treatment is not None and (self.channel is not None or self.cost is not None):
             raise ValueError(
-                f"rule {self.name!r} has a treatment and a channel or cost of its own; keep the treatment, whose channel and "
-                "cost stand under campaigns.treatments, or the other two"
+                f"rule {self.name!r} has a treatment, and a channel or cost of its own; keep the treatment, whose channel "
+                "and cost stand under campaigns.treatments, or the other two"
             )
         if self.cost is not None and self.channel is None:
             raise ValueError(f"rule {self.name!r} has a cost and no channel; add the channel by which it is spent")
         if self.when.uplift and self.treatment is None:
-            raise ValueError(f"rule {self.name!r} asks for uplift: positive and names no treatment whose effect that is; add it")
+            raise ValueError(
+                f"rule {self.name!r} asks for uplift: positive and names no treatment whose effect that is; add it"
+            )
         return self
 
 
@@ -77,7 +79,7 @@ def playbook_problems(
     *,
     goals: Collection[str],
     treatments: Collection[str],
-    values: dict[str, Collection[str]],
+    values: Mapping[str, Collection[str]],
 ) -> Iterator[str]:
     """What is wrong with a playbook as a whole, one sentence each.
 
@@ -93,23 +95,28 @@ def playbook_problems(
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"{names.count(name)} rules are called {name!r}; give each a name of its own"
     for position, rule in enumerate(rules):
-        where = f"rule {rule.name!r}"
+        where, later = f"rule {rule.name!r}", len(rules) - position - 1
         if rule.goal not in goals:
             yield f"{where} serves the goal {rule.goal!r}, which is not under goals; {_there(rule.goal, goals)}"
         if rule.treatment is not None and rule.treatment not in treatments:
-            yield f"{where} gives {rule.treatment!r}, which is not under campaigns.treatments; {_there(rule.treatment, treatments)}"
-        for key, known in values.items():
-            for value in getattr(rule.when, key):
-                if value not in known:
-                    yield f"{where} asks for {key} {value!r}, which nobody can have; {_there(value, known)}"
-        for name in dict.fromkeys([*rule.when.min, *rule.when.max]):
-            if name not in SCORE_NUMBERS:
-                yield f"{where} bounds {name!r}, which is no column of numbers of the scores; {_there(name, SCORE_NUMBERS)}"
-        for name, bound in rule.when.min.items():
-            if bound > rule.when.max.get(name, bound):
-                yield f"{where} asks for {name} from {bound:g} to {rule.when.max[name]:g}, which nobody has; swap the bounds"
-        if position + 1 < len(rules) and _takes_everybody(rule):
-            yield f"{where} takes everybody, so the {len(rules) - position - 1} after it never decide; move it to the end"
+            there = _there(rule.treatment, treatments)
+            yield f"{where} gives {rule.treatment!r}, which is not under campaigns.treatments; {there}"
+        yield from (f"{where} {problem}" for problem in _condition_problems(rule.when, values))
+        if later and _takes_everybody(rule):
+            yield f"{where} takes everybody, so the {later} after it never decide; move it to the end"
+
+
+def _condition_problems(when: PlaybookWhenParams, values: Mapping[str, Collection[str]]) -> Iterator[str]:
+    for key, known in values.items():
+        for value in getattr(when, key):
+            if value not in known:
+                yield f"asks for {key} {value!r}, which nobody can have; {_there(value, known)}"
+    for name in dict.fromkeys([*when.min, *when.max]):
+        if name not in SCORE_NUMBERS:
+            yield f"bounds {name!r}, which is no column of numbers of the scores; {_there(name, SCORE_NUMBERS)}"
+    for name, bound in when.min.items():
+        if bound > when.max.get(name, bound):
+            yield f"asks for {name} from {bound:g} to {when.max[name]:g}, which nobody has; swap the bounds"
 
 
 def _takes_everybody(rule: PlaybookRuleParams) -> bool:

@@ -1,18 +1,19 @@
 """What customers who bought one item bought, too, more often than chance and their appetite explain.
 
 Who buys much buys everything more often, so that in any shop most pairs of items occur together more often than by chance.
-Pairs are therefore compared within customers of the same breadth (number of different items): among the :math:`N_k` customers
-who bought :math:`k` items, :math:`a_k` of them the one and :math:`b_k` the other, chance alone lets
+Pairs are therefore compared within customers of the same breadth (number of different items): of the N_k customers who
+bought k items a_k bought the one and b_k the other, and chance alone lets
 
-.. math:: E = \\sum_k \\frac{a_k b_k}{N_k} \\cdot \\frac{k - 1}{k} \\cdot \\frac{1}{1 - h_k}
+    E = sum_k  a_k b_k / N_k  *  (k - 1) / k  *  1 / (1 - h_k)
 
-have both, the second factor because one item takes the place of another, the third (:math:`h_k`, the sum of the squared shares
-of all items at this breadth) because no item is bought twice. Lift is what was counted over :math:`E`; its p-value is the upper
-tail of a Poisson count of mean :math:`E`, which is cautious, as such counts vary less. The rate of false discoveries
-counts every pair of items there is as a test.
+have both. The second factor is there because one item takes the place of another, the third (h_k is the sum of the squared
+shares of all items at this breadth) because no item is bought twice. Lift is what was counted over E; its p-value is the
+upper tail of a Poisson count of mean E, which is cautious, as such counts vary less. The rate of false discoveries counts
+every pair of items there is as a test.
 
-Source: the stratified expectation is that of Mantel and Haenszel (1959), the control of false finds that of Benjamini and
-Hochberg (1995); support, confidence and lift as in Brin et al. (1997), "Beyond market baskets".
+Source: the stratified expectation is that of Mantel and Haenszel (1959), its correction for customers who buy k items our
+own, the control of false finds that of Benjamini and Hochberg (1995); support, confidence and lift as in Brin et al. (1997),
+"Beyond market baskets".
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ def also_bought(engine: DuckDBEngine, history: History) -> pa.Table:
     Returns
     -------
     Table
-        ``SCHEMA``, each pair in both directions, by kind, item and falling lift. ``n_item`` of the customers looked at bought
-        ``item``, ``n_both`` of them both; ``support`` is the share of the latter in all customers looked at, ``confidence``
+        ``SCHEMA``, each pair in both directions, by kind, item and falling lift. ``n_item`` of the customers looked at
+        bought ``item``, ``n_both`` of them both; ``support`` is the share of the latter in all customers looked at, ``confidence``
         in those who bought ``item``.
     """
     found = [_pairs_of(engine, history, kind) for kind in history.item_kinds()]
@@ -113,8 +114,8 @@ def _owned_query(history: History, kind: ItemKind) -> str:
         f"WITH owned AS (SELECT DISTINCT customer_id, item FROM ({history.bought(kind)}) WHERE day >= {since}), "
         "drawn AS (SELECT customer_id FROM (SELECT DISTINCT customer_id FROM owned) "
         f"ORDER BY hash(customer_id), customer_id LIMIT {MAX_DRAWN_CUSTOMERS}), "
-        f"top AS (SELECT item FROM owned SEMI JOIN drawn USING (customer_id) GROUP BY item HAVING count(*) >= {MIN_CUSTOMERS} "
-        f"ORDER BY count(*) DESC, item LIMIT {MAX_ITEMS}), "
+        "top AS (SELECT item FROM owned SEMI JOIN drawn USING (customer_id) GROUP BY item "
+        f"HAVING count(*) >= {MIN_CUSTOMERS} ORDER BY count(*) DESC, item LIMIT {MAX_ITEMS}), "
         "looked_at AS (SELECT * FROM owned SEMI JOIN drawn USING (customer_id) SEMI JOIN top USING (item) "
         "QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY hash(customer_id || item), item) "
         f"<= {MAX_OF_CUSTOMER}) "
@@ -131,7 +132,8 @@ def _counts_query() -> str:
         "GROUP BY breadth), "
         f"whole AS (SELECT item, count(*) AS n FROM {_OWNED} GROUP BY item), "
         "joint AS (SELECT l.item AS a, r.item AS b, count(*) AS n "
-        f"FROM {_OWNED} AS l JOIN {_OWNED} AS r ON l.customer_id = r.customer_id AND l.item < r.item GROUP BY l.item, r.item), "
+        f"FROM {_OWNED} AS l JOIN {_OWNED} AS r ON l.customer_id = r.customer_id AND l.item < r.item "
+        "GROUP BY l.item, r.item), "
         "chance AS (SELECT l.item AS a, r.item AS b, "
         "sum(l.n * r.n / size.n * (breadth - 1) / breadth / (1 - least(repeated.h, 0.9))) AS expected "
         "FROM share AS l JOIN share AS r USING (breadth) JOIN size USING (breadth) JOIN repeated USING (breadth) "

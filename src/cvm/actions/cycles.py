@@ -1,20 +1,19 @@
 """Cycles of repeated purchases out of a few noisy gaps each: a hierarchical model fitted by EM, on arrays.
 
-Of a pair (a customer and an item) with gaps :math:`g_1 ... g_n` in days, the logarithm of each gap lies around the pair's own
-level :math:`\\theta`, and the levels of an item's customers around the item's:
+Of a pair (a customer and an item) with gaps g_1 ... g_n in days, the logarithm of each gap lies around the pair's own level
+theta, and the levels of an item's customers around the item's:
 
-.. math:: \\log g = \\theta + e, \\qquad \\theta \\sim N(\\mu, \\tau^2),
-.. math:: e \\sim \\pi_1 N(0, \\sigma^2) + \\pi_2 N(\\log 2, \\sigma^2) + \\pi_3 N(\\log 3, \\sigma^2) + \\pi_0\\,\\text{flat}
+    log g = theta + e,  theta ~ N(mu, tau^2)
+    e ~ p_1 N(0, sigma^2) + p_2 N(log 2, sigma^2) + p_3 N(log 3, sigma^2) + p_0 flat
 
 The second and third part are cycles of which one or two purchases were skipped, or made elsewhere: they tell the cycle, too.
 The flat part are purchases out of turn: they tell nothing. A pair's level is its posterior mean,
 
-.. math:: \\hat\\theta = (\\mu / \\tau^2 + \\sum_i r_i y_i / \\sigma^2) / v^{-1}, \\qquad v^{-1} = 1 / \\tau^2 + \\sum_i r_i / \\sigma^2,
+    theta_hat = v (mu / tau^2 + sum_i r_i y_i / sigma^2),  1 / v = 1 / tau^2 + sum_i r_i / sigma^2
 
-with :math:`r_i` the probability that gap i is no stray one and :math:`y_i` its logarithm less that of the cycles it spans. So
-two gaps of a customer lean on what other customers of the item do, ten speak for themselves. With a coefficient of variation
-c of gaps and n of them the own mean alone errs by :math:`c / \\sqrt n`; no method knows more than
-:math:`\\sqrt v \\approx (n / c^2 + 1 / \\tau^2)^{-1/2}`.
+with r_i the probability that gap i is no stray one and y_i its logarithm less that of the cycles it spans. So two gaps of a
+customer lean on what other customers of the item do, ten speak for themselves. With a coefficient of variation c of gaps and
+n of them the own mean alone errs by c / sqrt(n); no method does better than sqrt(v), about (n / c^2 + 1 / tau^2)^(-1/2).
 
 Source: empirical Bayes of normal means (Efron and Morris 1975, "Data analysis using Stein's estimator", JASA 70), with the
 contaminated normal of Box and Tiao (1968, Biometrika 55) for outliers; EM of Dempster, Laird and Rubin (1977).

@@ -97,4 +97,3 @@ def _why(one: Evidence) -> str:
     if one.harmed:
         return f"it did harm to {one.segment_by} {', '.join(sorted(one.harmed))} ({one.sentence})"
     return one.sentence
-

@@ -139,7 +139,7 @@ def next_best(engine: DuckDBEngine, settings: ActionSettings, inputs: PlanInputs
     for rule, count in zip(rules, counts, strict=True):
         harmed[rule.treatment or ""] = harmed.get(rule.treatment or "", 0) + count.n_harmed
     return NextBest(
-        actions=_actions(rules, customers, candidates, chosen, settings.evidence),
+        actions=_actions(rules, customers, chosen, settings.evidence),
         score_columns=_score_columns(rules, customers, chosen),
         customer_ids=customers.rows["customer_id"],
         rules=tuple(zip(rules, counts, strict=True)),
@@ -268,7 +268,6 @@ def _score_columns(rules: Sequence[Rule], customers: _Customers, chosen: Ints) -
 def _actions(
     rules: Sequence[Rule],
     customers: _Customers,
-    candidates: Sequence[Candidates],
     chosen: Ints,
     evidence: Mapping[str, Evidence],
 ) -> pa.Table:
@@ -320,6 +319,7 @@ def written_scores(scores: pa.Table, found: NextBest) -> pa.Table:
     place = pc.index_in(scores["customer_id"], value_set=found.customer_ids.combine_chunks())
     for name, column in found.score_columns.items():
         number = scores.column_names.index(name)
-        scores = scores.set_column(number, scores.schema.field(number), column.take(place).cast(scores.schema.field(name).type))
+        scores = scores.set_column(
+            number, scores.schema.field(number), column.take(place).cast(scores.schema.field(name).type)
+        )
     return scores
-

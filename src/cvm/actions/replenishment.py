@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from cvm.actions.cycles import Floats, Gaps, item_cycles, may_be_as_quiet, pair_cycles
 from cvm.actions.history import History, ItemKind
-from cvm.engines import DuckDBEngine
+from cvm.engines import DuckDBEngine, literal
 
 SCHEMA = pa.schema(
     [
@@ -156,8 +156,8 @@ def _write_gaps(engine: DuckDBEngine, history: History, kind: ItemKind) -> None:
     engine.execute(f"CREATE OR REPLACE TEMP TABLE {_PURCHASES} AS {history.bought(kind)}")
     engine.execute(
         f"CREATE OR REPLACE TEMP TABLE {_PAIRS} AS SELECT row_number() OVER (ORDER BY customer_id, item) - 1 AS pair, * "
-        "FROM (SELECT customer_id, item, count(*) AS n_purchases, max(day) AS last_day, arg_max(quantity, day) AS last_quantity "
-        f"FROM {_PURCHASES} GROUP BY customer_id, item HAVING count(*) >= 2)"
+        "FROM (SELECT customer_id, item, count(*) AS n_purchases, max(day) AS last_day, "
+        f"arg_max(quantity, day) AS last_quantity FROM {_PURCHASES} GROUP BY customer_id, item HAVING count(*) >= 2)"
     )
     engine.execute(
         f"CREATE OR REPLACE TEMP TABLE {_GAPS} AS SELECT pair, item, ln(gap) AS log_days, ln(before) AS log_quantity FROM ("
@@ -176,15 +176,15 @@ def _write_gaps(engine: DuckDBEngine, history: History, kind: ItemKind) -> None:
     )
     engine.execute(
         f"CREATE OR REPLACE TEMP TABLE {_GAPS} AS WITH usual AS ({of_pairs}), elastic AS ({elasticities}) "
-        f"SELECT gap.pair, log_days - elasticity * (log_quantity - usual) AS log_days, elasticity, usual FROM {_GAPS} AS gap "
-        "JOIN usual ON usual.pair = gap.pair JOIN elastic ON elastic.item = gap.item"
+        "SELECT gap.pair, log_days - elasticity * (log_quantity - usual) AS log_days, elasticity, usual "
+        f"FROM {_GAPS} AS gap JOIN usual ON usual.pair = gap.pair JOIN elastic ON elastic.item = gap.item"
     )
     engine.execute(
         f"CREATE OR REPLACE TEMP TABLE {_PAIRS} AS SELECT p.pair, customer_id, item, n_purchases, last_day, "
         "e.elasticity * (ln(last_quantity) - e.usual) AS log_quantity_effect, "
-        f"DATE '{history.as_of.isoformat()}' - last_day AS silence_days FROM {_PAIRS} AS p "
-        f"JOIN (SELECT pair, any_value(elasticity) AS elasticity, any_value(usual) AS usual FROM {_GAPS} GROUP BY pair) AS e "
-        "ON e.pair = p.pair"
+        f"{literal(history.as_of)} - last_day AS silence_days FROM {_PAIRS} AS p "
+        "JOIN (SELECT pair, any_value(elasticity) AS elasticity, any_value(usual) AS usual "
+        f"FROM {_GAPS} GROUP BY pair) AS e ON e.pair = p.pair"
     )
 
 

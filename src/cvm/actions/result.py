@@ -63,5 +63,7 @@ class Actions:
             yield f"{self.pairs.num_rows // 2:,} pairs of items go together"
         else:
             yield "no products or categories, so nothing is due"
-        told = ", ".join(f"{one.name} {one.rows.num_rows:,}" for one in self.lists if one.rows is not None and one.rows.num_rows)
+        told = ", ".join(
+            f"{one.name} {one.rows.num_rows:,}" for one in self.lists if one.rows is not None and one.rows.num_rows
+        )
         yield f"triggers: {told or 'none'}"

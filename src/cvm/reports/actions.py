@@ -23,7 +23,9 @@ def actions_tables(found: Actions) -> list[RenderableType]:
     if found.decided is not None:
         shown.append(_actions(found, found.decided))
     else:
-        shown.append(Text("Write rules under playbook in params.yaml to say what to do next with whom (docs/actions.md).", "dim"))
+        shown.append(
+            Text("Write rules under playbook in params.yaml to say what to do next with whom (docs/actions.md).", "dim")
+        )
     if found.has_items:
         shown.append(_due(found))
         shown.extend(_pairs(found))
@@ -36,7 +38,14 @@ def _actions(found: Actions, decided: NextBest) -> Table:
     table = _table(f"Next best actions of {len(decided.customer_ids):,} customers, scored {found.as_of}")
     for header in ("rule", "action", "goal", "offer", "channel"):
         table.add_column(header)
-    for header in ("customers", "not reached", "known harm", "over cap", f"cost, {found.currency}", f"net value, {found.currency}"):
+    for header in (
+        "customers",
+        "not reached",
+        "known harm",
+        "over cap",
+        f"cost, {found.currency}",
+        f"net value, {found.currency}",
+    ):
         table.add_column(header, justify="right")
     whole_net: list[float] = []
     for rule, counts in decided.rules:
@@ -75,12 +84,20 @@ def _due(found: Actions) -> Table:
         table.add_column(header, justify="right")
     rows = due.rows.to_pandas()
     rows["overdue"] = rows["expected_at"] < found.as_of
-    by = rows.groupby(["item_kind", "item"]).agg(n=("overdue", "size"), cycle=("cycle_days", "median"), late=("overdue", "sum"))
+    by = rows.groupby(["item_kind", "item"]).agg(
+        n=("overdue", "size"), cycle=("cycle_days", "median"), late=("overdue", "sum")
+    )
     largest = by.sort_values("n", ascending=False, kind="stable").head(_MAX_ITEMS)
     for (kind, item), row in largest.iterrows():
         table.add_row(Text(str(item)), kind, f"{int(row['n']):,}", f"{row['cycle']:,.0f}", f"{int(row['late']):,}")
     if len(by) > _MAX_ITEMS:
-        table.add_row(Text(f"and {len(by) - _MAX_ITEMS:,} more", style="dim"), "", f"{int(by['n'].sum() - largest['n'].sum()):,}", "", "")
+        table.add_row(
+            Text(f"and {len(by) - _MAX_ITEMS:,} more", style="dim"),
+            "",
+            f"{int(by['n'].sum() - largest['n'].sum()):,}",
+            "",
+            "",
+        )
     left = f"Left out: {due.n_irregular:,} repeats without a cycle, {due.n_lapsed:,} silent for more than three."
     table.caption, table.caption_justify, table.caption_style = left, "left", "dim"
     return table
@@ -98,7 +115,9 @@ def _pairs(found: Actions) -> Iterator[RenderableType]:
         table.add_column(header, justify="right")
     strongest = np.lexsort((-pairs["lift"].to_numpy(), pairs["p_value"].to_numpy()))[:_MAX_PAIRS]
     for row in pairs.take(strongest).to_pylist():
-        table.add_row(Text(row["item"]), Text(row["also_bought"]), row["item_kind"], f"{row['n_both']:,}", f"{row['lift']:.1f}")
+        table.add_row(
+            Text(row["item"]), Text(row["also_bought"]), row["item_kind"], f"{row['n_both']:,}", f"{row['lift']:.1f}"
+        )
     yield table
 
 

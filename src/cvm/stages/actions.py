@@ -10,10 +10,11 @@ import numpy as np
 
 from cvm.actions.also_bought import also_bought
 from cvm.actions.evidence import evidence_by_arm
-from cvm.actions.files import ACTIONS, ALSO_BOUGHT, REPLENISHMENT, write_table, write_triggers
+from cvm.actions.files import ACTIONS, ALSO_BOUGHT, RECOMMENDATIONS, REPLENISHMENT, write_table, write_triggers
 from cvm.actions.history import History
 from cvm.actions.next_best import ActionSettings, NextBest, implied_rules, next_best, written_scores
 from cvm.actions.playbook import Rule
+from cvm.actions.recommendations import recommendations
 from cvm.actions.replenishment import replenishment
 from cvm.actions.result import Actions
 from cvm.actions.triggers import TriggerSettings, trigger_lists
@@ -64,11 +65,13 @@ def find_actions(params: Params, *, progress: Progress = silent) -> Actions:
         due = replenishment(engine, history)
         progress("what goes together")
         pairs = also_bought(engine, history)
-        progress("what happened")
+        progress("what comes next" if params.actions.recommendations else "what happened")
+        items = recommendations(engine, history, pairs) if params.actions.recommendations else None
         lists = trigger_lists(engine, history, _trigger_settings(params), due)
     has_items = bool(history.item_kinds())
     write_table(due.rows if has_items else None, folder / REPLENISHMENT)
     write_table(pairs if has_items else None, folder / ALSO_BOUGHT)
+    write_table(items if has_items else None, folder / RECOMMENDATIONS)
     write_triggers(lists, workspace.triggers, as_of=as_of)
     return Actions(as_of, params.business.currency, decided, has_items, due, pairs, lists, folder, workspace.triggers, notes)
 
