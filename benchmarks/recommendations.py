@@ -55,7 +55,8 @@ def most_popular(engine: DuckDBEngine, history: History, kind: ItemKind) -> pd.D
     """The same ``K`` items for everybody: those most customers bought."""
     return engine.table(
         f"WITH bought AS ({history.bought(kind)}), top AS (SELECT item, "
-        f"row_number() OVER (ORDER BY count(DISTINCT customer_id) DESC, item) AS rank FROM bought GROUP BY item QUALIFY rank <= {K}) "
+        f"row_number() OVER (ORDER BY count(DISTINCT customer_id) DESC, item) AS rank FROM bought GROUP BY item "
+        f"QUALIFY rank <= {K}) "
         "SELECT customer_id, item, rank FROM (SELECT DISTINCT customer_id FROM bought) CROSS JOIN top"
     ).to_pandas()
 
@@ -168,9 +169,9 @@ def main() -> None:
             "# Recommendations: the next order of a household",
             "",
             f"Measured by `python benchmarks/recommendations.py` with cvm {cvm.__version__} on Complete Journey. Held out "
-            f"is each household's first order within {WITHIN_DAYS} days; an item counts once, whatever its quantity. Weights "
-            f"were chosen on {TUNE}, all methods judged on {TEST}, which chose nothing. Intervals: {DRAWS:,} bootstrap draws "
-            "of households.",
+            f"is each household's first order within {WITHIN_DAYS} days; an item counts once, whatever its quantity. "
+            f"Weights were chosen on {TUNE}, all methods judged on {TEST}, which chose nothing. Intervals: {DRAWS:,} bootstrap "
+            "draws of households.",
             "",
         ]
         with open_warehouse(workspace) as engine:

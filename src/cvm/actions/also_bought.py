@@ -65,8 +65,8 @@ def also_bought(engine: DuckDBEngine, history: History) -> pa.Table:
     -------
     Table
         ``SCHEMA``, each pair in both directions, by kind, item and falling lift. ``n_item`` of the customers looked at
-        bought ``item``, ``n_both`` of them both; ``support`` is the share of the latter in all customers looked at, ``confidence``
-        in those who bought ``item``.
+        bought ``item``, ``n_both`` of them both; ``support`` is the share of the latter in all customers looked at,
+        ``confidence`` in those who bought ``item``.
     """
     found = [_pairs_of(engine, history, kind) for kind in history.item_kinds()]
     rows = pa.concat_tables([SCHEMA.empty_table(), *found])

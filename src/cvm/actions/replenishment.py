@@ -94,7 +94,7 @@ def expected_purchases(engine: DuckDBEngine, history: History, kind: ItemKind) -
     _write_gaps(engine, history, kind)
     try:
         pairs = engine.table(f"SELECT * FROM {_PAIRS} ORDER BY pair")
-        gaps = engine.table(f"SELECT pair, log_days FROM {_GAPS} ORDER BY pair")
+        gaps = engine.table(f"SELECT pair, log_days FROM {_GAPS} ORDER BY pair, log_days")
     finally:
         for table in (_GAPS, _PAIRS, _PURCHASES):
             engine.execute(f"DROP TABLE IF EXISTS {table}")
@@ -165,13 +165,13 @@ def _write_gaps(engine: DuckDBEngine, history: History, kind: ItemKind) -> None:
         f"FROM {_PURCHASES} JOIN {_PAIRS} USING (customer_id, item) WINDOW past AS (PARTITION BY pair ORDER BY day)"
         ") WHERE gap IS NOT NULL"
     )
-    # How much longer a gap is after a larger purchase, told by customers who buy different quantities of one item.
+    # Rounded, as sums in another order differ in their last bits. How much longer a gap is after a larger purchase, told by customers who buy different quantities of one item.
     of_pairs = (
         "SELECT pair, item, regr_sxy(log_days, log_quantity) AS xy, regr_sxx(log_days, log_quantity) AS xx, "
-        f"avg(log_quantity) AS usual FROM {_GAPS} GROUP BY pair, item"
+        f"round(avg(log_quantity), 9) AS usual FROM {_GAPS} GROUP BY pair, item"
     )
     elasticities = (
-        "SELECT item, CASE WHEN sum(xx) >= 5 THEN least(greatest(sum(xy) / sum(xx), 0), 1) ELSE 0 END AS elasticity "
+        "SELECT item, CASE WHEN sum(xx) >= 5 THEN round(least(greatest(sum(xy) / sum(xx), 0), 1), 3) ELSE 0 END AS elasticity "
         f"FROM ({of_pairs}) GROUP BY item"
     )
     engine.execute(
