@@ -46,6 +46,8 @@ def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: o
             # Within the whole loop only what needs a look.
             tables = quality_tables(outcome.assessment, where=workspace_of(params).quality, with_info=len(stages) == 1)
             printer.console.print(*tables, sep="\n")
+        if outcome.tables and len(stages) == 1 and not printer.quiet:
+            printer.console.print(*outcome.tables, sep="\n")
 
 
 @app.command()
@@ -164,15 +166,7 @@ def segment(
 @app.command()
 def actions(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
     """What to do next: actions of the playbook, what is due, what goes together, trigger lists."""
-    from cvm.reports.actions import actions_tables
-    from cvm.stages.actions import find_actions
-
-    checked, printer, started = load_params(params, overrides=set_ or ()), Printer(quiet=quiet), time.perf_counter()
-    with printer.stage("actions") as progress:
-        found = find_actions(checked, progress=progress)
-    printer.outcome("actions", found.sentence, found.notes, time.perf_counter() - started)
-    if not quiet:
-        printer.console.print(*actions_tables(found), sep="\n")
+    _run(("actions",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
 
 
 for campaign_command in (power, plan, evaluate):

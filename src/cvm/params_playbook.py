@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Literal, Self
+from math import nextafter
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -27,6 +28,23 @@ class PlaybookWhenParams(WhoParams):
 
     rfm_segments: list[str] = Field(default_factory=list)
     uplift: Literal["positive"] | None = None
+
+    def condition(self) -> dict[str, dict[str, Any]]:
+        """The arguments of a ``Condition`` on columns of the scores."""
+        asked = {
+            "segment": self.segments,
+            "value_tier": self.value_tiers,
+            "lifecycle_stage": self.lifecycle_stages,
+            "rfm_segment": self.rfm_segments,
+        }
+        minimum = dict(self.min)
+        if self.uplift:
+            minimum["expected_uplift"] = max(nextafter(0, 1), minimum.get("expected_uplift", 0.0))
+        return {
+            "values": {column: allowed for column, allowed in asked.items() if allowed},
+            "minimum": minimum,
+            "maximum": dict(self.max),
+        }
 
 
 class PlaybookRuleParams(Section):

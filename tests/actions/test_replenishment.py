@@ -45,7 +45,11 @@ def test_the_next_purchase_is_expected_a_cycle_after_the_last() -> None:
 
 
 def test_a_skipped_cycle_and_a_top_up_do_not_mislead() -> None:
-    rows = [*crowd(), *bought("skipped", "coffee", [5, 35, 95, 125, 155]), *bought("topped", "coffee", [5, 35, 65, 92, 95, 125])]
+    rows = [
+        *crowd(),
+        *bought("skipped", "coffee", [5, 35, 95, 125, 155]),
+        *bought("topped", "coffee", [5, 35, 65, 92, 95, 125]),
+    ]
     found = due_of(rows)
     assert found["skipped"]["cycle_days"] == pytest.approx(30, abs=2)
     assert found["topped"]["cycle_days"] == pytest.approx(30, abs=2)

@@ -52,8 +52,8 @@ class Weights:
     """
 
     half_life_days: float = 90.0
-    prior_orders: float = 1.0
-    due_power: float = 0.5
+    prior_orders: float = 10.0
+    due_power: float = 0.25
     with_pairs: bool = True
 
 

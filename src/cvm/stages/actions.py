@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-import numpy as np
-
 from cvm.actions.also_bought import also_bought
 from cvm.actions.evidence import evidence_by_arm
 from cvm.actions.files import ACTIONS, ALSO_BOUGHT, RECOMMENDATIONS, REPLENISHMENT, write_table, write_triggers
@@ -22,7 +20,7 @@ from cvm.campaigns.plan_choice import Treatment
 from cvm.campaigns.plan_settings import Consent, ContactPolicy, PlanError, PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine
 from cvm.params import Params
-from cvm.params_playbook import PlaybookRuleParams
+from cvm.reports.actions import actions_tables
 from cvm.scoring.batch import read_scores, write_scores
 from cvm.segments.conditions import Condition
 from cvm.stages.context import Progress, StageOutcome, engine_trouble, open_warehouse, scoring_date, silent, workspace_of
@@ -31,9 +29,9 @@ from cvm.workspace import Workspace
 
 
 def run_actions(params: Params, *, progress: Progress = silent) -> StageOutcome:
-    """Decide, write, and say it in one line."""
+    """Next best actions, what is due, what goes together, and lists of what happened, told in one line and in tables."""
     found = find_actions(params, progress=progress)
-    return StageOutcome("actions", found.sentence, found.notes)
+    return StageOutcome("actions", found.sentence, found.notes, tables=tuple(actions_tables(found)))
 
 
 def find_actions(params: Params, *, progress: Progress = silent) -> Actions:
@@ -99,7 +97,7 @@ def decide(
     scores = read_scores(path)
     uplift = workspace.uplift_of(as_of)
     inputs = PlanInputs(as_of, path, uplift if uplift.is_file() else None, workspace.ledgers)
-    rules = tuple(_rule(rule, params) for rule in params.playbook)
+    rules = _rules(params)
     if not rules and inputs.uplift:
         rules = implied_rules(_treatments(params))
     target = workspace.actions_of(as_of) / ACTIONS
@@ -126,30 +124,24 @@ def decide(
     return found, found.notes
 
 
-def _rule(rule: PlaybookRuleParams, params: Params) -> Rule:
-    treatment = params.campaigns.treatments.get(rule.treatment or "")
-    when = rule.when
-    asked = {
-        "segment": when.segments,
-        "value_tier": when.value_tiers,
-        "lifecycle_stage": when.lifecycle_stages,
-        "rfm_segment": when.rfm_segments,
-    }
-    above_0 = {"expected_uplift": max(float(np.nextafter(0, 1)), when.min.get("expected_uplift", 0.0))}
-    return Rule(
-        name=rule.name,
-        when=Condition(
-            values={column: allowed for column, allowed in asked.items() if allowed},
-            minimum={**when.min, **(above_0 if when.uplift else {})},
-            maximum=when.max,
-        ),
-        goal=rule.goal,
-        offer=rule.offer,
-        treatment=rule.treatment,
-        channel=treatment.channel if treatment else rule.channel,
-        cost=treatment.cost if treatment else rule.cost or 0.0,
-        cap=rule.cap,
-    )
+def _rules(params: Params) -> tuple[Rule, ...]:
+    """The playbook, with channel and cost of each treatment."""
+    found = []
+    for rule in params.playbook:
+        treatment = params.campaigns.treatments.get(rule.treatment or "")
+        found.append(
+            Rule(
+                name=rule.name,
+                when=Condition(**rule.when.condition()),
+                goal=rule.goal,
+                offer=rule.offer,
+                treatment=rule.treatment,
+                channel=treatment.channel if treatment else rule.channel,
+                cost=treatment.cost if treatment else rule.cost or 0.0,
+                cap=rule.cap,
+            )
+        )
+    return tuple(found)
 
 
 def _treatments(params: Params) -> list[Treatment]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 from cvm.engines import DuckDBEngine, QueryError
 from cvm.errors import CvmError, MissingOutputError
@@ -14,17 +15,24 @@ from cvm.ingest.assessment import Assessment
 from cvm.params import Params
 from cvm.workspace import Workspace
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """One line about what a stage did, what a reader should be warned of, and what ingest found in the data."""
+    """One line about what a stage did, what a reader should be warned of, and what ingest found in the data.
+
+    ``tables`` are shown where the stage is run alone.
+    """
 
     stage: str
     message: str
     warnings: tuple[str, ...] = ()
     assessment: Assessment | None = None
+    tables: tuple[RenderableType, ...] = ()
 
 
 def silent(_: str) -> None:
