@@ -170,8 +170,8 @@ def main() -> None:
             "",
             f"Measured by `python benchmarks/recommendations.py` with cvm {cvm.__version__} on Complete Journey. Held out "
             f"is each household's first order within {WITHIN_DAYS} days; an item counts once, whatever its quantity. "
-            f"Weights were chosen on {TUNE}, all methods judged on {TEST}, which chose nothing. Intervals: {DRAWS:,} bootstrap "
-            "draws of households.",
+            f"Weights were chosen on {TUNE}, all methods judged on {TEST}, which chose nothing. Intervals: {DRAWS:,} "
+            "bootstrap draws of households.",
             "",
         ]
         with open_warehouse(workspace) as engine:

@@ -49,7 +49,7 @@ def test_a_rule_that_cannot_be_meant_is_refused(tmp_path, rule, problem: str) ->
 
 def test_rules_that_share_a_name_or_never_decide_are_refused(tmp_path) -> None:
     rest = {"name": "rest", "goal": "keep vips"}
-    with pytest.raises(ParamsError, match="2 rules are called 'rest'.*takes everybody, so the 1 after it never decide"):
+    with pytest.raises(ParamsError, match=r"2 rules are called 'rest'.*takes everybody, so the 1 after it never decide"):
         params(tmp_path, rest, rest)
 
 

@@ -146,7 +146,7 @@ def item_cycles(gaps: Gaps) -> ItemCycles:
     found = ItemCycles(
         level,
         spread=np.full(gaps.n_items, 0.3),
-        noise=np.full(gaps.n_items, 0.3),
+        noise=np.full(gaps.n_items, 0.2),
         stray_share=np.full(gaps.n_items, 0.1),
         skip_share=np.full(gaps.n_items, 0.1),
     )

@@ -8,8 +8,7 @@ One formula scores what a customer bought before, what goes with it and what eve
 The first factor is the mean of a beta-binomial whose prior is worth m orders: who has ordered once gets what everybody buys,
 who has ordered often what they buy. l_i is the largest lift of i with anything the customer bought
 (``cvm.actions.also_bought``), 1 without one. The second factor holds back what will not be needed yet: s_i days from the
-last purchase of the item to the customer's next order, against their own mean gap g_i of the item, known from three purchases
-on.
+last purchase of the item to the customer's next order, against their own mean gap g_i of it, known from three purchases on.
 
 The defaults are what did best on Complete Journey before the window that judges them (``benchmarks/recommendations.md``).
 """

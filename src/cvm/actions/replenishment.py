@@ -165,14 +165,15 @@ def _write_gaps(engine: DuckDBEngine, history: History, kind: ItemKind) -> None:
         f"FROM {_PURCHASES} JOIN {_PAIRS} USING (customer_id, item) WINDOW past AS (PARTITION BY pair ORDER BY day)"
         ") WHERE gap IS NOT NULL"
     )
-    # Rounded, as sums in another order differ in their last bits. How much longer a gap is after a larger purchase, told by customers who buy different quantities of one item.
+    # How much longer a gap is after a larger purchase, told by customers who buy different quantities of one item. Rounded,
+    # as sums in another order differ in their last bits.
     of_pairs = (
         "SELECT pair, item, regr_sxy(log_days, log_quantity) AS xy, regr_sxx(log_days, log_quantity) AS xx, "
         f"round(avg(log_quantity), 9) AS usual FROM {_GAPS} GROUP BY pair, item"
     )
     elasticities = (
-        "SELECT item, CASE WHEN sum(xx) >= 5 THEN round(least(greatest(sum(xy) / sum(xx), 0), 1), 3) ELSE 0 END AS elasticity "
-        f"FROM ({of_pairs}) GROUP BY item"
+        "SELECT item, CASE WHEN sum(xx) >= 5 THEN round(least(greatest(sum(xy) / sum(xx), 0), 1), 3) ELSE 0 END "
+        f"AS elasticity FROM ({of_pairs}) GROUP BY item"
     )
     engine.execute(
         f"CREATE OR REPLACE TEMP TABLE {_GAPS} AS WITH usual AS ({of_pairs}), elastic AS ({elasticities}) "
