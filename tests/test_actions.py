@@ -16,7 +16,7 @@ from acted import AS_OF, write_full_scores
 from cvm.engines import DuckDBEngine
 from cvm.errors import MissingOutputError
 from cvm.params import Params
-from cvm.stages.actions import find_actions, run_actions
+from cvm.stages.actions import decide_actions, find_actions, run_actions
 from cvm.stages.context import workspace_of
 from planned import ids, profile, scored
 
@@ -73,6 +73,14 @@ def test_the_stage_writes_what_to_do_and_scores_name_it(tmp_path: Path) -> None:
     assert {row["item"] for row in rows_of(folder / "replenishment.parquet")} == {"coffee"}
     assert rows_of(folder / "also_bought.parquet") == []
     assert not (folder / "recommendations.parquet").exists()
+
+
+def test_scoring_ends_with_the_same_actions(tmp_path: Path) -> None:
+    params = base(tmp_path)
+    assert decide_actions(params) == 3
+    before = workspace_of(params).scores_of(AS_OF).read_bytes()
+    run_actions(params)
+    assert workspace_of(params).scores_of(AS_OF).read_bytes() == before
 
 
 def test_a_second_run_changes_no_byte(tmp_path: Path) -> None:

@@ -80,5 +80,6 @@ def summarise(params: Params) -> Summary:
         files["MLflow"] = database
     if workspace.quarantine.exists() and any(workspace.quarantine.iterdir()):
         files["quarantine"] = workspace.quarantine
+    files |= {path.name: path for path in (workspace.actions_of(as_of).parent, workspace.triggers) if path.exists()}
     scores = read_scores(workspace.scores_of(as_of)).select(columns).to_pandas()
     return Summary(as_of, scores, read_bundle(workspace.champion), files)

@@ -297,8 +297,9 @@ def _reasons(customers: _Customers, rows: pa.Array, net: Floats, evidence: Evide
     at_risk = pa.array(customers.at_risk(), from_pandas=True).take(rows)
     said = evidence.sentence if evidence else ""
     join = pc.binary_join_element_wise
-    churn = join(" with ", _fixed(pc.multiply(scores["p_churn"], 100.0), 0), "% churn risk", "")
-    churn = pc.if_else(pc.is_valid(scores["p_churn"]), churn, "")
+    p_churn = pa.array(customers.number("p_churn"), from_pandas=True).take(rows)
+    churn = join(" with ", _fixed(pc.multiply(p_churn, 100.0), 0), "% churn risk", "")
+    churn = pc.if_else(pc.is_valid(p_churn), churn, "")
     stake = join(", ", _fixed(at_risk, 2), " ", currency, " of value at risk", "")
     gain = join(", expected to add ", _fixed(worth, 2), " ", currency, " beyond its cost", "")
     stakes = pc.if_else(pc.is_valid(worth), gain, pc.if_else(pc.is_valid(at_risk), stake, ""))
