@@ -52,7 +52,7 @@ def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: o
 
 @app.command()
 def run(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
-    """The whole loop: ingest, features, train, score, segment."""
+    """The whole loop: ingest, features, train, score, segment, actions."""
     from cvm.pipeline import STAGES, summarise
     from cvm.reports.terminal import closing
 
@@ -161,6 +161,12 @@ def segment(
 ) -> None:
     """Apply segmentation again to the scores on file, and tell who moved since the scores before."""
     _run(("segment",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet), bundle=bundle)
+
+
+@app.command()
+def actions(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
+    """What to do next: actions of the playbook, what is due, what goes together, trigger lists."""
+    _run(("actions",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
 
 
 for campaign_command in (power, plan, evaluate):

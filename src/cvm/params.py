@@ -20,6 +20,7 @@ from cvm.params_campaigns import CampaignParams
 from cvm.params_data import AsOf, Cost, CountryCode, DataParams, Days, PathText, Section, Timezone
 from cvm.params_file import read_mapping, with_overrides
 from cvm.params_goals import GoalParams
+from cvm.params_playbook import ActionParams, PlaybookRuleParams, TriggerParams, playbook_problems
 from cvm.params_segments import SegmentParams
 
 
@@ -126,6 +127,9 @@ class Params(Section):
     churn: ChurnParams = ChurnParams()
     segments: SegmentParams = SegmentParams()
     goals: list[GoalParams] = Field(default_factory=list)
+    playbook: list[PlaybookRuleParams] = Field(default_factory=list)
+    triggers: TriggerParams = TriggerParams()
+    actions: ActionParams = ActionParams()
     campaigns: CampaignParams = CampaignParams()
     engine: Literal["duckdb"] = "duckdb"
     tracking: TrackingParams = TrackingParams()
@@ -140,6 +144,25 @@ class Params(Section):
                 f"churn.inactivity_days == {self.churn.inactivity_days}, must be <= windows.horizon_days == "
                 f"{self.windows.horizon_days}; shorten the silence or raise the horizon"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _playbook_serves_goals(self) -> Self:
+        if not self.playbook:
+            return self
+        from cvm.segments import LIFECYCLE_STAGES, RFM_SEGMENTS, SEGMENTS, VALUE_TIERS  # takes NumPy and pandas to import
+
+        names = {
+            "segments": SEGMENTS,
+            "value_tiers": VALUE_TIERS,
+            "lifecycle_stages": LIFECYCLE_STAGES,
+            "rfm_segments": RFM_SEGMENTS,
+        }
+        goals = [goal.name for goal in self.goals]
+        problems = playbook_problems(self.playbook, goals=goals, treatments=self.campaigns.treatments, values=names)
+        found = "; ".join(problems)
+        if found:
+            raise ValueError(f"playbook: {found}")
         return self
 
     def resolve(self, path: str) -> Path:

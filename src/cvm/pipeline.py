@@ -15,6 +15,7 @@ import pandas as pd
 from cvm.models.bundle import Bundle, read_bundle
 from cvm.params import Params
 from cvm.scoring.batch import read_scores
+from cvm.stages.actions import run_actions
 from cvm.stages.context import Progress, StageOutcome, scoring_date, silent, workspace_of
 from cvm.stages.data import run_features, run_ingest
 from cvm.stages.model import database_of, run_score, run_train
@@ -26,6 +27,7 @@ STAGES: dict[str, Callable[..., StageOutcome]] = {
     "train": run_train,
     "score": run_score,
     "segment": run_segment,
+    "actions": run_actions,
 }
 
 
@@ -78,5 +80,6 @@ def summarise(params: Params) -> Summary:
         files["MLflow"] = database
     if workspace.quarantine.exists() and any(workspace.quarantine.iterdir()):
         files["quarantine"] = workspace.quarantine
+    files |= {path.name: path for path in (workspace.actions_of(as_of).parent, workspace.triggers) if path.exists()}
     scores = read_scores(workspace.scores_of(as_of)).select(columns).to_pandas()
     return Summary(as_of, scores, read_bundle(workspace.champion), files)

@@ -126,6 +126,15 @@ class Workspace:
         """File with the effect of each treatment expected for each customer at one ``as_of``."""
         return self.outputs / "uplift" / f"as_of={as_of.isoformat()}" / "uplift.parquet"
 
+    def actions_of(self, as_of: date) -> Path:
+        """Folder of what is suggested for each customer at one ``as_of``."""
+        return self.outputs / "actions" / f"as_of={as_of.isoformat()}"
+
+    @property
+    def triggers(self) -> Path:
+        """Lists of customers to whom something happened, as of the last run."""
+        return self.outputs / "triggers"
+
     def check_writable(self) -> None:
         """Refuse before any work is done when nothing could be written.
 

@@ -13,6 +13,7 @@ from cvm.models.stage import Trained, train
 from cvm.params import Params
 from cvm.scoring.batch import features_gone, score_batch
 from cvm.scoring.score import predict_money
+from cvm.stages.actions import decide_actions
 from cvm.stages.context import Progress, StageOutcome, fingerprint, open_warehouse, scoring_date, silent, workspace_of
 from cvm.stages.inputs import churn_definition_of, segmentation_of, train_settings_of
 from cvm.workspace import Workspace, replaced_directory
@@ -68,6 +69,9 @@ def run_score(
     gone = features_gone(model, workspace, as_of=as_of)
     n_moved = scores.num_rows - scores["next_best_action"].null_count
     acts = f"; a contact pays with {n_moved:,}" if model.uplift else ""
+    if params.playbook:
+        progress("next best actions")
+        acts += f"; the playbook names an action for {decide_actions(params):,}"
     return StageOutcome(
         "score",
         f"{scores.num_rows:,} customers at {as_of} by {model.model_version}, CLV {total:,.0f} {model.currency} in all{acts}",

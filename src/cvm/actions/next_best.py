@@ -1,0 +1,326 @@
+"""The next best action of every scored customer: rules of the playbook against scores, expected effects and consent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cvm.actions.evidence import Evidence, harm_notes
+from cvm.actions.playbook import NO_RULE, Bools, Candidates, Floats, Ints, Rule, RuleCounts, resolved
+from cvm.campaigns.plan_choice import Treatment
+from cvm.campaigns.plan_people import PEOPLE, read_people
+from cvm.campaigns.plan_settings import PlanInputs, PlanSettings
+from cvm.engines import DuckDBEngine, QueryError, identifier, literal
+from cvm.engines.sql import parquet
+from cvm.errors import MissingOutputError
+from cvm.segments.conditions import Condition
+
+SCHEMA = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("action", pa.string()),
+        ("rule", pa.string()),
+        ("goal", pa.string()),
+        ("offer", pa.string()),
+        ("channel", pa.string()),
+        ("cost", pa.float64()),
+        ("expected_net_value", pa.float64()),
+        ("reason", pa.string()),
+    ]
+)
+UPLIFT, NET_VALUE, BEST = "expected_uplift", "expected_net_value", "best_treatment"
+_TEXTS = ("segment", "value_tier", "lifecycle_stage", "rfm_segment")
+
+
+@dataclass(frozen=True)
+class ActionSettings:
+    """What decides.
+
+    Attributes
+    ----------
+    rules : tuple of Rule
+        Of the playbook, or of ``implied_rules``.
+    reach : callable
+        Channels to the settings of a plan by which customers may be reached: consent, suppression, global holdout and
+        contact policy.
+    evidence : mapping of str to Evidence
+        What campaigns have shown, by treatment.
+    """
+
+    rules: tuple[Rule, ...]
+    reach: Callable[[Sequence[Treatment]], PlanSettings]
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NextBest:
+    """What was decided.
+
+    Attributes
+    ----------
+    actions : Table
+        ``SCHEMA``, one row per customer who gets an action, by customer.
+    score_columns : dict of str to Array
+        ``next_best_action``, ``expected_uplift`` and ``expected_net_value`` of every scored customer, by customer.
+    customer_ids : Array
+        Of every scored customer, sorted.
+    rules : tuple of (Rule, RuleCounts)
+    notes : tuple of str
+    """
+
+    actions: pa.Table
+    score_columns: dict[str, pa.Array]
+    customer_ids: pa.Array
+    rules: tuple[tuple[Rule, RuleCounts], ...]
+    notes: tuple[str, ...]
+
+
+def implied_rules(treatments: Sequence[Treatment]) -> tuple[Rule, ...]:
+    """Without a playbook: everybody gets the treatment that is expected to earn them most, if it earns anything."""
+    above_0 = {NET_VALUE: float(np.nextafter(0, 1))}
+    return tuple(
+        Rule(
+            name=one.name,
+            when=Condition(values={BEST: [one.name]}, minimum=above_0),
+            treatment=one.name,
+            channel=one.channel,
+            cost=one.cost,
+        )
+        for one in treatments
+    )
+
+
+def next_best(engine: DuckDBEngine, settings: ActionSettings, inputs: PlanInputs) -> NextBest:
+    """Decide for everybody who is scored.
+
+    Parameters
+    ----------
+    engine : DuckDBEngine
+        Opened on the warehouse.
+    settings : ActionSettings
+        With a rule or more.
+    inputs : PlanInputs
+        Scores, and expected effects where a campaign has taught them.
+
+    Raises
+    ------
+    PlanError
+        If a rule contacts by a channel of which nobody knows who agreed to it.
+    MissingOutputError
+        If scores or expected effects cannot be read.
+    """
+    rules = settings.rules
+    channels = dict.fromkeys(rule.channel for rule in rules if rule.channel)
+    contacts = [Treatment(channel, channel, 0.0) for channel in channels]
+    notes: tuple[str, ...] = ()
+    if contacts:
+        reach = settings.reach(contacts)
+        # Effects play no part in who may be reached.
+        basis = PlanInputs(inputs.as_of, inputs.scores, ledgers=inputs.ledgers)
+        with read_people(engine, reach, basis, on=reach.day(inputs.as_of)) as people:
+            reached = engine.table(
+                "SELECT customer_id, "
+                + ", ".join(f"hurdle_{number} IS NULL AS reached_{number}" for number in range(len(contacts)))
+                + f" FROM {PEOPLE}"
+            )
+            notes = people.notes
+    else:
+        reached = engine.table(f"SELECT customer_id FROM {parquet([inputs.scores])}")
+    engine.register("actions_reached", reached)
+    customers = _Customers(_joined(engine, inputs), list(channels))
+    candidates = [_candidates(rule, customers, settings.evidence.get(rule.treatment or "")) for rule in rules]
+    chosen, counts = resolved(rules, candidates)
+    harmed: dict[str, int] = {}
+    for rule, count in zip(rules, counts, strict=True):
+        harmed[rule.treatment or ""] = harmed.get(rule.treatment or "", 0) + count.n_harmed
+    return NextBest(
+        actions=_actions(rules, customers, chosen, settings.evidence),
+        score_columns=_score_columns(rules, customers, chosen),
+        customer_ids=customers.rows["customer_id"],
+        rules=tuple(zip(rules, counts, strict=True)),
+        notes=(*notes, *_unused(rules, counts), *harm_notes(settings.evidence, harmed)),
+    )
+
+
+def _unused(rules: Sequence[Rule], counts: Sequence[RuleCounts]) -> tuple[str, ...]:
+    """Rules of a playbook that hold for nobody whom no earlier rule took."""
+    idle = [rule.name for rule, count in zip(rules, counts, strict=True) if rule.goal and not count.n_held]
+    return (f"the playbook's {', '.join(idle)}: nobody is left for whom it holds",) if idle else ()
+
+
+class _Customers:
+    """Scores, expected effects and reach of everybody, by customer."""
+
+    def __init__(self, rows: pa.Table, channels: Sequence[str]) -> None:
+        self.rows, self.n = rows, rows.num_rows
+        self._channels = list(channels)
+        self.arms = sorted(name.removeprefix("uplift ") for name in rows.column_names if name.startswith("uplift "))
+        cost = [self.number(f"cost {arm}") for arm in self.arms]
+        uplift = [self.number(f"uplift {arm}") for arm in self.arms]
+        net = np.column_stack([u - c for u, c in zip(uplift, cost, strict=True)]) if self.arms else np.empty((self.n, 0))
+        self.best = np.full(self.n, NO_RULE, dtype=np.int64)
+        self.best_uplift, self.best_net = np.full(self.n, np.nan), np.full(self.n, np.nan)
+        known = np.isfinite(net).any(axis=1) if self.arms else np.zeros(self.n, dtype=bool)
+        if known.any():
+            place = np.flatnonzero(known)
+            self.best[place] = np.nanargmax(net[place], axis=1)
+            self.best_net[place] = net[place, self.best[place]]
+            self.best_uplift[place] = np.column_stack(uplift)[place, self.best[place]]
+
+    def number(self, name: str) -> Floats:
+        """A column as float; NaN where there is no number."""
+        return np.asarray(self.rows[name].cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=float)
+
+    def uplift_of(self, rule: Rule) -> Floats:
+        """Expected effect of a rule's treatment; of the best one for a rule without."""
+        if rule.treatment is None:
+            return self.best_uplift
+        return self.number(f"uplift {rule.treatment}") if rule.treatment in self.arms else np.full(self.n, np.nan)
+
+    def net_of(self, rule: Rule) -> Floats:
+        """The same less cost."""
+        return self.best_net if rule.treatment is None else self.uplift_of(rule) - rule.cost
+
+    def at_risk(self) -> Floats:
+        """Value at risk."""
+        return self.number("p_churn") * self.number("clv")
+
+    def columns(self, rule: Rule, names: set[str]) -> dict[str, Any]:
+        """Columns of the scores, and effects as they are of the rule's treatment."""
+        found: dict[str, Any] = {}
+        for name in names:
+            if name == UPLIFT:
+                found[name] = self.uplift_of(rule)
+            elif name == NET_VALUE:
+                found[name] = self.net_of(rule)
+            elif name == BEST:
+                found[name] = np.array([*self.arms, ""])[self.best]
+            elif name in _TEXTS:
+                found[name] = self.text(name)
+            else:
+                found[name] = self.number(name)
+        return found
+
+    def text(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
+        """A column as text; ``unknown`` where there is none."""
+        return np.asarray(self.rows[name].fill_null("unknown").to_numpy(zero_copy_only=False), dtype=str)
+
+    def reached(self, channel: str | None) -> Bools:
+        """Whether each may be contacted by a channel."""
+        if channel is None:
+            return np.ones(self.n, dtype=bool)
+        return np.asarray(self.rows[f"reached_{self._channels.index(channel)}"].to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _joined(engine: DuckDBEngine, inputs: PlanInputs) -> pa.Table:
+    """Scores with everybody's reach and the expected effect and cost of every treatment, sorted by customer."""
+    uplift = "SELECT '' AS customer_id WHERE FALSE"
+    if inputs.uplift is not None:
+        effects = parquet([inputs.uplift])
+        try:
+            arms = engine.table(f"SELECT DISTINCT arm FROM {effects} ORDER BY arm")["arm"].to_pylist()
+        except QueryError:
+            raise MissingOutputError.from_damage(inputs.uplift, command="cvm score") from None
+        each = "".join(
+            f", max({column}) FILTER (WHERE arm = {literal(arm)}) AS {identifier(f'{kind} {arm}')}"
+            for arm in arms
+            for kind, column in (("uplift", "expected_uplift"), ("cost", "cost"))
+        )
+        uplift = f"SELECT customer_id{each} FROM {effects} GROUP BY customer_id"
+    return engine.table(
+        f"SELECT * EXCLUDE (reasons) FROM {parquet([inputs.scores])} LEFT JOIN ({uplift}) USING (customer_id) "
+        "LEFT JOIN actions_reached USING (customer_id) ORDER BY customer_id"
+    ).combine_chunks()
+
+
+def _candidates(rule: Rule, customers: _Customers, evidence: Evidence | None) -> Candidates:
+    net = customers.net_of(rule) if rule.treatment else np.full(customers.n, np.nan)
+    segments = {name: customers.text(name) for name in _TEXTS} if evidence else {}
+    return Candidates(
+        holds=rule.when.holds(customers.columns(rule, rule.when.columns), n=customers.n),
+        may_be_reached=customers.reached(rule.channel),
+        is_harmed=evidence.harms(segments, n=customers.n) if evidence else np.zeros(customers.n, dtype=bool),
+        value=net if np.isfinite(net).any() else customers.at_risk(),
+    )
+
+
+def _score_columns(rules: Sequence[Rule], customers: _Customers, chosen: Ints) -> dict[str, pa.Array]:
+    """What scores say of each: of the action where there is one, else of the best treatment."""
+    action = np.array([*(rule.action for rule in rules), ""], dtype=object)[chosen]
+    uplift, net = customers.best_uplift.copy(), customers.best_net.copy()
+    for position, rule in enumerate(rules):
+        rows = chosen == position
+        known = rule.treatment is not None
+        uplift[rows] = customers.uplift_of(rule)[rows] if known else np.nan
+        net[rows] = customers.net_of(rule)[rows] if known else np.nan
+    return {
+        "next_best_action": pa.array(action, pa.string(), mask=chosen == NO_RULE),
+        UPLIFT: pa.array(uplift, from_pandas=True),
+        NET_VALUE: pa.array(net, from_pandas=True),
+    }
+
+
+def _actions(
+    rules: Sequence[Rule],
+    customers: _Customers,
+    chosen: Ints,
+    evidence: Mapping[str, Evidence],
+) -> pa.Table:
+    parts = [SCHEMA.empty_table()]
+    for position, rule in enumerate(rules):
+        rows = pa.array(np.flatnonzero(chosen == position))
+        net = customers.net_of(rule) if rule.treatment else np.full(customers.n, np.nan)
+        n = len(rows)
+        columns = {
+            "customer_id": customers.rows["customer_id"].take(rows),
+            "action": pa.repeat(rule.action, n),
+            "rule": pa.repeat(rule.name, n) if rule.goal else pa.nulls(n, pa.string()),
+            **{name: pa.array([getattr(rule, name)] * n, pa.string()) for name in ("goal", "offer", "channel")},
+            "cost": pa.repeat(float(rule.cost), n),
+            "expected_net_value": pa.array(net, from_pandas=True).take(rows),
+            "reason": _reasons(customers, rows, net, evidence.get(rule.treatment or "")),
+        }
+        parts.append(pa.table(columns).cast(SCHEMA))
+    return pa.concat_tables(parts).sort_by("customer_id")
+
+
+def _reasons(customers: _Customers, rows: pa.Array, net: Floats, evidence: Evidence | None) -> pa.Array:
+    """One sentence each: what they are, what is at stake, and what is known of the treatment."""
+    scores = customers.rows.take(rows)
+    currency = scores["currency"].fill_null("")
+    worth = pa.array(net, from_pandas=True).take(rows)
+    at_risk = pa.array(customers.at_risk(), from_pandas=True).take(rows)
+    said = evidence.sentence if evidence else ""
+    join = pc.binary_join_element_wise
+    p_churn = pa.array(customers.number("p_churn"), from_pandas=True).take(rows)
+    churn = join(" with ", _fixed(pc.multiply(p_churn, 100.0), 0), "% churn risk", "")
+    churn = pc.if_else(pc.is_valid(p_churn), churn, "")
+    stake = join(", ", _fixed(at_risk, 2), " ", currency, " of value at risk", "")
+    gain = join(", expected to add ", _fixed(worth, 2), " ", currency, " beyond its cost", "")
+    stakes = pc.if_else(pc.is_valid(worth), gain, pc.if_else(pc.is_valid(at_risk), stake, ""))
+    return join(scores["segment"].fill_null("unknown"), churn, stakes, f". {said}." if said else ".", "")
+
+
+def _fixed(numbers: pa.Array, digits: int) -> pa.Array:
+    """Numbers as text with so many digits; empty where there is none."""
+    rounded = pc.round(numbers.cast(pa.float64()), digits)
+    if digits == 0:
+        return pc.fill_null(pc.cast(pc.cast(rounded, pa.int64()), pa.string()), "")
+    text = pc.cast(rounded.cast(pa.decimal128(28, digits), safe=False), pa.string())
+    return pc.fill_null(text, "")
+
+
+def written_scores(scores: pa.Table, found: NextBest) -> pa.Table:
+    """``scores`` with the columns that the playbook decides, in their own order."""
+    place = pc.index_in(scores["customer_id"], value_set=found.customer_ids.combine_chunks())
+    for name, column in found.score_columns.items():
+        number = scores.column_names.index(name)
+        scores = scores.set_column(
+            number, scores.schema.field(number), column.take(place).cast(scores.schema.field(name).type)
+        )
+    return scores

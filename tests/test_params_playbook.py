@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import math
+
+import pyarrow as pa
+import pytest
+
+import shop
+from cvm.errors import ParamsError
+from cvm.params_playbook import SCORE_NUMBERS
+from cvm.scoring.schema import SCORE_SCHEMA
+from cvm.segments.conditions import Condition
+
+GOALS, TREATMENTS = [{"name": "keep vips"}], {"treatments": {"letter": {"channel": "post", "cost": 1.1}}}
+
+
+def params(folder, *rules):
+    return shop.params_for(folder, goals=GOALS, campaigns=TREATMENTS, playbook=list(rules))
+
+
+def test_a_rule_reads_as_a_condition_on_scores(tmp_path) -> None:
+    when = {"segments": ["vip"], "rfm_segments": ["champions"], "min": {"p_churn": 0.4}, "uplift": "positive"}
+    rule = params(tmp_path, {"name": "a", "goal": "keep vips", "when": when, "treatment": "letter"}).playbook[0]
+    condition = Condition(**rule.when.condition())
+    assert condition.values == {"segment": ["vip"], "rfm_segment": ["champions"]}
+    assert condition.minimum == {"p_churn": 0.4, "expected_uplift": math.nextafter(0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ({"goal": "keep vip"}, "rule 'a' serves the goal 'keep vip', which is not under goals; did you mean 'keep vips'"),
+        ({"goal": None}, "playbook.0.goal"),
+        ({"treatment": "leter"}, "rule 'a' gives 'leter', which is not under campaigns.treatments; did you mean 'letter'"),
+        ({"when": {"segments": ["vips"]}}, "rule 'a' asks for segments 'vips', which nobody can have; did you mean 'vip'"),
+        ({"when": {"min": {"p_chrun": 1.0}}}, "rule 'a' bounds 'p_chrun', which is no column of numbers of the scores"),
+        ({"when": {"min": {"clv": 2.0}, "max": {"clv": 1.0}}}, "asks for clv from 2 to 1, which nobody has"),
+        ({"when": {"uplift": "positive"}}, "asks for uplift: positive and names no treatment"),
+        ({"when": {"segment": ["vip"]}}, "playbook.0.when.segment: unknown key; did you mean 'segments'"),
+        ({"treatment": "letter", "cost": 2.0}, "has a treatment, and a channel or cost of its own"),
+        ({"cost": 2.0}, "has a cost and no channel"),
+        ({"cap": 0}, "playbook.0.cap"),
+    ],
+)
+def test_a_rule_that_cannot_be_meant_is_refused(tmp_path, rule, problem: str) -> None:
+    with pytest.raises(ParamsError, match=problem):
+        params(tmp_path, {"name": "a", "goal": "keep vips", **rule})
+
+
+def test_rules_that_share_a_name_or_never_decide_are_refused(tmp_path) -> None:
+    rest = {"name": "rest", "goal": "keep vips"}
+    with pytest.raises(ParamsError, match=r"2 rules are called 'rest'.*takes everybody, so the 1 after it never decide"):
+        params(tmp_path, rest, rest)
+
+
+def test_numbers_that_a_rule_may_bound_are_those_of_the_scores() -> None:
+    constant = {"horizon_days", "clv_days"}
+    numbers = {field.name for field in SCORE_SCHEMA if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)}
+    assert set(SCORE_NUMBERS) == numbers - constant
