@@ -21,6 +21,7 @@ FLOW = (
     "scoring",
     "campaigns",
     "actions",
+    "kpis",
     "reports",
     "tracking",
     "stages",
@@ -56,7 +57,7 @@ MAY_IMPORT = {
     },
     "params_campaigns": {"params_data", "params_plans"},
     "params_plans": {"params_data"},
-    "params_goals": {"params_data"},
+    "params_goals": {"params_data", "kpis"},  # the names of metrics
     "params_playbook": {"params_data", "params_plans"},
     "params_segments": {"params_data", "params_plans", "segments"},
     "params_data": set(),

@@ -52,7 +52,7 @@ def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: o
 
 @app.command()
 def run(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
-    """The whole loop: ingest, features, train, score, segment, actions."""
+    """The whole loop: ingest, features, train, score, segment, actions, kpis, report."""
     from cvm.pipeline import STAGES, summarise
     from cvm.reports.terminal import closing
 
@@ -167,6 +167,18 @@ def segment(
 def actions(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
     """What to do next: actions of the playbook, what is due, what goes together, trigger lists."""
     _run(("actions",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
+
+
+@app.command()
+def kpis(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
+    """KPIs by period and group, cohorts and the progress of goals, as files for BI tools."""
+    from cvm.reports.kpis import kpi_tables
+    from cvm.stages.context import workspace_of
+
+    checked, printer = load_params(params, overrides=set_ or ()), Printer(quiet=quiet)
+    _run(("kpis",), checked, printer)
+    if not quiet:
+        printer.console.print(*kpi_tables(workspace_of(checked).kpis), sep="\n")
 
 
 for campaign_command in (power, plan, evaluate):

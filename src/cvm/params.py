@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
@@ -19,7 +20,7 @@ from cvm.errors import ParamsError, without_password
 from cvm.params_campaigns import CampaignParams
 from cvm.params_data import AsOf, Cost, CountryCode, DataParams, Days, PathText, Section, Timezone
 from cvm.params_file import read_mapping, with_overrides
-from cvm.params_goals import GoalParams
+from cvm.params_goals import GoalParams, KpiParams
 from cvm.params_playbook import ActionParams, PlaybookRuleParams, TriggerParams, playbook_problems
 from cvm.params_segments import SegmentParams
 
@@ -130,6 +131,7 @@ class Params(Section):
     playbook: list[PlaybookRuleParams] = Field(default_factory=list)
     triggers: TriggerParams = TriggerParams()
     actions: ActionParams = ActionParams()
+    kpis: KpiParams = KpiParams()
     campaigns: CampaignParams = CampaignParams()
     engine: Literal["duckdb"] = "duckdb"
     tracking: TrackingParams = TrackingParams()
@@ -150,10 +152,10 @@ class Params(Section):
     def _playbook_serves_goals(self) -> Self:
         if not self.playbook:
             return self
-        from cvm.segments import LIFECYCLE_STAGES, RFM_SEGMENTS, SEGMENTS, VALUE_TIERS  # takes NumPy and pandas to import
+        from cvm.segments import LIFECYCLE_STAGES, RFM_SEGMENTS, VALUE_TIERS  # takes NumPy and pandas to import
 
         names = {
-            "segments": SEGMENTS,
+            "segments": self.segments.rule_set.names,
             "value_tiers": VALUE_TIERS,
             "lifecycle_stages": LIFECYCLE_STAGES,
             "rfm_segments": RFM_SEGMENTS,
@@ -164,6 +166,15 @@ class Params(Section):
         if found:
             raise ValueError(f"playbook: {found}")
         return self
+
+    @field_validator("goals")
+    @classmethod
+    def _named_once(cls, goals: list[GoalParams]) -> list[GoalParams]:
+        names = [goal.name for goal in goals]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{twice} are names of several goals; give each goal a name of its own")
+        return goals
 
     def resolve(self, path: str) -> Path:
         """``path`` itself when absolute, else below the folder of ``params.yaml``."""

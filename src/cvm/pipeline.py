@@ -18,6 +18,7 @@ from cvm.scoring.batch import read_scores
 from cvm.stages.actions import run_actions
 from cvm.stages.context import Progress, StageOutcome, scoring_date, silent, workspace_of
 from cvm.stages.data import run_features, run_ingest
+from cvm.stages.kpis import run_kpis
 from cvm.stages.model import database_of, run_score, run_train
 from cvm.stages.segment import run_segment
 
@@ -28,6 +29,7 @@ STAGES: dict[str, Callable[..., StageOutcome]] = {
     "score": run_score,
     "segment": run_segment,
     "actions": run_actions,
+    "kpis": run_kpis,
 }
 
 
@@ -73,6 +75,7 @@ def summarise(params: Params) -> Summary:
         "warehouse": workspace.warehouse,
         "quality": workspace.quality,
         "features": workspace.features,
+        "kpis": workspace.kpis,
         "champion": workspace.champion,
     }
     database = database_of(params)
