@@ -181,6 +181,12 @@ def kpis(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: Q
         printer.console.print(*kpi_tables(workspace_of(checked).kpis), sep="\n")
 
 
+@app.command()
+def report(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
+    """One page that opens offline, and the model card: outputs/report.html, outputs/model_card.md."""
+    _run(("report",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
+
+
 for campaign_command in (power, plan, evaluate):
     app.command()(campaign_command)
 

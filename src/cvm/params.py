@@ -96,6 +96,13 @@ class ChurnParams(Section):
     inactivity_days: Days = 30
 
 
+class ReportParams(Section):
+    """How the report speaks, and whether it names customers."""
+
+    language: Literal["en", "uk", "ru"] = "en"
+    hash_ids: bool = False
+
+
 class TrackingParams(Section):
     """The MLflow store."""
 
@@ -133,6 +140,7 @@ class Params(Section):
     actions: ActionParams = ActionParams()
     kpis: KpiParams = KpiParams()
     campaigns: CampaignParams = CampaignParams()
+    report: ReportParams = ReportParams()
     engine: Literal["duckdb"] = "duckdb"
     tracking: TrackingParams = TrackingParams()
     outputs: PathText = "outputs"

@@ -20,6 +20,7 @@ from cvm.stages.context import Progress, StageOutcome, scoring_date, silent, wor
 from cvm.stages.data import run_features, run_ingest
 from cvm.stages.kpis import run_kpis
 from cvm.stages.model import database_of, run_score, run_train
+from cvm.stages.report import run_report
 from cvm.stages.segment import run_segment
 
 STAGES: dict[str, Callable[..., StageOutcome]] = {
@@ -30,6 +31,7 @@ STAGES: dict[str, Callable[..., StageOutcome]] = {
     "segment": run_segment,
     "actions": run_actions,
     "kpis": run_kpis,
+    "report": run_report,
 }
 
 
@@ -71,6 +73,7 @@ def summarise(params: Params) -> Summary:
     as_of = scoring_date(params, workspace)
     columns = ["segment", "clv", "p_churn", "expected_orders", "expected_order_value"]
     files = {
+        "report": workspace.report,
         "scores": workspace.scores_of(as_of),
         "warehouse": workspace.warehouse,
         "quality": workspace.quality,

@@ -140,6 +140,16 @@ class Workspace:
         """Lists of customers to whom something happened, as of the last run."""
         return self.outputs / "triggers"
 
+    @property
+    def report(self) -> Path:
+        """The page with everything, which opens offline."""
+        return self.outputs / "report.html"
+
+    @property
+    def model_card(self) -> Path:
+        """What the model is, and for whom it does how well, as Markdown."""
+        return self.outputs / "model_card.md"
+
     def check_writable(self) -> None:
         """Refuse before any work is done when nothing could be written.
 
