@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from cvm.models.group_errors import MIN_CUSTOMERS, Outcome, error_states, group_errors, groups_at_test
+from cvm.segments import DEFAULT_RULES
 
 RNG_SEED = 8
 
@@ -113,6 +114,7 @@ def test_groups_at_test_are_tiers_stages_segments_and_attributes_of_few_values()
         p_churn=pd.Series(rng.random(n), index=features["customer_id"].to_numpy()),
         revenue=rng.gamma(2, 30, n),
         tiers={"top": 0.05, "high": 0.15, "medium": 0.3},
+        rules=DEFAULT_RULES,
         active_days=365,
         horizon_days=181,
         margin_rate=0.4,

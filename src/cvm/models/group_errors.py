@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from cvm.evaluation import area_estimate, false_discovery_rates, wilson_interval
-from cvm.segments import VALUE_TIERS, ValueCuts, lifecycle_stage, segment, value_tier
+from cvm.segments import VALUE_TIERS, RuleSet, ValueCuts, lifecycle_stage, value_tier
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.object_]
@@ -125,11 +125,14 @@ def groups_at_test(
     p_churn: pd.Series[float],
     revenue: Floats,
     tiers: Mapping[str, float],
+    rules: RuleSet,
     active_days: int,
     horizon_days: int,
     margin_rate: float,
 ) -> dict[str, pd.Series[Any]]:
     """Value tier, lifecycle stage, segment and attributes of the customers, as they were known at the test snapshot.
+
+    Segments are left out where their rules ask for more than is known of the test snapshot.
 
     Parameters
     ----------
@@ -141,6 +144,8 @@ def groups_at_test(
         Expected in ``horizon_days``.
     tiers : mapping of str to float
         Shares of the value tiers.
+    rules : RuleSet
+        Of segments.
     active_days, horizon_days : int
     margin_rate : float
     """
@@ -152,11 +157,10 @@ def groups_at_test(
     tier = value_tier(margin, ValueCuts.fit(margin, **tiers))
     known = np.asarray(p_churn.reindex(features["customer_id"]), dtype=np.float64)
     stage = lifecycle_stage(features, known, active_days=active_days)
-    labels: dict[str, Any] = {
-        "value_tier": tier,
-        "lifecycle_stage": stage,
-        "segment": segment(tier, stage, potential),
-    }
+    labels: dict[str, Any] = {"value_tier": tier, "lifecycle_stage": stage}
+    columns = {**labels, "growth_potential": potential, "p_churn": known}
+    if all(rule.when.columns <= columns.keys() for rule in rules.rules):
+        labels["segment"] = rules.segment(columns, n=len(features))
     labels |= {name.removeprefix(_ATTRIBUTE): features[name].to_numpy() for name in _attributes(features)}
     return {name: pd.Series(values, index=features["customer_id"].to_numpy()) for name, values in labels.items()}
 

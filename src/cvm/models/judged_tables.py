@@ -15,6 +15,7 @@ from cvm.features.snapshots import SnapshotPlan
 from cvm.models.group_errors import Outcome, error_states, group_errors, groups_at_test
 from cvm.models.samples import Sample
 from cvm.models.training import Judged
+from cvm.segments import RuleSet
 
 Floats = NDArray[np.float64]
 
@@ -27,6 +28,7 @@ def judged_tables(
     plan: SnapshotPlan,
     *,
     tiers: Mapping[str, float],
+    rules: RuleSet,
     active_days: int,
     margin_rate: float,
 ) -> dict[str, Any] | None:
@@ -39,6 +41,8 @@ def judged_tables(
     plan : SnapshotPlan
     tiers : mapping of str to float
         Shares of the value tiers.
+    rules : RuleSet
+        Of segments.
     active_days : int
     margin_rate : float
 
@@ -57,6 +61,7 @@ def judged_tables(
         p_churn=pd.Series(p_churn, index=churn.features["customer_id"].to_numpy()),
         revenue=revenue,
         tiers=tiers,
+        rules=rules,
         active_days=active_days,
         horizon_days=plan.judged_days,
         margin_rate=margin_rate,

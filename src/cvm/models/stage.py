@@ -30,6 +30,7 @@ from cvm.models.history import Outlook
 from cvm.models.intervals import Forecast, fit_bands, judge_bands, simulated_forecast
 from cvm.models.judged_tables import judged_tables
 from cvm.models.leakage import Decision, pass_gate, refuse_overlap, without_excluded
+from cvm.models.margin import fit_margin_rate
 from cvm.models.portfolio import PastWindow, past_windows, portfolio_interval
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.search import Search
@@ -40,9 +41,6 @@ from cvm.segments import Peers, RfmCuts, Segmentation, ValueCuts
 
 # What BTYD, RFM and lifecycle are computed from; every other feature may be missing at scoring.
 _REQUIRED = ("n_orders", "recency_days", "tenure_days", "mean_order_value", "spend", "historic_value", "last_gap_days")
-
-# CLV may not be negative, because nobody has to keep a customer; above 0 it still tells customers apart.
-_LEAST_MARGIN_RATE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -161,7 +159,7 @@ def train(
         progress=progress,
     )
     known = _known_forecasts(judged, test) or _simulated(btyd, today, plan, settings)
-    margin_rate, margin_notes = _margin_rate(today, settings.currency)
+    margin_rate, margin_notes = fit_margin_rate(today, settings.currency)
     decision = _decision(judged, test, margin_rate=margin_rate, terms=settings.contact)
     anchor = replace(reader.churn_anchor(plan.score), level=level)
     outlook = Outlook(btyd, plan.horizon_days, plan.lead_days, plan.score, anchor)
@@ -237,7 +235,13 @@ def train(
         "churn_drivers": drivers,
         "uplift": learned.state(),
         "judged": judged_tables(
-            judged, test, plan, tiers=settings.tiers, active_days=settings.active_days, margin_rate=margin_rate
+            judged,
+            test,
+            plan,
+            tiers=settings.tiers,
+            rules=settings.segmentation.rules,
+            active_days=settings.active_days,
+            margin_rate=margin_rate,
         ),
     }
     bundle = replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers), evidence=found)
@@ -372,26 +376,6 @@ def _levelled(samples: list[Sample], *, taught_by: list[Sample], definition: Chu
 
 def _bundled(feature: Feature, required: tuple[str, ...]) -> BundledFeature:
     return BundledFeature(feature.name, feature.kind, feature.meaning, feature.unit, feature.name in required)
-
-
-def _margin_rate(today: pd.DataFrame, currency: str) -> tuple[float, list[str]]:
-    """Margin, net of the cost to serve, per unit of revenue over the whole history, and what is odd about it.
-
-    From the whole history, so that lines with a margin of their own, categories and costs count with their weight.
-    """
-    spend, value = float(today["spend"].sum()), float(today["historic_value"].sum())
-    if spend <= 0:
-        return 1.0, [
-            f"Net spend so far is {spend:,.0f} {currency}: no margin can be told from it, so CLV counts revenue. "
-            "Check the sign of amounts, and whether sales are missing from the data."
-        ]
-    if value <= 0:
-        return _LEAST_MARGIN_RATE, [
-            f"Customers have cost more than they brought: margin less cost to serve is {value:,.0f} {currency} on net spend "
-            f"of {spend:,.0f}. CLV takes a margin of {_LEAST_MARGIN_RATE:.2%}: it still ranks customers, but none is worth "
-            "anything. Check business.margin_rate and business.unit_costs."
-        ]
-    return value / spend, []
 
 
 def _prospect_rate(reader: SnapshotReader, plan: SnapshotPlan, btyd: Btyd) -> ProspectRate:
