@@ -57,7 +57,7 @@ def test_the_matrix_reads_from_rows_to_columns():
     assert line(text, "vip", after=after) == ["vip", "1", "·", "·", "·", "1", "100%"]
     assert line(text, "[red]odd", after=after) == ["[red]odd", "1", "·", "·", "·", "1", "0%"]
     assert line(text, "old", after=after) == ["old", "·", "·", "·", "2", "2", "0%"]
-    assert line(text, "not scored", after=after) == ["not", "scored", "·", "1", "·", "·", "1"]
+    assert line(text, "joined", after=after) == ["joined", "·", "1", "·", "·", "1"]
     assert line(text, "all", after=after) == ["all", "2", "1", "0", "2", "5", "50%"]
 
 
@@ -65,8 +65,7 @@ def test_the_moves_tell_the_value_that_went_with_them():
     text = moved()
     assert line(text, "[red]odd", after="All moves, CLV in UAH")[:6] == ["[red]odd", "vip", "1", "40", "100", "+60"]
     assert (
-        "CLV +90 UAH since 2026-01-01: +50 of 1 who stayed, +60 of 1 who moved, +10 of 1 who were not scored before, "
-        "-30 of 2 who are gone."
+        "CLV +90 UAH since 2026-01-01: +50 of 1 who stayed, +60 of 1 who moved, +10 of 1 who joined, -30 of 2 who are gone."
     ) in " ".join(text.split())
 
 

@@ -6,8 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cvm.errors import MissingOutputError
 from cvm.scoring.batch import read_scores, score_batch, write_scores
 from cvm.scoring.migrations import MIGRATIONS_FILE, MOVES_FILE, write_migrations
+from cvm.scoring.score import score
 from cvm.segments import Condition, Rule, RuleSet, Segmentation
 
 OWN = Segmentation(RuleSet((Rule("good", "keep", Condition({"value_tier": ["top", "high"]})), Rule("rest", "wait"))))
@@ -91,3 +93,10 @@ def test_another_model_is_told(trained, workspace, earlier):
     _, found = compared(trained, workspace)
     assert len(found.notes) == 1
     assert f"by model 0123456789ab, today's by {trained.bundle.model_version}" in found.notes[0]
+
+
+def test_earlier_scores_cut_short_are_named(trained, workspace, earlier):
+    workspace.scores_of(earlier).write_bytes(b"PAR1 cut short")
+    scores = score(trained.bundle, trained.features, as_of=trained.as_of)
+    with pytest.raises(MissingOutputError, match=rf"as_of={earlier}.*is damaged\. Run `cvm score`"):
+        write_migrations(workspace, scores, Segmentation(), as_of=trained.as_of)

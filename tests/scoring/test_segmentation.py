@@ -6,10 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from cvm.models.bundle import read_bundle
 from cvm.scoring.batch import score_batch
 from cvm.scoring.score import score
 from cvm.scoring.segmentation import apply_segments
-from cvm.segments import Condition, Rule, RuleSet, Segmentation, historic_per_year
+from cvm.segments import Condition, Peers, Rule, RuleSet, Segmentation, historic_per_year
+from cvm.segments.peers import Standard
 
 OWN = Segmentation(
     RuleSet(
@@ -90,3 +92,13 @@ def test_own_rules_hold_where_checked_by_hand(trained, scores):
     regular = left & frame["rfm_segment"].isin(["champions", "loyal"])
     assert (frame["segment"] == "regular").equals(regular)
     assert (frame["segment"] == "rest").equals(left & ~regular)
+
+
+def test_a_bundle_keeps_its_rules_and_its_peers(trained, tmp_path):
+    peers = Peers({"price_level": Standard(((1.0, 2.0, 3.0, 4.0, 5.0),) * 5, 0.25)})
+    bundle = replace(trained.bundle, segmentation=replace(OWN, hysteresis=0.05), peers=peers)
+    bundle.write(tmp_path)
+    again = read_bundle(tmp_path)
+    assert again.segmentation == bundle.segmentation
+    assert again.peers == peers
+    assert again.model_version == bundle.model_version != trained.bundle.model_version

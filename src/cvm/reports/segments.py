@@ -17,7 +17,7 @@ from cvm.scoring.migrations import Migrations
 
 _MAX_FLOWS = 8
 _BAR = 16
-_NOT_BEFORE, _GONE = "not scored", "gone"
+_NOT_BEFORE, _GONE = "joined", "gone"
 
 
 def segmented_tables(
@@ -61,12 +61,16 @@ def _matrix_table(migrations: Migrations, order: Sequence[str]) -> Table:
     there = {name for name in starts | ends if name is not None}
     segments: list[str | None] = [*(name for name in order if name in there), *sorted(there - set(order))]
     rows, columns = [*segments, *([None] if None in starts else [])], [*segments, *([None] if None in ends else [])]
+    # In the width of a narrow terminal: numbers are never cut, names of segments fold at their underscores.
     table = _table(f"Moves from {migrations.previous_as_of} (rows) to {migrations.as_of} (columns)")
-    table.add_column("from \\ to")
+    table.collapse_padding = True
+    table.add_column("from \\ to", no_wrap=True)
     for name in columns:
-        table.add_column(Text(_GONE if name is None else name), justify="right")
+        header = _GONE if name is None else name.replace("_", "_\n")
+        total = f"{sum(counts.get((start, name), 0) for start in rows):,}"
+        table.add_column(Text(header), justify="right", overflow="fold", min_width=len(total))
     for header in ("all", "stayed"):
-        table.add_column(header, justify="right", style="bold")
+        table.add_column(header, justify="right", style="bold", no_wrap=True)
     for start in rows:
         cells = [_cell(counts.get((start, end), 0), stayed=start == end) for end in columns]
         n = sum(counts.get((start, end), 0) for end in columns)
@@ -122,7 +126,7 @@ def _value_line(migrations: Migrations, currency: str) -> Text:
     matrix, both = migrations.matrix, migrations.in_both
     moved = both[both["from_segment"] != both["to_segment"]]
     joined, gone = matrix[matrix["from_segment"].isna()], matrix[matrix["to_segment"].isna()]
-    groups = {"stayed": migrations.stayed, "moved": moved, "were not scored before": joined, "are gone": gone}
+    groups = {"stayed": migrations.stayed, "moved": moved, "joined": joined, "are gone": gone}
     parts = [
         f"{_change(rows):+,.0f} of {int(rows['n_customers'].sum()):,} who {what}"
         for what, rows in groups.items()

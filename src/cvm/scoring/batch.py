@@ -131,9 +131,9 @@ def read_scores(path: Path, *, columns: list[str] | None = None) -> pa.Table:
         raise MissingOutputError.from_damage(path, command="cvm score") from error
 
 
-def were_made_by(rules: RuleSet, path: Path) -> bool:
-    """Whether the scores on file were segmented by these rules; not if nobody knows."""
-    made_by = (pq.read_schema(path).metadata or {}).get(_MADE_BY)
+def were_made_by(rules: RuleSet, scores: pa.Table) -> bool:
+    """Whether scores read from file were segmented by these rules; not if nobody knows."""
+    made_by = (scores.schema.metadata or {}).get(_MADE_BY)
     return made_by is not None and json.loads(made_by)["rules"] == rules.state()
 
 

@@ -116,9 +116,9 @@ def write_migrations(
 
 def _same_rules(path: Path, day: date, segmentation: Segmentation) -> tuple[pa.Table, tuple[str, ...]]:
     """Earlier scores as these rules segment them; as they are where these rules made them."""
-    if were_made_by(segmentation.rules, path):
-        return read_scores(path, columns=[*_SIDE, "model_version"]), ()
     before = read_scores(path, columns=list(dict.fromkeys([*_SIDE, "model_version", *TEXT_COLUMNS, *NUMBER_COLUMNS])))
+    if were_made_by(segmentation.rules, before):
+        return before, ()
     segment = segmentation.rules.segment(segment_columns(before), n=before.num_rows)
     n_other = int((segment != before["segment"].to_numpy(zero_copy_only=False).astype(str)).sum())
     after = before.set_column(before.schema.get_field_index("segment"), "segment", pa.array(segment, pa.string()))
