@@ -301,7 +301,12 @@ def _reasons(customers: _Customers, rows: pa.Array, net: Floats, evidence: Evide
     churn = join(" with ", _fixed(pc.multiply(p_churn, 100.0), 0), "% churn risk", "")
     churn = pc.if_else(pc.is_valid(p_churn), churn, "")
     stake = join(", ", _fixed(at_risk, 2), " ", currency, " of value at risk", "")
-    gain = join(", expected to add ", _fixed(worth, 2), " ", currency, " beyond its cost", "")
+    size = _fixed(pc.abs(worth), 2)
+    gain = pc.if_else(
+        pc.fill_null(pc.less(worth, 0.0), fill_value=False),
+        join(", expected to cost ", size, " ", currency, " more than it adds", ""),
+        join(", expected to add ", size, " ", currency, " beyond its cost", ""),
+    )
     stakes = pc.if_else(pc.is_valid(worth), gain, pc.if_else(pc.is_valid(at_risk), stake, ""))
     return join(scores["segment"].fill_null("unknown"), churn, stakes, f". {said}." if said else ".", "")
 
