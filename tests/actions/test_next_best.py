@@ -99,7 +99,7 @@ def test_what_is_known_to_do_harm_is_not_suggested_and_the_note_says_why(tmp_pat
     assert list(by_customer(found)) == ["c001"]
     assert by_customer(found)["c001"]["reason"].endswith("letter: works in campaign x, +1.00 margin per customer.")
     assert found.notes == (
-        "letter is not suggested to 1 customers whom the playbook names: it did harm to segment vip "
+        "letter is not suggested to 1 of those it would be for: it did harm to segment vip "
         "(letter: works in campaign x, +1.00 margin per customer)",
     )
 

@@ -93,6 +93,16 @@ def test_what_is_bought_at_any_time_is_left_out_and_counted() -> None:
     assert found.n_irregular == 40
 
 
+def test_where_nothing_follows_a_cycle_nothing_is_expected() -> None:
+    rng = np.random.default_rng(5)
+    rows = [
+        row for n in range(30) for row in bought(f"r{n:02d}", "gifts", sorted({int(day) for day in rng.uniform(1, 500, 5)}))
+    ]
+    engine = shop.typed_warehouse(transactions=rows)
+    found = replenishment(engine, History.of(engine, as_of=AS_OF, timezone="UTC"))
+    assert (found.rows.num_rows, found.n_irregular) == (0, 30)
+
+
 def test_a_product_takes_the_place_of_its_category() -> None:
     rows = [{**row, "product_id": "beans-1"} for row in crowd()] + bought("other", "coffee", [5, 35, 65], product_id="odd")
     engine = shop.typed_warehouse(transactions=rows)

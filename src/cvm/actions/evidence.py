@@ -87,7 +87,7 @@ def evidence_by_arm(folder: Path) -> dict[str, Evidence]:
 def harm_notes(evidence: Mapping[str, Evidence], n_by_arm: Mapping[str, int]) -> tuple[str, ...]:
     """That customers do not get a treatment as it was found to do harm."""
     return tuple(
-        f"{arm} is not suggested to {n:,} customers whom the playbook names: {_why(evidence[arm])}"
+        f"{arm} is not suggested to {n:,} of those it would be for: {_why(evidence[arm])}"
         for arm, n in n_by_arm.items()
         if n
     )

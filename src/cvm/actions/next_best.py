@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cvm.actions.evidence import Evidence, harm_notes
-from cvm.actions.playbook import NO_RULE, Bools, Candidates, Floats, Ints, Rule, RuleCounts, resolved
+from cvm.actions.playbook import NO_RULE, Candidates, Floats, Ints, Rule, RuleCounts, resolved
+from cvm.actions.scored import BEST, NET_VALUE, TEXTS, UPLIFT, ScoredCustomers, joined_scores
 from cvm.campaigns.plan_choice import Treatment
 from cvm.campaigns.plan_people import PEOPLE, read_people
 from cvm.campaigns.plan_settings import PlanInputs, PlanSettings
-from cvm.engines import DuckDBEngine, QueryError, identifier, literal
+from cvm.engines import DuckDBEngine
 from cvm.engines.sql import parquet
-from cvm.errors import MissingOutputError
 from cvm.segments.conditions import Condition
 
 SCHEMA = pa.schema(
@@ -33,8 +32,6 @@ SCHEMA = pa.schema(
         ("reason", pa.string()),
     ]
 )
-UPLIFT, NET_VALUE, BEST = "expected_uplift", "expected_net_value", "best_treatment"
-_TEXTS = ("segment", "value_tier", "lifecycle_stage", "rfm_segment")
 
 
 @dataclass(frozen=True)
@@ -131,8 +128,7 @@ def next_best(engine: DuckDBEngine, settings: ActionSettings, inputs: PlanInputs
             notes = people.notes
     else:
         reached = engine.table(f"SELECT customer_id FROM {parquet([inputs.scores])}")
-    engine.register("actions_reached", reached)
-    customers = _Customers(_joined(engine, inputs), list(channels))
+    customers = ScoredCustomers(joined_scores(engine, inputs, reached), list(channels))
     candidates = [_candidates(rule, customers, settings.evidence.get(rule.treatment or "")) for rule in rules]
     chosen, counts = resolved(rules, candidates)
     harmed: dict[str, int] = {}
@@ -153,94 +149,9 @@ def _unused(rules: Sequence[Rule], counts: Sequence[RuleCounts]) -> tuple[str, .
     return (f"the playbook's {', '.join(idle)}: nobody is left for whom it holds",) if idle else ()
 
 
-class _Customers:
-    """Scores, expected effects and reach of everybody, by customer."""
-
-    def __init__(self, rows: pa.Table, channels: Sequence[str]) -> None:
-        self.rows, self.n = rows, rows.num_rows
-        self._channels = list(channels)
-        self.arms = sorted(name.removeprefix("uplift ") for name in rows.column_names if name.startswith("uplift "))
-        cost = [self.number(f"cost {arm}") for arm in self.arms]
-        uplift = [self.number(f"uplift {arm}") for arm in self.arms]
-        net = np.column_stack([u - c for u, c in zip(uplift, cost, strict=True)]) if self.arms else np.empty((self.n, 0))
-        self.best = np.full(self.n, NO_RULE, dtype=np.int64)
-        self.best_uplift, self.best_net = np.full(self.n, np.nan), np.full(self.n, np.nan)
-        known = np.isfinite(net).any(axis=1) if self.arms else np.zeros(self.n, dtype=bool)
-        if known.any():
-            place = np.flatnonzero(known)
-            self.best[place] = np.nanargmax(net[place], axis=1)
-            self.best_net[place] = net[place, self.best[place]]
-            self.best_uplift[place] = np.column_stack(uplift)[place, self.best[place]]
-
-    def number(self, name: str) -> Floats:
-        """A column as float; NaN where there is no number."""
-        return np.asarray(self.rows[name].cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=float)
-
-    def uplift_of(self, rule: Rule) -> Floats:
-        """Expected effect of a rule's treatment; of the best one for a rule without."""
-        if rule.treatment is None:
-            return self.best_uplift
-        return self.number(f"uplift {rule.treatment}") if rule.treatment in self.arms else np.full(self.n, np.nan)
-
-    def net_of(self, rule: Rule) -> Floats:
-        """The same less cost."""
-        return self.best_net if rule.treatment is None else self.uplift_of(rule) - rule.cost
-
-    def at_risk(self) -> Floats:
-        """Value at risk."""
-        return self.number("p_churn") * self.number("clv")
-
-    def columns(self, rule: Rule, names: set[str]) -> dict[str, Any]:
-        """Columns of the scores, and effects as they are of the rule's treatment."""
-        found: dict[str, Any] = {}
-        for name in names:
-            if name == UPLIFT:
-                found[name] = self.uplift_of(rule)
-            elif name == NET_VALUE:
-                found[name] = self.net_of(rule)
-            elif name == BEST:
-                found[name] = np.array([*self.arms, ""])[self.best]
-            elif name in _TEXTS:
-                found[name] = self.text(name)
-            else:
-                found[name] = self.number(name)
-        return found
-
-    def text(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
-        """A column as text; ``unknown`` where there is none."""
-        return np.asarray(self.rows[name].fill_null("unknown").to_numpy(zero_copy_only=False), dtype=str)
-
-    def reached(self, channel: str | None) -> Bools:
-        """Whether each may be contacted by a channel."""
-        if channel is None:
-            return np.ones(self.n, dtype=bool)
-        return np.asarray(self.rows[f"reached_{self._channels.index(channel)}"].to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def _joined(engine: DuckDBEngine, inputs: PlanInputs) -> pa.Table:
-    """Scores with everybody's reach and the expected effect and cost of every treatment, sorted by customer."""
-    uplift = "SELECT '' AS customer_id WHERE FALSE"
-    if inputs.uplift is not None:
-        effects = parquet([inputs.uplift])
-        try:
-            arms = engine.table(f"SELECT DISTINCT arm FROM {effects} ORDER BY arm")["arm"].to_pylist()
-        except QueryError:
-            raise MissingOutputError.from_damage(inputs.uplift, command="cvm score") from None
-        each = "".join(
-            f", max({column}) FILTER (WHERE arm = {literal(arm)}) AS {identifier(f'{kind} {arm}')}"
-            for arm in arms
-            for kind, column in (("uplift", "expected_uplift"), ("cost", "cost"))
-        )
-        uplift = f"SELECT customer_id{each} FROM {effects} GROUP BY customer_id"
-    return engine.table(
-        f"SELECT * EXCLUDE (reasons) FROM {parquet([inputs.scores])} LEFT JOIN ({uplift}) USING (customer_id) "
-        "LEFT JOIN actions_reached USING (customer_id) ORDER BY customer_id"
-    ).combine_chunks()
-
-
-def _candidates(rule: Rule, customers: _Customers, evidence: Evidence | None) -> Candidates:
+def _candidates(rule: Rule, customers: ScoredCustomers, evidence: Evidence | None) -> Candidates:
     net = customers.net_of(rule) if rule.treatment else np.full(customers.n, np.nan)
-    segments = {name: customers.text(name) for name in _TEXTS} if evidence else {}
+    segments = {name: customers.text(name) for name in TEXTS} if evidence else {}
     return Candidates(
         holds=rule.when.holds(customers.columns(rule, rule.when.columns), n=customers.n),
         may_be_reached=customers.reached(rule.channel),
@@ -249,7 +160,7 @@ def _candidates(rule: Rule, customers: _Customers, evidence: Evidence | None) ->
     )
 
 
-def _score_columns(rules: Sequence[Rule], customers: _Customers, chosen: Ints) -> dict[str, pa.Array]:
+def _score_columns(rules: Sequence[Rule], customers: ScoredCustomers, chosen: Ints) -> dict[str, pa.Array]:
     """What scores say of each: of the action where there is one, else of the best treatment."""
     action = np.array([*(rule.action for rule in rules), ""], dtype=object)[chosen]
     uplift, net = customers.best_uplift.copy(), customers.best_net.copy()
@@ -267,7 +178,7 @@ def _score_columns(rules: Sequence[Rule], customers: _Customers, chosen: Ints) -
 
 def _actions(
     rules: Sequence[Rule],
-    customers: _Customers,
+    customers: ScoredCustomers,
     chosen: Ints,
     evidence: Mapping[str, Evidence],
 ) -> pa.Table:
@@ -289,7 +200,7 @@ def _actions(
     return pa.concat_tables(parts).sort_by("customer_id")
 
 
-def _reasons(customers: _Customers, rows: pa.Array, net: Floats, evidence: Evidence | None) -> pa.Array:
+def _reasons(customers: ScoredCustomers, rows: pa.Array, net: Floats, evidence: Evidence | None) -> pa.Array:
     """One sentence each: what they are, what is at stake, and what is known of the treatment."""
     scores = customers.rows.take(rows)
     currency = scores["currency"].fill_null("")
@@ -301,7 +212,12 @@ def _reasons(customers: _Customers, rows: pa.Array, net: Floats, evidence: Evide
     churn = join(" with ", _fixed(pc.multiply(p_churn, 100.0), 0), "% churn risk", "")
     churn = pc.if_else(pc.is_valid(p_churn), churn, "")
     stake = join(", ", _fixed(at_risk, 2), " ", currency, " of value at risk", "")
-    gain = join(", expected to add ", _fixed(worth, 2), " ", currency, " beyond its cost", "")
+    size = _fixed(pc.abs(worth), 2)
+    gain = pc.if_else(
+        pc.fill_null(pc.less(worth, 0.0), fill_value=False),
+        join(", expected to cost ", size, " ", currency, " more than it adds", ""),
+        join(", expected to add ", size, " ", currency, " beyond its cost", ""),
+    )
     stakes = pc.if_else(pc.is_valid(worth), gain, pc.if_else(pc.is_valid(at_risk), stake, ""))
     return join(scores["segment"].fill_null("unknown"), churn, stakes, f". {said}." if said else ".", "")
 

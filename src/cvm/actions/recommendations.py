@@ -31,6 +31,8 @@ SCHEMA = pa.schema(
     ]
 )
 N_ITEMS = 5
+# What goes with an item best; more of it would cost memory and change little.
+_PAIRS_OF_ITEM = 5
 _OWN, _PAIRS, _SCORED = "recommendations_own", "recommendations_pairs", "recommendations_scored"
 
 
@@ -118,10 +120,14 @@ def _scored_query(history: History, kind: ItemKind, weights: Weights, n_items: i
         f"FROM (SELECT DISTINCT customer_id, day FROM ({history.bought(kind)})) GROUP BY customer_id"
     )
     popular = f"SELECT item, sum(w) / (SELECT sum(whole) FROM orders) AS p FROM {_OWN} GROUP BY item"
+    strongest = (
+        f"SELECT item, also_bought, lift FROM {_PAIRS} WHERE item_kind = {literal(kind)} "
+        "QUALIFY row_number() OVER (PARTITION BY item ORDER BY lift DESC, also_bought) "
+        f"<= {_PAIRS_OF_ITEM if weights.with_pairs else 0}"
+    )
     lift = (
         f"SELECT own.customer_id, pair.also_bought AS item, max(pair.lift) AS lift, arg_max(pair.item, pair.lift) AS beside "
-        f"FROM {_OWN} AS own JOIN {_PAIRS} AS pair ON pair.item = own.item AND pair.item_kind = {literal(kind)} "
-        f"WHERE {'TRUE' if weights.with_pairs else 'FALSE'} GROUP BY own.customer_id, pair.also_bought"
+        f"FROM {_OWN} AS own JOIN ({strongest}) AS pair ON pair.item = own.item GROUP BY own.customer_id, pair.also_bought"
     )
     candidates = (
         f"SELECT customer_id, item FROM {_OWN} UNION SELECT customer_id, item FROM goes_with "

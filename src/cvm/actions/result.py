@@ -54,7 +54,9 @@ class Actions:
 
     def _clauses(self) -> Iterator[str]:
         if self.decided is None:
-            yield "no action is suggested, as there is neither a playbook nor an expected effect"
+            yield "no action is suggested" + (
+                "" if self.notes else ", as there is neither a playbook nor an expected effect"
+            )
         else:
             n, cost = self.decided.actions.num_rows, pc.sum(self.decided.actions["cost"]).as_py() or 0.0
             yield f"{n:,} of {len(self.decided.customer_ids):,} customers get an action for {cost:,.0f} {self.currency}"

@@ -15,6 +15,7 @@ from cvm.actions.next_best import NextBest
 from cvm.actions.result import Actions
 
 _MAX_PAIRS, _MAX_ITEMS = 5, 5
+_WORDS = ("rule", "action", "goal", "offer", "channel")
 
 
 def actions_tables(found: Actions) -> list[RenderableType]:
@@ -35,44 +36,47 @@ def actions_tables(found: Actions) -> list[RenderableType]:
 
 
 def _actions(found: Actions, decided: NextBest) -> Table:
-    table = _table(f"Next best actions of {len(decided.customer_ids):,} customers, scored {found.as_of}")
-    for header in ("rule", "action", "goal", "offer", "channel"):
-        table.add_column(header)
-    for header in (
-        "customers",
-        "not reached",
-        "known harm",
-        "over cap",
-        f"cost, {found.currency}",
-        f"net value, {found.currency}",
-    ):
-        table.add_column(header, justify="right")
-    whole_net: list[float] = []
+    """A row for each rule; a column that says nothing is left out."""
+    rows, nets = [], []
     for rule, counts in decided.rules:
         mask = pc.equal(decided.actions["rule" if rule.goal else "action"], rule.name)
         net = pc.sum(decided.actions["expected_net_value"].filter(mask)).as_py()
-        whole_net += [] if net is None else [net]
-        table.add_row(
-            Text(rule.name if rule.goal else "best effect", style="bold"),
-            rule.action,
-            rule.goal or "-",
-            rule.offer or "-",
-            rule.channel or Text("no contact", style="dim"),
-            f"{counts.n_given:,}",
-            *(f"{n:,}" if n else "" for n in (counts.n_out_of_reach, counts.n_harmed, counts.n_over_cap)),
-            f"{counts.n_given * rule.cost:,.0f}",
-            "-" if net is None else f"{net:,.0f}",
+        nets += [] if net is None else [net]
+        rows.append(
+            {
+                "rule": rule.name if rule.goal else "best effect",
+                "action": "" if rule.action == rule.name and rule.goal else rule.action,
+                "goal": rule.goal or "",
+                "offer": rule.offer or "",
+                "channel": rule.channel or "no contact",
+                "customers": f"{counts.n_given:,}",
+                "not reached": _count(counts.n_out_of_reach),
+                "known harm": _count(counts.n_harmed),
+                "over cap": _count(counts.n_over_cap),
+                f"cost, {found.currency}": f"{counts.n_given * rule.cost:,.0f}",
+                "net value": "" if net is None else f"{net:,.0f}",
+            }
         )
+    cost = sum(counts.n_given * rule.cost for rule, counts in decided.rules)
+    whole = {
+        "rule": "all",
+        "customers": f"{decided.actions.num_rows:,}",
+        f"cost, {found.currency}": f"{cost:,.0f}",
+        "net value": f"{sum(nets):,.0f}" if nets else "",
+    }
+    table = _table(f"Next best actions of {len(decided.customer_ids):,} customers, scored {found.as_of}")
+    shown = [header for header in rows[0] if any(row[header] for row in rows)]
+    for header in shown:
+        table.add_column(header, justify="left" if header in _WORDS else "right", style="bold" if header == "rule" else None)
+    for row in rows:
+        table.add_row(*(Text(row[header]) for header in shown))
     table.add_section()
-    table.add_row(
-        "all", "", "", "", "",
-        f"{decided.actions.num_rows:,}",
-        "", "", "",
-        f"{sum(counts.n_given * rule.cost for rule, counts in decided.rules):,.0f}",
-        f"{sum(whole_net):,.0f}" if whole_net else "-",
-        style="bold",
-    )  # fmt: skip
+    table.add_row(*(whole.get(header, "") for header in shown), style="bold")
     return table
+
+
+def _count(n: int) -> str:
+    return f"{n:,}" if n else ""
 
 
 def _due(found: Actions) -> Table:
