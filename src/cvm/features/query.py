@@ -123,12 +123,12 @@ def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, econ
     relations = list(dict.fromkeys(feature.relation for feature in features))
     margin = line_margin(economics, columns=schema.columns["transactions"])
     parts = [
-        *_known_orders(schema, as_of, timezone, extra=f", {margin} AS line_margin"),
+        *known_orders(schema, as_of, timezone, extra=f", {margin} AS line_margin"),
         *(_known_subscriptions(schema, timezone) if schema.has("subscriptions") else ()),
         f"known_customer AS ({_known_customers(schema, timezone)})",
     ]
     if schema.has("events"):
-        parts.append(f"event AS ({_known(schema, 'events', timezone)})")
+        parts.append(f"event AS ({known_rows(schema, 'events', timezone)})")
     if "ledger" in relations:
         parts.append(f"ledger AS ({ledger(economics, event_columns=schema.columns.get('events', {}))})")
     if "profile" in relations:
@@ -155,7 +155,7 @@ def calendar_query(schema: Schema, as_of: Sequence[date], *, timezone: str) -> s
         their customer's first), one row per day with an order.
     """
     return (
-        f"WITH {', '.join(_known_orders(schema, as_of, timezone))} "
+        f"WITH {', '.join(known_orders(schema, as_of, timezone))} "
         "SELECT as_of, day, count(*) AS n_orders, count(*) FILTER (order_number = 1) AS n_joined "
         "FROM orders GROUP BY as_of, day"
     )
@@ -173,7 +173,7 @@ def subscriptions_query(schema: Schema, as_of: date, *, timezone: str) -> str:
     ``n_rows``, ``n_holders`` (customers), and of rows ``n_ended`` (before), ``n_later`` (begun then or later) and
     ``n_planned`` (running, with an end on file).
     """
-    day, rows = _day_number(as_of), subscription_days(**_contract_days(schema, timezone))
+    day, rows = _day_number(as_of), subscription_days(**contract_days(schema, timezone))
     holders = subscribed_at(day, subscriptions=rows)
     return (
         f"SELECT count(*) AS n_rows, (SELECT count(*) FROM ({holders})) AS n_holders, "
@@ -211,7 +211,7 @@ def outcome_query(
         event_day = _day("occurred_at", timezone) if schema.has("events") else None
         stayed = active_between(start, start + min(churn.inactivity_days, horizon_days), event_day=event_day)
     elif churn.is_contractual:
-        stayed = subscribed_at(end, subscriptions=subscription_days(**_contract_days(schema, timezone)))
+        stayed = subscribed_at(end, subscriptions=subscription_days(**contract_days(schema, timezone)))
     return (
         f"WITH line AS (SELECT *, {_day('occurred_at', timezone)} AS day FROM transactions "
         f"WHERE {_day('occurred_at', timezone)} < {end}), "
@@ -240,17 +240,17 @@ def unmatched_returns_query(schema: Schema, as_of: date, *, timezone: str) -> st
         without_sale = f"(SELECT count(*) FROM ({named} HAVING sum(amount) < 0 AND max(amount) <= 0))"
     return (
         f"WITH snapshot(as_of, as_of_day) AS (VALUES {_snapshot_row(as_of)}), "
-        f"line AS ({_known(schema, 'transactions', timezone)}) "
+        f"line AS ({known_rows(schema, 'transactions', timezone)}) "
         "SELECT count(*) AS n_returns, CAST(coalesce(sum(amount), 0) AS DOUBLE) AS amount, "
         f"{without_sale} AS n_without_sale FROM ({unmatched_returns(placed, per='customer_id')})"
     )
 
 
-def _known_orders(schema: Schema, as_of: Sequence[date], timezone: str, *, extra: str = "") -> list[str]:
-    """Definitions of ``snapshot``, ``line`` and ``orders``."""
+def known_orders(schema: Schema, as_of: Sequence[date], timezone: str, *, extra: str = "") -> list[str]:
+    """Definitions of the relations ``snapshot``, ``line`` and ``orders``; ``extra`` adds columns to the lines."""
     return [
         f"snapshot(as_of, as_of_day) AS (VALUES {', '.join(_snapshot_row(day) for day in as_of)})",
-        f"line AS ({_known(schema, 'transactions', timezone, extra=extra)})",
+        f"line AS ({known_rows(schema, 'transactions', timezone, extra=extra)})",
         f"orders AS ({_orders(schema)})",
     ]
 
@@ -272,7 +272,8 @@ def order_key(schema: Schema) -> str:
     return f"coalesce('id ' || order_id, {by_day})" if schema.has("transactions", "order_id") else by_day
 
 
-def _known(schema: Schema, table: str, timezone: str, *, extra: str = "") -> str:
+def known_rows(schema: Schema, table: str, timezone: str, *, extra: str = "") -> str:
+    """SQL for the rows of a table that were known at each ``as_of`` of ``snapshot``, with ``day`` and ``age_days``."""
     recorded = f" AND ({_day('recorded_at', timezone)} < as_of_day OR recorded_at IS NULL)"
     return (
         f"SELECT as_of, known.*, as_of_day - day AS age_days{extra} "
@@ -282,10 +283,11 @@ def _known(schema: Schema, table: str, timezone: str, *, extra: str = "") -> str
 
 
 def _known_subscriptions(schema: Schema, timezone: str) -> list[str]:
-    return known_subscriptions(**_contract_days(schema, timezone))
+    return known_subscriptions(**contract_days(schema, timezone))
 
 
-def _contract_days(schema: Schema, timezone: str) -> dict[str, str]:
+def contract_days(schema: Schema, timezone: str) -> dict[str, str]:
+    """SQL for the days of a subscription, as ``subscription_days`` wants them."""
     ended = _day("ended_at", timezone) if schema.has("subscriptions", "ended_at") else "CAST(NULL AS INTEGER)"
     return {"started_day": _day("started_at", timezone), "ended_day": ended}
 

@@ -1,0 +1,1 @@
+"""The metrics of the field by period and group, cohorts, and how far goals have come."""

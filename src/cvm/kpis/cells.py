@@ -1,0 +1,147 @@
+"""Sums of all measures over cells of customers: what KPIs of any group, and their intervals, are then added up from.
+
+Each relation of ``measures.py`` is a query over the tables of ``base.py``; ``kpi_period`` holds the periods to be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+
+from cvm.engines import DuckDBEngine
+from cvm.engines.sql import parquet
+from cvm.kpis.base import number_of
+from cvm.kpis.measures import measures_of
+from cvm.kpis.periods import Period
+
+UNKNOWN, NO_ORDER = "unknown", "no order"
+N_BINS = 256
+_DIMENSIONS = {
+    "segment": f"coalesce(customer.segment, '{UNKNOWN}')",
+    "acquisition_channel": f"coalesce(customer.acquisition_channel, '{UNKNOWN}')",
+    "cohort": f"coalesce(customer.cohort, '{NO_ORDER}')",
+    "first_channel": f"coalesce(customer.first_channel, '{UNKNOWN}')",
+    "channel": f"coalesce(held.channel, '{UNKNOWN}')",
+    "segment_at_start": f"coalesce(then_segment.segment, '{UNKNOWN}')",
+    # A part of a hash that is the same on every machine.
+    "bin": f"CAST(('0x' || substr(md5(customer.customer_id), 1, 6)) AS BIGINT) % {N_BINS}",
+}
+
+
+def hold_periods(engine: DuckDBEngine, periods: Mapping[int, Period]) -> None:
+    """Make ``kpi_period`` and ``kpi_part`` (its months) hold these periods under their numbers."""
+    columns = {
+        "period": list(periods),
+        "start_day": [number_of(period.start) for period in periods.values()],
+        "end_day": [number_of(period.end) for period in periods.values()],
+    }
+    engine.register("kpi_given_period", pa.table({name: pa.array(values, pa.int32()) for name, values in columns.items()}))
+    engine.execute("CREATE OR REPLACE TEMP TABLE kpi_period AS SELECT * FROM kpi_given_period")
+    engine.execute(
+        "CREATE OR REPLACE TEMP TABLE kpi_part AS SELECT DISTINCT month, period FROM kpi_day "
+        "JOIN kpi_period ON day >= start_day AND day < end_day"
+    )
+
+
+def hold_start_segments(engine: DuckDBEngine, files: Mapping[int, Path]) -> None:
+    """Make ``kpi_start_segment`` hold each customer's segment in the scores that go before a period, by its number."""
+    parts = [f"SELECT {number} AS period, customer_id, segment FROM {parquet([path])}" for number, path in files.items()]
+    rows = " UNION ALL ".join(parts) or "SELECT 0 AS period, '' AS customer_id, '' AS segment WHERE FALSE"
+    engine.execute(
+        "CREATE OR REPLACE TEMP TABLE kpi_start_segment AS "
+        f"SELECT period, who, scores.segment FROM ({rows}) AS scores JOIN kpi_customer USING (customer_id)"
+    )
+
+
+def cells(relation: str, rows: str, *, by: Sequence[str]) -> str:
+    """SQL for the sums of a relation's measures: columns ``period``, those of ``by``, and one per measure.
+
+    Parameters
+    ----------
+    relation : str
+    rows : str
+        Query of its rows, with ``period`` and ``who``.
+    by : sequence of str
+        Of segment, acquisition_channel, cohort, first_channel, channel, segment_at_start, bin. By ``segment_at_start`` only
+        periods count for which the segments are known.
+    """
+    given = {"segment": f"coalesce(held.segment, '{UNKNOWN}')"} if relation == "scored" else {}
+    dimensions = {**_DIMENSIONS, **given}
+    named = [f"{dimensions[name]} AS {name}" for name in by]
+    sums = [f"sum(CAST(({measure.sql}) AS DOUBLE)) AS {measure.name}" for measure in measures_of(relation)]
+    then = ""
+    if "segment_at_start" in by:
+        same = "then_segment.period = held.period AND then_segment.who = held.who"
+        then = f"LEFT JOIN kpi_start_segment AS then_segment ON {same}"
+        rows = f"SELECT * FROM ({rows}) WHERE period IN (SELECT period FROM kpi_start_segment)"
+    return (
+        f"SELECT held.period, {', '.join([*named, *sums])} FROM ({rows}) AS held "
+        f"JOIN kpi_customer AS customer ON customer.who = held.who {then} GROUP BY ALL"
+    )
+
+
+def standing_rows(table: str) -> str:
+    """Rows of ``standing`` and ``quiet``, from their table of spells."""
+    return (
+        "SELECT period, who, any_value(start_day) AS start_day, "
+        "bool_or(starts < start_day AND ends >= start_day) AS at_start, "
+        "bool_or(starts < end_day AND ends >= end_day) AS at_end "
+        f"FROM {table} JOIN kpi_period ON starts < end_day AND ends >= start_day GROUP BY period, who"
+    )
+
+
+def purchase_rows(*, by_channel: bool = False) -> str:
+    """Rows of ``purchase``, with the rank of each buyer in the period; by channel instead without ranks."""
+    sums = ", ".join(f"sum({name}) AS {name}" for name in ("n_orders", "revenue", "margin", "cost"))
+    if by_channel:
+        dealt = "n_orders > 0 OR revenue <> 0 OR margin <> 0"
+        none = "NULL AS n_ranked, NULL AS revenue_rank, NULL AS margin_rank"
+        return (
+            f"SELECT period, who, channel, {sums}, {none} FROM kpi_purchase JOIN kpi_part USING (month) WHERE {dealt} "
+            "GROUP BY period, who, channel"
+        )
+    summed = f"SELECT period, who, {sums} FROM kpi_purchase JOIN kpi_part USING (month) GROUP BY period, who"
+    ranks = ", ".join(
+        f"row_number() OVER (PARTITION BY period, n_orders > 0 ORDER BY {name} DESC, who) AS {name}_rank"
+        for name in ("revenue", "margin")
+    )
+    return f"SELECT *, count(*) OVER (PARTITION BY period, n_orders > 0) AS n_ranked, {ranks} FROM ({summed})"
+
+
+def behaviour_rows(*, by_channel: bool = False) -> str:
+    """Rows of ``behaviour``."""
+    sums = ", ".join(f"sum({m.name}) AS {m.name}" for m in measures_of("behaviour") if m.name != "users")
+    keys = "period, who, channel" if by_channel else "period, who"
+    return f"SELECT {keys}, {sums} FROM kpi_behaviour JOIN kpi_part USING (month) GROUP BY {keys}"
+
+
+def scored_rows(runs: Mapping[int, tuple[Path, Path | None]]) -> str:
+    """Rows of ``scored``.
+
+    Parameters
+    ----------
+    runs : mapping of int to pair of Path
+        Number of the snapshot to its scores and those of the run before; at least one.
+    """
+    parts = []
+    for number, (path, before) in runs.items():
+        earlier = (
+            f"SELECT customer_id, clv FROM {parquet([before])}"
+            if before
+            else "SELECT '' AS customer_id, 0.0 AS clv WHERE FALSE"
+        )
+        parts.append(
+            f"SELECT {number} AS period, now.customer_id, now.segment, now.clv, now.p_churn, "
+            "now.expected_orders * now.expected_order_value AS expected_revenue, earlier.clv AS previous_clv, "
+            "CASE WHEN earlier.clv IS NOT NULL THEN now.clv END AS clv_of_both "
+            f"FROM {parquet([path])} AS now LEFT JOIN ({earlier}) AS earlier USING (customer_id)"
+        )
+    return f"SELECT who, scores.* FROM ({' UNION ALL '.join(parts)}) AS scores JOIN kpi_customer USING (customer_id)"
+
+
+def snapshot_of(as_of: date) -> Period:
+    """The period of a run of scores."""
+    return Period("snapshot", as_of, as_of)

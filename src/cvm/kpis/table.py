@@ -1,0 +1,246 @@
+"""All KPIs of all periods and groups, in one long table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from cvm.engines import DuckDBEngine
+from cvm.features.query import Schema
+from cvm.kpis.cells import (
+    behaviour_rows,
+    cells,
+    hold_periods,
+    hold_start_segments,
+    purchase_rows,
+    scored_rows,
+    snapshot_of,
+    standing_rows,
+)
+from cvm.kpis.coverage import Coverage
+from cvm.kpis.definition import Kpi, formula
+from cvm.kpis.periods import Period, calendar_periods
+from cvm.kpis.settings import KpiSettings, Scores
+
+# Scores may be so old to tell the segments at the start of a period.
+START_SEGMENT_DAYS = 31
+SCHEMA = pa.schema(
+    {
+        "kpi": pa.string(), "period": pa.string(), "period_start": pa.date32(), "period_end": pa.date32(),
+        "group_by": pa.string(), "group": pa.string(), "value": pa.float64(), "numerator": pa.float64(),
+        "denominator": pa.float64(), "unit": pa.string(), "currency": pa.string(), "reason": pa.string(),
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table of cells: what it can be grouped by, and the relations whose measures it holds."""
+
+    table: str
+    groups: tuple[str, ...]
+    relations: frozenset[str]
+
+
+def kpi_rows(
+    engine: DuckDBEngine, schema: Schema, settings: KpiSettings, scores: Scores, coverage: Coverage
+) -> pd.DataFrame:
+    """Every KPI of every period and group.
+
+    Parameters
+    ----------
+    engine : DuckDBEngine
+        Within ``base_tables``.
+    schema : Schema
+    settings : KpiSettings
+    scores : Scores
+        Up to ``coverage.as_of``.
+    coverage : Coverage
+
+    Returns
+    -------
+    DataFrame
+        The columns of ``SCHEMA``. All periods of everybody; of a group those in which it has a row in any table.
+    """
+    calendar = calendar_periods(settings.periods, first=coverage.orders.first, end=coverage.as_of)
+    runs = list(scores.files)[-2:]
+    periods = dict(enumerate([*calendar, *map(snapshot_of, runs)]))
+    hold_periods(engine, {number: period for number, period in periods.items() if period.kind != "snapshot"})
+    starts = {
+        number: path
+        for number, period in periods.items()
+        if period.kind != "snapshot" and (path := scores.before(period.start, within_days=START_SEGMENT_DAYS))
+    }
+    hold_start_segments(engine, starts)
+    snapshots = [number for number, period in periods.items() if period.kind == "snapshot"]
+    sources = list(_sources(engine, schema, settings, scores, coverage, snapshots=snapshots))
+    kpis, frames = coverage.kpis(), []
+    for source in sources:
+        for group_by in source.groups:
+            held = _held(kpis, group_by, source)
+            if held:
+                summed = engine.table(_sums(held, group_by, source)).to_pandas()
+                frames += [_rows(kpi, summed, group_by, periods, coverage) for kpi in held]
+    found = _with_changes(pd.concat([frame for frame in frames if len(frame)], ignore_index=True), kpis)
+    found["currency"] = np.where(found["unit"] == "currency", settings.economics.currency, None)
+    return found[SCHEMA.names]
+
+
+def _sources(
+    engine: DuckDBEngine,
+    schema: Schema,
+    settings: KpiSettings,
+    scores: Scores,
+    coverage: Coverage,
+    *,
+    snapshots: Sequence[int],
+) -> Iterator[Source]:
+    """Fill the tables of cells that this warehouse and these settings call for."""
+    asked = set(settings.group_by)
+    rows = {
+        "standing": standing_rows("kpi_standing"),
+        "quiet": standing_rows("kpi_quiet"),
+        "purchase": purchase_rows(),
+    }
+    if coverage.events:
+        rows["behaviour"] = behaviour_rows()
+    attributes = [name for name in ("segment", "acquisition_channel", "cohort") if name in asked]
+    if not scores.files:
+        attributes = [name for name in attributes if name != "segment"]
+    if not schema.has("customers", "acquisition_channel"):
+        attributes = [name for name in attributes if name != "acquisition_channel"]
+    scored = {"scored": scored_rows(runs_of(scores, snapshots))} if snapshots else {}
+    yield _filled(engine, "kpi_cell", {**rows, **scored}, by=attributes, groups=("all", *attributes))
+    if "segment_at_start" in asked and scores.files:
+        yield _filled(engine, "kpi_cell_then", rows, by=["segment_at_start"], groups=("segment_at_start",))
+    if "channel" in asked and schema.has("transactions", "channel"):
+        of_orders = {"standing": rows["standing"], "purchase": purchase_rows(by_channel=True)}
+        yield _filled(engine, "kpi_cell_order_channel", of_orders, by=["channel"], groups=("channel",))
+    if "channel" in asked and coverage.events:
+        of_events = {"behaviour": behaviour_rows(by_channel=True)}
+        yield _filled(engine, "kpi_cell_event_channel", of_events, by=["channel"], groups=("channel",))
+
+
+def runs_of(scores: Scores, numbers: Sequence[int]) -> dict[int, tuple]:  # type: ignore[type-arg]  # see scored_rows
+    """The latest runs under these numbers, each with the run before it."""
+    files = list(scores.files.values())
+    pairs = list(zip(files, [None, *files], strict=False))[-len(numbers) :]
+    return dict(zip(numbers, pairs, strict=True))
+
+
+def _filled(
+    engine: DuckDBEngine, table: str, rows: Mapping[str, str], *, by: Sequence[str], groups: tuple[str, ...]
+) -> Source:
+    fill(engine, table, rows, by=by)
+    return Source(table, groups, frozenset(rows))
+
+
+def fill(engine: DuckDBEngine, table: str, rows: Mapping[str, str], *, by: Sequence[str]) -> None:
+    """Make a temporary table hold the cells of several relations; a customer has the channel of their first order."""
+    parts = []
+    for relation, query in rows.items():
+        of_first = relation == "standing" and "channel" in by
+        own = ["first_channel" if of_first and name == "channel" else name for name in by]
+        summed = cells(relation, query, by=own)
+        parts.append(f"SELECT * RENAME (first_channel AS channel) FROM ({summed})" if of_first else summed)
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {' UNION ALL BY NAME '.join(f'({part})' for part in parts)}")
+
+
+def _held(kpis: Sequence[Kpi], group_by: str, source: Source) -> list[Kpi]:
+    return [
+        kpi
+        for kpi in kpis
+        if group_by in ("all", *kpi.groups) and {measure.relation for measure in kpi.measures} <= source.relations
+    ]
+
+
+def _sums(kpis: Collection[Kpi], group_by: str, source: Source) -> str:
+    columns = []
+    for kpi in kpis:
+        columns.append(f"{formula(kpi.numerator)} AS n_{kpi.name}")
+        if kpi.denominator:
+            columns.append(f"{formula(kpi.denominator)} AS d_{kpi.name}")
+    group = "CAST(NULL AS VARCHAR)" if group_by == "all" else group_by
+    return f'SELECT period AS number, {group} AS "group", {", ".join(columns)} FROM {source.table} GROUP BY ALL'
+
+
+def _rows(kpi: Kpi, summed: pd.DataFrame, group_by: str, periods: Mapping[int, Period], coverage: Coverage) -> pd.DataFrame:
+    """Of one KPI and kind of group."""
+    told = [number for number, period in periods.items() if (period.kind == "snapshot") == kpi.is_snapshot]
+    own = [name for name in (f"n_{kpi.name}", f"d_{kpi.name}") if name in summed]
+    rows = summed[summed["number"].isin(told)][["number", "group", *own]]
+    if group_by == "all":  # a month without anybody has no row, and counts 0
+        rows = rows.set_index("number").reindex(told).reset_index()
+        rows[own] = rows[own].fillna(0.0)
+    numerator = rows[own[0]].to_numpy(dtype=float)
+    denominator = rows[own[1]].to_numpy(dtype=float) if kpi.denominator else np.full(len(rows), np.nan)
+    value, reason = valued(kpi, numerator, denominator)
+    numbers = rows["number"].to_numpy()
+    gaps = {number: coverage.reason(kpi, periods[number]) for number in told}
+    gap = np.array([gaps[number] for number in numbers], dtype=object)
+    is_gap = np.array([text is not None for text in gap], dtype=bool)
+    blank = np.where(is_gap, np.nan, 1.0)
+    return pd.DataFrame(
+        {
+            "kpi": kpi.name,
+            "number": numbers,
+            "period": [periods[number].kind for number in numbers],
+            "period_start": [periods[number].start for number in numbers],
+            "period_end": [periods[number].end for number in numbers],
+            "group_by": group_by,
+            "group": np.where(group_by == "all", None, rows["group"].to_numpy(dtype=object)),
+            "value": value * blank,
+            "numerator": numerator * blank,
+            "denominator": denominator * blank,
+            "unit": kpi.unit,
+            "reason": np.where(is_gap, gap, reason),
+        }
+    )
+
+
+def valued(kpi: Kpi, numerator: np.ndarray, denominator: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]  # floats, objects
+    """Values, and the reason where there is none: two arrays of the shape of ``numerator``."""
+    if not kpi.denominator:
+        return numerator, np.full(len(numerator), None, dtype=object)
+    exists = denominator > 0
+    value = np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=exists)
+    return value, np.where(exists, None, np.array(kpi.without, dtype=object))
+
+
+def _with_changes(found: pd.DataFrame, kpis: Collection[Kpi]) -> pd.DataFrame:
+    """KPIs that are the change of another: each row's value against the period before it."""
+    for kpi in kpis:
+        if kpi.change_of:
+            found = pd.concat([found[found["kpi"] != kpi.name], _changes(found, kpi)], ignore_index=True)
+    return found.drop(columns="number")
+
+
+def _changes(found: pd.DataFrame, kpi: Kpi) -> pd.DataFrame:
+    keys = ["period", "group_by", "group"]
+    now = found[found["kpi"] == kpi.change_of].copy()
+    earlier = now.assign(number=now["number"] + 1)[[*keys, "number", "value"]]
+    joined = now.merge(earlier, on=[*keys, "number"], how="left", suffixes=("", "_before"))
+    before = joined["value_before"].to_numpy(dtype=float)
+    change = joined["value"].to_numpy(dtype=float) - before
+    exists = before > 0
+    value = np.divide(change, before, out=np.full(len(change), np.nan), where=exists)
+    missing = np.where(np.isnan(value), f"no {kpi.change_of} above 0 in the period before", None)
+    return now.assign(
+        kpi=kpi.name,
+        unit=kpi.unit,
+        value=value,
+        numerator=np.where(exists, change, np.nan),
+        denominator=np.where(exists, before, np.nan),
+        reason=np.where(joined["reason"].notna(), joined["reason"], missing),
+    )
+
+
+def latest_complete(periods: Collection[Period], kind: str, *, as_of: date) -> Period | None:
+    """The last period of a kind that is over."""
+    over = [period for period in periods if period.kind == kind and period.end <= as_of]
+    return max(over, key=lambda period: period.end, default=None)
