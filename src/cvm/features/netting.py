@@ -17,7 +17,7 @@ from __future__ import annotations
 _COUNTS = "sum(amount) <> 0 OR min(amount) >= 0"
 
 
-def placed_orders(*, key: str, per: str, condition: str = "") -> str:
+def placed_orders(*, key: str, per: str, condition: str = "", extra: str = "") -> str:
     """SQL for orders before unnamed returns: sums of lines with one key, a negative sum being such a return.
 
     Parameters
@@ -28,16 +28,18 @@ def placed_orders(*, key: str, per: str, condition: str = "") -> str:
         Columns that tell customers (and snapshots) apart.
     condition : str
         Further condition on the group, for example its first day.
+    extra : str
+        Further aggregates, each after a comma.
 
     Returns
     -------
     str
-        A query on ``line`` with ``per``, ``order_key``, ``day`` (of the first line), ``amount``.
+        A query on ``line`` with ``per``, ``order_key``, ``day`` (of the first line), ``amount``, and those of ``extra``.
     """
-    extra = f" AND {condition}" if condition else ""
+    further = f" AND {condition}" if condition else ""
     return (
-        f"SELECT {per}, {key} AS order_key, min(day) AS day, sum(amount) AS amount "
-        f"FROM line GROUP BY {per}, order_key HAVING ({_COUNTS}){extra}"
+        f"SELECT {per}, {key} AS order_key, min(day) AS day, sum(amount) AS amount{extra} "
+        f"FROM line GROUP BY {per}, order_key HAVING ({_COUNTS}){further}"
     )
 
 

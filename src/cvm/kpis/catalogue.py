@@ -343,8 +343,3 @@ _SCORES = (
 KPIS: dict[str, Kpi] = {
     kpi.name: kpi for kpi in (*_BASE, *_PURCHASES, *_concentrations(), *_ACQUISITION, *_EVENTS, *_SCORES)
 }
-# Of campaigns, read from their evaluations and no sums over customers: see campaign_returns.py.
-CAMPAIGN_KPIS: dict[str, str] = {
-    "campaign_roi": "(incremental margin - cost) / cost of all treated, from `cvm evaluate`",
-    "campaign_roi_of_segment": "the same within a segment, the cost per customer being that of the arm (ROMI)",
-}

@@ -32,7 +32,7 @@ _DIMENSIONS = {
 
 
 def hold_periods(engine: DuckDBEngine, periods: Mapping[int, Period]) -> None:
-    """Make ``kpi_period`` and ``kpi_part`` (its months) hold these periods under their numbers."""
+    """Make ``kpi_period`` hold these periods under their numbers, ``kpi_part`` their months, ``kpi_bought`` who bought."""
     columns = {
         "period": list(periods),
         "start_day": [number_of(period.start) for period in periods.values()],
@@ -44,6 +44,7 @@ def hold_periods(engine: DuckDBEngine, periods: Mapping[int, Period]) -> None:
         "CREATE OR REPLACE TEMP TABLE kpi_part AS SELECT DISTINCT month, period FROM kpi_day "
         "JOIN kpi_period ON day >= start_day AND day < end_day"
     )
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE kpi_bought AS {_bought('period, who')}")
 
 
 def hold_start_segments(engine: DuckDBEngine, files: Mapping[int, Path]) -> None:
@@ -93,22 +94,34 @@ def standing_rows(table: str) -> str:
     )
 
 
+def joined_rows() -> str:
+    """Rows of ``joined``."""
+    return "SELECT period, who FROM kpi_customer JOIN kpi_period ON joined_day >= start_day AND joined_day < end_day"
+
+
 def purchase_rows(*, by_channel: bool = False) -> str:
-    """Rows of ``purchase``, with the rank of each buyer in the period; by channel instead without ranks."""
-    sums = ", ".join(f"sum({name}) AS {name}" for name in ("n_orders", "revenue", "margin", "cost"))
+    """Rows of ``purchase``; costs have no channel."""
     if by_channel:
-        dealt = "n_orders > 0 OR revenue <> 0 OR margin <> 0"
-        none = "NULL AS n_ranked, NULL AS revenue_rank, NULL AS margin_rank"
-        return (
-            f"SELECT period, who, channel, {sums}, {none} FROM kpi_purchase JOIN kpi_part USING (month) WHERE {dealt} "
-            "GROUP BY period, who, channel"
-        )
-    summed = f"SELECT period, who, {sums} FROM kpi_purchase JOIN kpi_part USING (month) GROUP BY period, who"
-    ranks = ", ".join(
-        f"row_number() OVER (PARTITION BY period, n_orders > 0 ORDER BY {name} DESC, who) AS {name}_rank"
-        for name in ("revenue", "margin")
+        return f"{_bought('period, who, channel')} HAVING sum(n_orders) > 0 OR sum(revenue) <> 0 OR sum(margin) <> 0"
+    return "SELECT * FROM kpi_bought"
+
+
+def _bought(keys: str) -> str:
+    sums = ", ".join(f"sum({name}) AS {name}" for name in ("n_orders", "revenue", "margin", "cost"))
+    return f"SELECT {keys}, {sums} FROM kpi_purchase JOIN kpi_part USING (month) GROUP BY {keys}"
+
+
+def leader_rows() -> str:
+    """Rows of ``leader``: whoever is in the upper quarter of buyers by revenue or margin, which holds the top fifth."""
+    what = ("revenue", "margin")
+    cuts = ", ".join(f"quantile_disc({name}, 0.75) AS {name}_cut" for name in what)
+    ranks = ", ".join(f"row_number() OVER (PARTITION BY period ORDER BY {name} DESC, who) AS {name}_rank" for name in what)
+    buyers = "SELECT period, who, revenue, margin FROM kpi_bought WHERE n_orders > 0"
+    return (
+        f"SELECT period, who, revenue, margin, n_ranked, {ranks} FROM ({buyers}) "
+        f"JOIN (SELECT period, count(*) AS n_ranked, {cuts} FROM ({buyers}) GROUP BY period) USING (period) "
+        "WHERE revenue >= revenue_cut OR margin >= margin_cut"
     )
-    return f"SELECT *, count(*) OVER (PARTITION BY period, n_orders > 0) AS n_ranked, {ranks} FROM ({summed})"
 
 
 def behaviour_rows(*, by_channel: bool = False) -> str:

@@ -3,9 +3,11 @@
 ================  ==============================================================================================
 relation          one row per
 ================  ==============================================================================================
+``joined``        customer and period in which they came for the first time
 ``standing``      customer and period in which they were a customer at its start or end, or came
 ``quiet``         the same, a customer being who ordered within ``kpis.inactivity_days``
 ``purchase``      customer and period with an order, a return or a cost
+``leader``        buyer and period who may be among those who brought most, with their ranks
 ``behaviour``     customer and period with an event
 ``scored``        customer and run of scores
 ================  ==============================================================================================
@@ -51,7 +53,7 @@ def _top(what: str) -> list[Measure]:
     return [
         Measure(
             f"top_{share}_{what}",
-            "purchase",
+            "leader",
             f"CASE WHEN {what}_rank <= greatest(1, round(n_ranked * {share} / 100.0)) THEN {what} END",
         )
         for share in TOP_SHARES
@@ -64,23 +66,18 @@ _STANDING = (
     Measure("at_start", "standing", "at_start", "start"),
     Measure("at_end", "standing", "at_end", "end"),
     Measure("lost", "standing", "at_start AND NOT at_end", "start"),
-    Measure("came_new", "standing", "joined_day >= start_day"),
     Measure("new_at_end", "standing", "joined_day >= start_day AND at_end"),
     Measure("reactivated", "standing", f"{_COMES} < start_day", "start"),
     Measure("reactivated_at_end", "standing", f"{_COMES} < start_day AND at_end", "start"),
     Measure("customers", "standing", "TRUE", "start"),
-    Measure("costed", "standing", "joined_day >= start_day AND acquisition_cost IS NOT NULL"),
-    Measure("acquisition_cost", "standing", "CASE WHEN joined_day >= start_day THEN acquisition_cost END"),
-    Measure(
-        "costed_lifetime_value",
-        "standing",
-        "CASE WHEN joined_day >= start_day AND acquisition_cost IS NOT NULL THEN lifetime_value END",
-    ),
-    Measure(
-        "valued_acquisition_cost",
-        "standing",
-        "CASE WHEN joined_day >= start_day AND lifetime_value IS NOT NULL THEN acquisition_cost END",
-    ),
+)
+
+_JOINED = (
+    Measure("came_new", "joined", "TRUE"),
+    Measure("costed", "joined", "acquisition_cost IS NOT NULL"),
+    *_counted("joined", "acquisition_cost"),
+    Measure("costed_lifetime_value", "joined", "CASE WHEN acquisition_cost IS NOT NULL THEN lifetime_value END"),
+    Measure("valued_acquisition_cost", "joined", "CASE WHEN lifetime_value IS NOT NULL THEN acquisition_cost END"),
 )
 
 _QUIET = (
@@ -96,9 +93,9 @@ _PURCHASE = (
     Measure("loss_making", "purchase", "margin - cost < 0"),
     Measure("ranked_revenue", "purchase", "CASE WHEN n_orders > 0 THEN revenue END"),
     Measure("ranked_margin", "purchase", "CASE WHEN n_orders > 0 THEN margin END"),
-    *_top("revenue"),
-    *_top("margin"),
 )
+
+_LEADER = (*_top("revenue"), *_top("margin"))
 
 _BEHAVIOUR = (
     Measure("users", "behaviour", "TRUE"),
@@ -114,7 +111,7 @@ _SCORED = (
 )
 
 MEASURES: dict[str, Measure] = {
-    measure.name: measure for measure in (*_STANDING, *_QUIET, *_PURCHASE, *_BEHAVIOUR, *_SCORED)
+    measure.name: measure for measure in (*_JOINED, *_STANDING, *_QUIET, *_PURCHASE, *_LEADER, *_BEHAVIOUR, *_SCORED)
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -12,11 +11,14 @@ import pyarrow as pa
 
 from cvm.engines import DuckDBEngine
 from cvm.features.query import Schema
+from cvm.kpis.catalogue import KPIS
 from cvm.kpis.cells import (
     behaviour_rows,
     cells,
     hold_periods,
     hold_start_segments,
+    joined_rows,
+    leader_rows,
     purchase_rows,
     scored_rows,
     snapshot_of,
@@ -88,7 +90,9 @@ def kpi_rows(
                 frames += [_rows(kpi, summed, group_by, periods, coverage) for kpi in held]
     found = _with_changes(pd.concat([frame for frame in frames if len(frame)], ignore_index=True), kpis)
     found["currency"] = np.where(found["unit"] == "currency", settings.economics.currency, None)
-    return found[SCHEMA.names]
+    found["place"] = found["kpi"].map({name: place for place, name in enumerate(KPIS)})
+    order = ["place", "period", "group_by", "period_start", "group"]
+    return found.sort_values(order, ignore_index=True)[SCHEMA.names]
 
 
 def _sources(
@@ -103,9 +107,11 @@ def _sources(
     """Fill the tables of cells that this warehouse and these settings call for."""
     asked = set(settings.group_by)
     rows = {
+        "joined": joined_rows(),
         "standing": standing_rows("kpi_standing"),
         "quiet": standing_rows("kpi_quiet"),
         "purchase": purchase_rows(),
+        "leader": leader_rows(),
     }
     if coverage.events:
         rows["behaviour"] = behaviour_rows()
@@ -119,7 +125,7 @@ def _sources(
     if "segment_at_start" in asked and scores.files:
         yield _filled(engine, "kpi_cell_then", rows, by=["segment_at_start"], groups=("segment_at_start",))
     if "channel" in asked and schema.has("transactions", "channel"):
-        of_orders = {"standing": rows["standing"], "purchase": purchase_rows(by_channel=True)}
+        of_orders = {"joined": joined_rows(), "purchase": purchase_rows(by_channel=True)}
         yield _filled(engine, "kpi_cell_order_channel", of_orders, by=["channel"], groups=("channel",))
     if "channel" in asked and coverage.events:
         of_events = {"behaviour": behaviour_rows(by_channel=True)}
@@ -144,10 +150,11 @@ def fill(engine: DuckDBEngine, table: str, rows: Mapping[str, str], *, by: Seque
     """Make a temporary table hold the cells of several relations; a customer has the channel of their first order."""
     parts = []
     for relation, query in rows.items():
-        of_first = relation == "standing" and "channel" in by
+        of_first = relation == "joined" and "channel" in by
         own = ["first_channel" if of_first and name == "channel" else name for name in by]
         summed = cells(relation, query, by=own)
-        parts.append(f"SELECT * RENAME (first_channel AS channel) FROM ({summed})" if of_first else summed)
+        renamed = f"SELECT * RENAME (first_channel AS channel) FROM ({summed})"
+        parts.append(renamed if of_first else summed)
     engine.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {' UNION ALL BY NAME '.join(f'({part})' for part in parts)}")
 
 
@@ -238,9 +245,3 @@ def _changes(found: pd.DataFrame, kpi: Kpi) -> pd.DataFrame:
         denominator=np.where(exists, before, np.nan),
         reason=np.where(joined["reason"].notna(), joined["reason"], missing),
     )
-
-
-def latest_complete(periods: Collection[Period], kind: str, *, as_of: date) -> Period | None:
-    """The last period of a kind that is over."""
-    over = [period for period in periods if period.kind == kind and period.end <= as_of]
-    return max(over, key=lambda period: period.end, default=None)
