@@ -20,6 +20,7 @@ FLOW = (
     "models",
     "scoring",
     "campaigns",
+    "kpis",
     "reports",
     "tracking",
     "stages",
@@ -46,7 +47,7 @@ MAY_IMPORT = {
     "params": {"errors", "params_campaigns", "params_data", "params_file", "params_goals"},
     "params_campaigns": {"params_data", "params_plans"},
     "params_plans": {"params_data"},
-    "params_goals": {"params_data"},
+    "params_goals": {"params_data", "kpis"},  # the names of metrics
     "params_data": set(),
     "params_file": {"errors"},
     "datasets": {*LEAVES},

@@ -50,7 +50,7 @@ def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: o
 
 @app.command()
 def run(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
-    """The whole loop: ingest, features, train, score, segment."""
+    """The whole loop: ingest, features, train, score, segment, kpis."""
     from cvm.pipeline import STAGES, summarise
     from cvm.reports.terminal import closing
 
@@ -159,6 +159,18 @@ def segment(
 ) -> None:
     """Apply segmentation again to the scores on file."""
     _run(("segment",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet), bundle=bundle)
+
+
+@app.command()
+def kpis(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
+    """KPIs by period and group, cohorts and the progress of goals, as files for BI tools."""
+    from cvm.reports.kpis import kpi_tables
+    from cvm.stages.context import workspace_of
+
+    checked, printer = load_params(params, overrides=set_ or ()), Printer(quiet=quiet)
+    _run(("kpis",), checked, printer)
+    if not quiet:
+        printer.console.print(*kpi_tables(workspace_of(checked).kpis), sep="\n")
 
 
 for campaign_command in (power, plan, evaluate):

@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
@@ -19,7 +20,7 @@ from cvm.errors import ParamsError, without_password
 from cvm.params_campaigns import CampaignParams
 from cvm.params_data import AsOf, Cost, CountryCode, DataParams, Days, PathText, Section, Share, Timezone
 from cvm.params_file import read_mapping, with_overrides
-from cvm.params_goals import GoalParams
+from cvm.params_goals import GoalParams, KpiParams
 
 
 class UnitCostParams(Section):
@@ -146,6 +147,7 @@ class Params(Section):
     churn: ChurnParams = ChurnParams()
     segments: SegmentParams = SegmentParams()
     goals: list[GoalParams] = Field(default_factory=list)
+    kpis: KpiParams = KpiParams()
     campaigns: CampaignParams = CampaignParams()
     engine: Literal["duckdb"] = "duckdb"
     tracking: TrackingParams = TrackingParams()
@@ -161,6 +163,15 @@ class Params(Section):
                 f"{self.windows.horizon_days}; shorten the silence or raise the horizon"
             )
         return self
+
+    @field_validator("goals")
+    @classmethod
+    def _named_once(cls, goals: list[GoalParams]) -> list[GoalParams]:
+        names = [goal.name for goal in goals]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{twice} are names of several goals; give each goal a name of its own")
+        return goals
 
     def resolve(self, path: str) -> Path:
         """``path`` itself when absolute, else below the folder of ``params.yaml``."""

@@ -1,15 +1,58 @@
-"""Section ``goals`` of ``params.yaml``: what the work on customers is for."""
+"""Sections ``goals`` and ``kpis`` of ``params.yaml``: what the work on customers is for, and how it is measured."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from difflib import get_close_matches
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from cvm.params_data import Section
+from cvm.kpis.catalogue import ACTIVE_EVENTS, GOAL_METRICS
+from cvm.params_data import Day, Days, Section
+
+PeriodKind = Literal["month", "quarter", "year"]
+Grouping = Literal["channel", "segment", "segment_at_start", "acquisition_channel", "cohort"]
+Name = Annotated[str, Field(min_length=1)]
+Figure = Annotated[float, Field(allow_inf_nan=False)]
+Change = Annotated[str, Field(pattern=r"^[+-][0-9]+(\.[0-9]+)? ?%$")]
 
 
 class GoalParams(Section):
     """What a metric of a segment shall come to, by when."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
+    metric: Name
+    segment: Name | None = None
+    period: PeriodKind = "quarter"
+    baseline: Figure | None = None
+    baseline_from: Day | None = None
+    target: Figure | Change
+    deadline: Day
+
+    @field_validator("metric")
+    @classmethod
+    def _is_known(cls, given: str) -> str:
+        if given not in GOAL_METRICS:
+            near = get_close_matches(given, GOAL_METRICS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {list(GOAL_METRICS)}"
+            raise ValueError(f"{given!r} is no metric of docs/kpis.md; {hint}")
+        return given
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether the target is a change of the baseline."""
+        return isinstance(self.target, str)
+
+    @property
+    def aim(self) -> float:
+        """The figure wanted, or the change: -0.15 for "-15%"."""
+        return float(self.target.rstrip("% ")) / 100 if isinstance(self.target, str) else self.target
+
+
+class KpiParams(Section):
+    """How KPIs are cut."""
+
+    periods: Annotated[list[PeriodKind], Field(min_length=1)] = Field(default=["month", "quarter", "year"])
+    inactivity_days: Annotated[Days, Field(le=3650)] = 30
+    active_events: list[Name] = Field(default=list(ACTIVE_EVENTS))
+    group_by: list[Grouping] = Field(default=["channel", "segment", "segment_at_start", "acquisition_channel", "cohort"])

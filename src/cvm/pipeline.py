@@ -17,6 +17,7 @@ from cvm.params import Params
 from cvm.scoring.batch import read_scores
 from cvm.stages.context import Progress, StageOutcome, scoring_date, silent, workspace_of
 from cvm.stages.data import run_features, run_ingest
+from cvm.stages.kpis import run_kpis
 from cvm.stages.model import database_of, run_score, run_train
 from cvm.stages.segment import run_segment
 
@@ -26,6 +27,7 @@ STAGES: dict[str, Callable[..., StageOutcome]] = {
     "train": run_train,
     "score": run_score,
     "segment": run_segment,
+    "kpis": run_kpis,
 }
 
 
@@ -71,6 +73,7 @@ def summarise(params: Params) -> Summary:
         "warehouse": workspace.warehouse,
         "quality": workspace.quality,
         "features": workspace.features,
+        "kpis": workspace.kpis,
         "champion": workspace.champion,
     }
     database = database_of(params)

@@ -118,6 +118,11 @@ class Workspace:
                 found[date.fromisoformat(path.parent.name.removeprefix("as_of="))] = path
         return found
 
+    @property
+    def kpis(self) -> Path:
+        """KPIs, cohorts and how far goals have come, as Parquet and CSV."""
+        return self.outputs / "kpis"
+
     def uplift_of(self, as_of: date) -> Path:
         """File with the effect of each treatment expected for each customer at one ``as_of``."""
         return self.outputs / "uplift" / f"as_of={as_of.isoformat()}" / "uplift.parquet"

@@ -343,3 +343,22 @@ _SCORES = (
 KPIS: dict[str, Kpi] = {
     kpi.name: kpi for kpi in (*_BASE, *_PURCHASES, *_concentrations(), *_ACQUISITION, *_EVENTS, *_SCORES)
 }
+# A change between periods is no level that could be brought to a target.
+GOAL_METRICS: tuple[str, ...] = tuple(name for name, kpi in KPIS.items() if kpi.unit != "change")
+
+# Of the engagement rate, unless kpis.active_events says otherwise: what customers do of their own accord.
+ACTIVE_EVENTS = (
+    "visit",
+    "login",
+    "app_open",
+    "ad_click",
+    "cart_add",
+    "email_open",
+    "email_click",
+    "push_open",
+    "push_click",
+    "sms_click",
+    "message_click",
+    "coupon_redeemed",
+    "points_redeemed",
+)

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 from cvm.engines import DuckDBEngine
 from cvm.engines.sql import local_day
+from cvm.errors import InsufficientDataError
 from cvm.features.query import Schema
 from cvm.features.stage import history_days
 from cvm.kpis.catalogue import KPIS
@@ -39,9 +40,23 @@ class Coverage:
     missing: frozenset[str]
 
     @classmethod
-    def of(cls, engine: DuckDBEngine, schema: Schema, settings: KpiSettings, scores: Scores, *, as_of: date) -> Coverage:
-        """Of a warehouse and the runs of scores up to ``as_of``."""
+    def of(
+        cls, engine: DuckDBEngine, schema: Schema, settings: KpiSettings, scores: Scores, *, as_of: date | None
+    ) -> Coverage:
+        """Of a warehouse and the runs of scores up to ``as_of``, by default the day after the last transaction.
+
+        Raises
+        ------
+        InsufficientDataError
+            If no transaction lies before ``as_of``.
+        """
         first, last = history_days(engine, timezone=settings.timezone)
+        as_of = as_of or last + timedelta(days=1)
+        if as_of <= first:
+            raise InsufficientDataError(
+                f"There is no transaction before {as_of}: they begin on {first}. "
+                "Set windows.as_of in params.yaml to a later day."
+            )
         events = None
         if schema.has("events"):
             days = {which: local_day(f"{which}(occurred_at)", settings.timezone) for which in ("min", "max")}
@@ -57,7 +72,7 @@ class Coverage:
             orders=Span(first, max(min(last + timedelta(days=1), as_of), first)),
             events=events,
             looks_back_days={"standing": settings.active_days, "quiet": settings.inactivity_days},
-            missing=frozenset(needed - there - ({"scores"} if scores.files else set())),
+            missing=frozenset(needed - there - ({"scores"} if scores.until(as_of).files else set())),
         )
 
     def kpis(self) -> list[Kpi]:

@@ -8,22 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from cvm.features.economics import Economics
-
-ACTIVE_EVENTS = (
-    "visit",
-    "login",
-    "app_open",
-    "ad_click",
-    "cart_add",
-    "email_open",
-    "email_click",
-    "push_open",
-    "push_click",
-    "sms_click",
-    "message_click",
-    "coupon_redeemed",
-    "points_redeemed",
-)
+from cvm.kpis.catalogue import ACTIVE_EVENTS
 
 
 @dataclass(frozen=True)

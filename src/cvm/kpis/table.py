@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from cvm.engines import DuckDBEngine
 from cvm.features.query import Schema
@@ -29,6 +32,9 @@ from cvm.kpis.definition import Kpi, formula
 from cvm.kpis.periods import Period, calendar_periods
 from cvm.kpis.settings import KpiSettings, Scores
 
+Floats = NDArray[np.float64]
+
+_NOTHING = np.array(None, dtype=object)
 # Scores may be so old to tell the segments at the start of a period.
 START_SEGMENT_DAYS = 31
 SCHEMA = pa.schema(
@@ -89,7 +95,7 @@ def kpi_rows(
                 summed = engine.table(_sums(held, group_by, source)).to_pandas()
                 frames += [_rows(kpi, summed, group_by, periods, coverage) for kpi in held]
     found = _with_changes(pd.concat([frame for frame in frames if len(frame)], ignore_index=True), kpis)
-    found["currency"] = np.where(found["unit"] == "currency", settings.economics.currency, None)
+    found["currency"] = found["unit"].map(lambda unit: settings.economics.currency if unit == "currency" else None)
     found["place"] = found["kpi"].map({name: place for place, name in enumerate(KPIS)})
     order = ["place", "period", "group_by", "period_start", "group"]
     return found.sort_values(order, ignore_index=True)[SCHEMA.names]
@@ -106,15 +112,7 @@ def _sources(
 ) -> Iterator[Source]:
     """Fill the tables of cells that this warehouse and these settings call for."""
     asked = set(settings.group_by)
-    rows = {
-        "joined": joined_rows(),
-        "standing": standing_rows("kpi_standing"),
-        "quiet": standing_rows("kpi_quiet"),
-        "purchase": purchase_rows(),
-        "leader": leader_rows(),
-    }
-    if coverage.events:
-        rows["behaviour"] = behaviour_rows()
+    rows = relation_rows(coverage)
     attributes = [name for name in ("segment", "acquisition_channel", "cohort") if name in asked]
     if not scores.files:
         attributes = [name for name in attributes if name != "segment"]
@@ -132,10 +130,23 @@ def _sources(
         yield _filled(engine, "kpi_cell_event_channel", of_events, by=["channel"], groups=("channel",))
 
 
-def runs_of(scores: Scores, numbers: Sequence[int]) -> dict[int, tuple]:  # type: ignore[type-arg]  # see scored_rows
+def relation_rows(coverage: Coverage) -> dict[str, str]:
+    """Query of the rows of each relation of the calendar."""
+    rows = {
+        "joined": joined_rows(),
+        "standing": standing_rows("kpi_standing"),
+        "quiet": standing_rows("kpi_quiet"),
+        "purchase": purchase_rows(),
+        "leader": leader_rows(),
+    }
+    return {**rows, "behaviour": behaviour_rows()} if coverage.events else rows
+
+
+def runs_of(scores: Scores, numbers: Sequence[int]) -> dict[int, tuple[Path, Path | None]]:
     """The latest runs under these numbers, each with the run before it."""
     files = list(scores.files.values())
-    pairs = list(zip(files, [None, *files], strict=False))[-len(numbers) :]
+    before: list[Path | None] = [None, *files]
+    pairs = list(zip(files, before, strict=False))[-len(numbers) :]
     return dict(zip(numbers, pairs, strict=True))
 
 
@@ -200,7 +211,7 @@ def _rows(kpi: Kpi, summed: pd.DataFrame, group_by: str, periods: Mapping[int, P
             "period_start": [periods[number].start for number in numbers],
             "period_end": [periods[number].end for number in numbers],
             "group_by": group_by,
-            "group": np.where(group_by == "all", None, rows["group"].to_numpy(dtype=object)),
+            "group": None if group_by == "all" else rows["group"].to_numpy(dtype=object),
             "value": value * blank,
             "numerator": numerator * blank,
             "denominator": denominator * blank,
@@ -210,13 +221,13 @@ def _rows(kpi: Kpi, summed: pd.DataFrame, group_by: str, periods: Mapping[int, P
     )
 
 
-def valued(kpi: Kpi, numerator: np.ndarray, denominator: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]  # floats, objects
+def valued(kpi: Kpi, numerator: Floats, denominator: Floats) -> tuple[Floats, NDArray[Any]]:
     """Values, and the reason where there is none: two arrays of the shape of ``numerator``."""
     if not kpi.denominator:
         return numerator, np.full(len(numerator), None, dtype=object)
     exists = denominator > 0
     value = np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=exists)
-    return value, np.where(exists, None, np.array(kpi.without, dtype=object))
+    return value, np.where(exists, _NOTHING, np.array(kpi.without, dtype=object))
 
 
 def _with_changes(found: pd.DataFrame, kpis: Collection[Kpi]) -> pd.DataFrame:
@@ -236,7 +247,8 @@ def _changes(found: pd.DataFrame, kpi: Kpi) -> pd.DataFrame:
     change = joined["value"].to_numpy(dtype=float) - before
     exists = before > 0
     value = np.divide(change, before, out=np.full(len(change), np.nan), where=exists)
-    missing = np.where(np.isnan(value), f"no {kpi.change_of} above 0 in the period before", None)
+    without = np.array(f"no {kpi.change_of} above 0 in the period before", dtype=object)
+    missing = np.where(np.isnan(value), without, _NOTHING)
     return now.assign(
         kpi=kpi.name,
         unit=kpi.unit,

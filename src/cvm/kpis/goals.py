@@ -1,0 +1,279 @@
+"""How far goals have come: a metric of everybody or of one segment, from its baseline towards its target.
+
+A segment is that of the customers at the start of each period, told by the scores of that time. The segment of today would
+flatter or blame itself: nobody who is in vip today has been lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from cvm.engines import DuckDBEngine, literal
+from cvm.evaluation import REPLICATES, middle, wilson_interval
+from cvm.evaluation.bootstrap import MIN_BINS
+from cvm.kpis.catalogue import KPIS
+from cvm.kpis.cells import hold_periods, hold_start_segments, scored_rows, snapshot_of
+from cvm.kpis.coverage import Coverage
+from cvm.kpis.definition import Kpi, formula
+from cvm.kpis.periods import Period, calendar_periods
+from cvm.kpis.settings import Scores
+from cvm.kpis.table import START_SEGMENT_DAYS, fill, relation_rows, runs_of
+
+LEVEL = 0.95
+_SEED = 7
+# Of a goal whose baseline has a figure and no date.
+_YEAR = timedelta(days=365)
+SCHEMA = pa.schema(
+    {
+        "as_of": pa.date32(), "goal": pa.string(), "metric": pa.string(), "segment": pa.string(), "period": pa.string(),
+        "baseline": pa.float64(), "baseline_from": pa.date32(), "target": pa.float64(), "deadline": pa.date32(),
+        "value": pa.float64(), "lower": pa.float64(), "upper": pa.float64(), "measured_until": pa.date32(),
+        "progress": pa.float64(), "status": pa.string(), "unit": pa.string(), "reason": pa.string(),
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a metric shall come to, by when.
+
+    Attributes
+    ----------
+    name : str
+    metric : str
+        Of ``KPIS``.
+    segment : str or None
+        None for everybody.
+    period : {"month", "quarter", "year"}
+        Over which the metric is taken; metrics of scores are taken at each run.
+    baseline : float or None
+        None for the first value measured, from ``baseline_from`` on.
+    baseline_from : date or None
+        Day that the baseline holds for; by default the end of its period, of a figure a year before the deadline.
+    target : float
+        The value wanted, or where ``is_relative`` the change: -0.15 is 15 % below the baseline.
+    is_relative : bool
+    deadline : date
+    """
+
+    name: str
+    metric: str
+    segment: str | None
+    period: str
+    baseline: float | None
+    baseline_from: date | None
+    target: float
+    is_relative: bool
+    deadline: date
+
+
+@dataclass(frozen=True)
+class GoalProgress:
+    """A goal at ``as_of``; ``progress`` is 0 at the baseline and 1 at the target, and may leave these bounds."""
+
+    as_of: date
+    goal: str
+    metric: str
+    segment: str | None
+    period: str
+    unit: str
+    deadline: date
+    baseline: float | None
+    baseline_from: date | None
+    target: float | None
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    measured_until: date | None = None
+    progress: float | None = None
+    status: str = "not_measured"
+    reason: str | None = None
+
+
+def goal_progress(engine: DuckDBEngine, goals: Sequence[Goal], scores: Scores, coverage: Coverage) -> list[GoalProgress]:
+    """Where every goal stands.
+
+    Parameters
+    ----------
+    engine : DuckDBEngine
+        Within ``base_tables``.
+    schema : Schema
+    goals : sequence of Goal
+    scores : Scores
+        Up to ``coverage.as_of``.
+    coverage : Coverage
+    """
+    found: dict[str, GoalProgress] = {}
+    for kind in dict.fromkeys(map(_kind, goals)):
+        own = [goal for goal in goals if _kind(goal) == kind]
+        told = _periods(kind, scores, coverage)
+        for by_segment in (False, True):
+            asked = [goal for goal in own if (goal.segment is not None) == by_segment]
+            measurable = [goal for goal in asked if not coverage.missing & set(KPIS[goal.metric].needs)]
+            if measurable and told:
+                _fill(engine, measurable, told, scores, coverage, by_segment=by_segment)
+            for goal in asked:
+                found[goal.name] = _progress(engine, goal, told if goal in measurable else {}, coverage)
+    return [found[goal.name] for goal in goals]
+
+
+def _kind(goal: Goal) -> str:
+    return "snapshot" if KPIS[goal.metric].is_snapshot else goal.period
+
+
+def _periods(kind: str, scores: Scores, coverage: Coverage) -> dict[int, Period]:
+    """Those that are over, by number."""
+    if kind == "snapshot":
+        return dict(enumerate(map(snapshot_of, scores.files)))
+    periods = calendar_periods([kind], first=coverage.orders.first, end=coverage.as_of)
+    return {number: period for number, period in enumerate(periods) if period.end <= coverage.as_of}
+
+
+def _fill(
+    engine: DuckDBEngine,
+    goals: Sequence[Goal],
+    periods: Mapping[int, Period],
+    scores: Scores,
+    coverage: Coverage,
+    *,
+    by_segment: bool,
+) -> None:
+    """Make ``kpi_goal`` hold the cells of what goals of one kind measure, by bins of customers."""
+    relations = {measure.relation for goal in goals for measure in KPIS[goal.metric].measures}
+    if _kind(goals[0]) == "snapshot":
+        rows = {"scored": scored_rows(runs_of(scores, list(periods)))}
+        segment = "segment"
+    else:
+        hold_periods(engine, periods)
+        starts = {number: scores.before(period.start, within_days=START_SEGMENT_DAYS) for number, period in periods.items()}
+        hold_start_segments(engine, {number: path for number, path in starts.items() if path})
+        rows = {name: query for name, query in relation_rows(coverage).items() if name in relations}
+        segment = "segment_at_start"
+    fill(engine, "kpi_goal", rows, by=["bin", *([segment] if by_segment else [])])
+    if by_segment and segment != "segment":
+        engine.execute(f"ALTER TABLE temp.kpi_goal RENAME COLUMN {segment} TO segment")
+
+
+def _progress(engine: DuckDBEngine, goal: Goal, periods: Mapping[int, Period], coverage: Coverage) -> GoalProgress:
+    kpi = KPIS[goal.metric]
+    asked = {name: getattr(goal, name) for name in ("metric", "segment", "baseline", "baseline_from", "deadline")}
+    target = None if goal.is_relative else goal.target
+    blank = GoalProgress(as_of=coverage.as_of, goal=goal.name, period=_kind(goal), target=target, unit=kpi.unit, **asked)
+    lacking = [need for need in kpi.needs if need in coverage.missing]
+    if lacking:
+        return replace(blank, reason=f"needs {' and '.join(lacking)}, and there is none")
+    reasons = {number: coverage.reason(kpi, period) for number, period in periods.items()}
+    values = _values(engine, kpi, goal) if periods else {}
+    known = {number: value for number, value in values.items() if value is not None and reasons[number] is None}
+    last = max(periods, default=None)
+    if last is None or last not in known:
+        return replace(blank, reason=_why_not(goal, kpi, last, periods, reasons, values))
+    value, until = known[last], periods[last].end
+    lower, upper = _interval(engine, kpi, goal, number=last, value=value)
+    found = replace(blank, value=value, lower=lower, upper=upper, measured_until=until)
+    if goal.baseline is not None:
+        since = goal.baseline_from or goal.deadline - _YEAR
+        return _judged(found, goal, baseline=goal.baseline, since=since, value=value, until=until)
+    after = [number for number in known if goal.baseline_from is None or periods[number].start >= goal.baseline_from]
+    if not after:
+        return replace(found, reason=f"no {_kind(goal)} measured begins on {goal.baseline_from} or later")
+    first = min(after)
+    since = goal.baseline_from or periods[first].end
+    if first == last:
+        only = f"{periods[first].label} is the baseline, and the only value so far"
+        return replace(found, baseline=value, baseline_from=since, target=_target(goal, value), reason=only)
+    return _judged(found, goal, baseline=known[first], since=since, value=value, until=until)
+
+
+def _why_not(
+    goal: Goal,
+    kpi: Kpi,
+    last: int | None,
+    periods: Mapping[int, Period],
+    reasons: Mapping[int, str | None],
+    values: Mapping[int, float | None],
+) -> str:
+    if last is None:
+        return f"no {_kind(goal)} is over yet"
+    if reasons[last] is not None:
+        return str(reasons[last])
+    if last in values:
+        return kpi.without
+    if goal.segment is None:
+        return f"nobody in {periods[last].label}"
+    if kpi.is_snapshot:
+        return f"nobody is in segment {goal.segment!r} in the scores of {periods[last].start}"
+    return (
+        f"no scores of the {START_SEGMENT_DAYS} days before {periods[last].start} tell who was in segment {goal.segment!r} "
+        "then; score at the start of each period"
+    )
+
+
+def _judged(found: GoalProgress, goal: Goal, *, baseline: float, since: date, value: float, until: date) -> GoalProgress:
+    """With progress, and status against the straight line from the baseline to the target."""
+    target = _target(goal, baseline)
+    found = replace(found, baseline=baseline, baseline_from=since, target=target)
+    if target == baseline:
+        return replace(found, reason=f"the target is the baseline, {baseline:g}: there is no way to go")
+    progress = (baseline - value) / (baseline - target)
+    passed = (until - since).days / max((goal.deadline - since).days, 1)
+    if progress >= 1:
+        status = "reached"
+    elif max(until, found.as_of) >= goal.deadline:
+        status = "missed"
+    else:
+        status = "on_track" if progress >= passed else "behind"
+    return replace(found, progress=progress, status=status)
+
+
+def _target(goal: Goal, baseline: float) -> float:
+    return baseline * (1 + goal.target) if goal.is_relative else goal.target
+
+
+def _values(engine: DuckDBEngine, kpi: Kpi, goal: Goal) -> dict[int, float | None]:
+    """By number of the period; null where the denominator is 0."""
+    rows = engine.table(f"SELECT period, {_ratio(kpi)} AS value FROM kpi_goal WHERE {_of(goal)} GROUP BY period")
+    return dict(zip(rows["period"].to_pylist(), rows["value"].to_pylist(), strict=True))
+
+
+def _interval(engine: DuckDBEngine, kpi: Kpi, goal: Goal, *, number: int, value: float) -> tuple[float | None, float | None]:
+    """Wilson's for a share of customers, else the bootstrap of bins of customers; none with too few bins."""
+    where = f"{_of(goal)} AND period = {number}"
+    if kpi.is_share and kpi.denominator:
+        n = engine.row(f"SELECT {formula(kpi.denominator)} AS n FROM kpi_goal WHERE {where}")["n"]
+        lower, upper = wilson_interval(np.array([value]), np.array([int(n)]), level=LEVEL)
+        return float(lower[0]), float(upper[0])
+    sums = ", ".join(f"coalesce(sum({measure.name}), 0) AS {measure.name}" for measure in kpi.measures)
+    bins = engine.table(f"SELECT bin, {sums} FROM kpi_goal WHERE {where} GROUP BY bin ORDER BY bin")
+    if bins.num_rows < MIN_BINS:
+        return None, None
+    table = np.column_stack([bins[measure.name].to_numpy() for measure in kpi.measures])
+    weights = np.random.default_rng(_SEED).poisson(1.0, (REPLICATES, len(table))).astype(float)
+    drawn = dict(zip((measure.name for measure in kpi.measures), (weights @ table).T, strict=True))
+    engine.register("kpi_drawn", pa.table({"draw": np.arange(REPLICATES), **drawn}))
+    values = engine.table(f"SELECT {_ratio(kpi)} AS value FROM kpi_drawn GROUP BY draw")["value"].drop_null().to_numpy()
+    if len(values) < REPLICATES:  # some draws have nothing to divide by: no upper end
+        return None, None
+    bounds = middle(values, level=LEVEL)
+    return bounds.lower, bounds.upper
+
+
+def _ratio(kpi: Kpi) -> str:
+    if kpi.denominator is None:
+        return formula(kpi.numerator)
+    below = formula(kpi.denominator)
+    return f"CASE WHEN {below} > 0 THEN ({formula(kpi.numerator)}) / ({below}) END"
+
+
+def _of(goal: Goal) -> str:
+    return "TRUE" if goal.segment is None else f"segment = {literal(goal.segment)}"
+
+
+def goal_table(found: Sequence[GoalProgress]) -> pa.Table:
+    """A row per goal."""
+    return pa.Table.from_pylist([{name: getattr(row, name) for name in SCHEMA.names} for row in found], schema=SCHEMA)

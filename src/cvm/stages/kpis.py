@@ -1,0 +1,71 @@
+"""KPIs, cohorts and goals, from the warehouse and the scores on file."""
+
+from __future__ import annotations
+
+from cvm.features.economics import Economics
+from cvm.kpis.files import write_kpi_files
+from cvm.kpis.goals import Goal, goal_table
+from cvm.kpis.settings import KpiSettings, Scores
+from cvm.kpis.stage import KpiOutcome, compute_kpis
+from cvm.params import Params
+from cvm.stages.context import Progress, StageOutcome, engine_trouble, open_warehouse, silent, workspace_of
+from cvm.stages.inputs import economics_of
+
+
+def run_kpis(params: Params, *, progress: Progress = silent) -> StageOutcome:
+    """KPIs by period and group, cohorts and the progress of goals, written to ``outputs/kpis``."""
+    workspace = workspace_of(params)
+    workspace.check_writable()
+    as_of = params.windows.as_of
+    with engine_trouble(), open_warehouse(workspace) as engine:
+        found = compute_kpis(
+            engine,
+            kpi_settings_of(params, economics_of(params)),
+            goals_of(params),
+            score_files=Scores(workspace.score_files()),
+            effects=workspace.effects,
+            as_of=None if as_of == "latest" else as_of,
+            progress=progress,
+        )
+    write_kpi_files(workspace.kpis, kpis=found.kpis, cohorts=found.cohorts, goals=goal_table(found.goals))
+    return StageOutcome("kpis", _line(found), found.notes)
+
+
+def kpi_settings_of(params: Params, economics: Economics) -> KpiSettings:
+    """How KPIs are cut."""
+    asked = params.kpis
+    return KpiSettings(
+        periods=tuple(dict.fromkeys(asked.periods)),
+        group_by=tuple(dict.fromkeys(asked.group_by)),
+        active_days=params.business.active_days,
+        inactivity_days=asked.inactivity_days,
+        active_events=tuple(asked.active_events),
+        timezone=params.business.timezone,
+        economics=economics,
+    )
+
+
+def goals_of(params: Params) -> list[Goal]:
+    """What is to be reached."""
+    return [
+        Goal(
+            name=goal.name,
+            metric=goal.metric,
+            segment=goal.segment,
+            period=goal.period,
+            baseline=goal.baseline,
+            baseline_from=goal.baseline_from,
+            target=goal.aim,
+            is_relative=goal.is_relative,
+            deadline=goal.deadline,
+        )
+        for goal in params.goals
+    ]
+
+
+def _line(found: KpiOutcome) -> str:
+    n_kpis, n_cohorts = (len(set(table.column(0).to_pylist())) for table in (found.kpis, found.cohorts))
+    stands = [goal.status.replace("_", " ") for goal in found.goals]
+    counts = ", ".join(f"{stands.count(status)} {status}" for status in dict.fromkeys(stands))
+    goals = f"; goals: {counts}" if counts else ""
+    return f"{n_kpis} KPIs before {found.as_of} in {found.kpis.num_rows:,} rows; {n_cohorts} cohorts{goals}"
