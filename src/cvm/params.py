@@ -237,8 +237,8 @@ def _key_path(location: Sequence[int | str]) -> list[str]:
 
 
 def _is_named(field: FieldInfo | None, section: type[BaseModel] | None) -> bool:
-    """Whether a field holds sections under names of the user's own."""
-    return field is not None and section is not None and get_origin(field.annotation) is dict
+    """Whether a field holds sections under names of the user's own, or in a list."""
+    return field is not None and section is not None and get_origin(field.annotation) in (dict, list)
 
 
 def _wording(item: Any, key: Sequence[str]) -> tuple[str, str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
+from math import isfinite
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from cvm.kpis.catalogue import ACTIVE_EVENTS, GOAL_METRICS
 from cvm.params_data import Day, Days, Section
@@ -14,7 +16,13 @@ PeriodKind = Literal["month", "quarter", "year"]
 Grouping = Literal["channel", "segment", "segment_at_start", "acquisition_channel", "cohort"]
 Name = Annotated[str, Field(min_length=1)]
 Figure = Annotated[float, Field(allow_inf_nan=False)]
-Change = Annotated[str, Field(pattern=r"^[+-][0-9]+(\.[0-9]+)? ?%$")]
+
+
+def _figure_or_change(value: object) -> object:
+    is_change = isinstance(value, str) and re.fullmatch(r"[+-][0-9]+(\.[0-9]+)? ?%", value)
+    if not is_change and (type(value) not in (int, float) or not isfinite(float(str(value)))):
+        raise ValueError(f"{value!r} is neither a figure such as 0.25 nor a change such as -15% or +10%")
+    return value
 
 
 class GoalParams(Section):
@@ -26,7 +34,7 @@ class GoalParams(Section):
     period: PeriodKind = "quarter"
     baseline: Figure | None = None
     baseline_from: Day | None = None
-    target: Figure | Change
+    target: Annotated[float | str, BeforeValidator(_figure_or_change)]
     deadline: Day
 
     @field_validator("metric")

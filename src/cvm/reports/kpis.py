@@ -90,7 +90,7 @@ def _cells(values: Mapping[Any, float], unit: str, name: str, kind: str, start: 
     steps = [MONTHS[kind]] if kind == "year" else [MONTHS[kind], 12]
     for months in steps:
         then = values.get((name, kind, _earlier(start, months=months)))
-        found.append(_change(now, then, is_share=unit == "share", good=good))
+        found.append(_change(now, then, unit=unit, good=good))
     return found
 
 
@@ -110,14 +110,17 @@ def figure(value: float | None, unit: str) -> str:
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:,.2f}"
 
 
-def _change(now: float | None, then: float | None, *, is_share: bool, good: int) -> Text:
-    """Shares in points, all else in per cent."""
+def _change(now: float | None, then: float | None, *, unit: str, good: int) -> Text:
+    """Shares and scores in points, all else in per cent."""
     if now is None or then is None or pd.isna(now) or pd.isna(then):
         return Text("-", style="dim")
-    if is_share:
-        difference, text = now - then, f"{(now - then) * 100:+.1f} pp"
+    difference = now - then
+    if unit == "share":
+        text = f"{difference * 100:+.1f} pp"
+    elif unit == "score":
+        text = f"{difference:+.1f}"
     elif then > 0:
-        difference, text = now - then, f"{now / then - 1:+.1%}"
+        text = f"{now / then - 1:+.1%}"
     else:
         return Text("-", style="dim")
     tone = good * (difference > 0) - good * (difference < 0)

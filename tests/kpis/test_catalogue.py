@@ -1,0 +1,158 @@
+"""Every KPI against a figure worked out by hand, on the base of conftest.py."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from cvm.kpis.catalogue import ACTIVE_EVENTS, GOAL_METRICS, KPIS
+from cvm.kpis.definition import ATTRIBUTES, GROUPS
+from cvm.kpis.measures import MEASURES
+
+MAY, JUNE = date(2024, 5, 1), date(2024, 6, 1)
+# At 1 May a, b (ordered in April) and g (subscribed) are customers, at 1 June a, d, f. The orders of May are of a (2), c, d, f.
+BY_HAND = {
+    "customers_at_start": 3,
+    "customers_at_end": 3,
+    "new_customers": 2,  # c, f
+    "reactivated_customers": 1,  # d
+    "new_at_end": 1,  # f: c ordered more than 25 days before 1 June
+    "reactivated_at_end": 1,
+    "lost_customers": 2,  # b, g
+    "retention_rate": (3 - 1 - 1) / 3,
+    "churn_rate": 2 / 3,
+    "churn_rate_by_inactivity": 2 / 3,  # of a, b, g, the last two
+    "orders": 5,
+    "buyers": 4,
+    "revenue": 60 + 40 + 200 + 25 + 10 - 80,
+    "margin": 24 + 16 + 80 + 10 + 4 - 32,
+    "cost_to_serve": 2 + 3,  # the parcel of e, the call of b
+    "average_order_value": 255 / 5,
+    "orders_per_customer": 5 / 6,  # a, b, c, d, f, g
+    "average_lifetime": 3 / 2,
+    "revenue_per_customer": 255 / 6,
+    "formula_clv_revenue": (255 / 5) * (5 / 6) * 1.5,
+    "formula_clv_margin": (102 / 5) * (5 / 6) * 1.5,
+    "repeat_rate": 1 / 4,
+    "loss_making_share": 2 / 6,  # e and b, of a, b, c, d, e, f
+    **{f"revenue_share_top_{share}": 200 / 335 for share in (1, 10, 20)},  # one of four buyers
+    **{f"margin_share_top_{share}": 80 / 134 for share in (1, 10, 20)},
+    "acquisition_cost_per_customer": (30 + 10) / 2,
+    "clv_to_cac": (80 + 20 + 4 + 16) / (30 + 10),
+    "users": 5,  # a, b, c, d, f
+    "engagement_rate": 7 / 5,  # 2 visits, login, app_open, cart_add, email_open, email_click
+    "engagement_rate_change": 7 / 5 - 1,  # in April a visited once
+    "open_rate": 1 / 4,
+    "click_rate": 1 / 4,
+    "sessions": 3,
+    "logins": 1,
+    "minutes_per_session": (5 + 7) / 2,
+    "nps": 100 * (2 - 1) / 4,
+}
+BY_HAND_OF_SCORES = {
+    "customers_scored": 5,
+    "clv_total": 120 + 5 + 20 + 10 + 16,
+    "clv": 171 / 5,
+    "clv_change": (120 + 5 - 150) / 150,  # a and b are in both runs
+    "p_churn": (0.1 + 0.9 + 0.5 + 0.5) / 4,
+    "expected_revenue": 50,
+}
+
+
+def found(outcome, kpi, *, start=MAY, period="month", group_by="all", group=None):
+    rows = [
+        row
+        for row in outcome.kpis.to_pylist()
+        if (row["kpi"], row["period"], row["period_start"], row["group_by"], row["group"])
+        == (kpi, period, start, group_by, group)
+    ]
+    assert len(rows) == 1, rows
+    return rows[0]
+
+
+@pytest.mark.parametrize(("kpi", "value"), BY_HAND.items())
+def test_a_kpi_is_what_it_is_by_hand(outcome, kpi, value):
+    row = found(outcome, kpi)
+    assert row["value"] == pytest.approx(value)
+    assert (row["period_end"], row["unit"], row["reason"]) == (JUNE, KPIS[kpi].unit, None)
+    assert row["currency"] == ("EUR" if KPIS[kpi].unit == "currency" else None)
+
+
+@pytest.mark.parametrize(("kpi", "value"), BY_HAND_OF_SCORES.items())
+def test_a_kpi_of_scores_is_what_it_is_by_hand(outcome, kpi, value):
+    assert found(outcome, kpi, start=outcome.as_of, period="snapshot")["value"] == pytest.approx(value)
+
+
+def test_every_kpi_is_worked_out_by_hand():
+    assert set(KPIS) == {*BY_HAND, *BY_HAND_OF_SCORES}
+
+
+@pytest.mark.parametrize(
+    ("kpi", "group_by", "group", "value"),
+    [
+        ("revenue", "channel", "web", 60 + 200 + 10 - 80),
+        ("revenue", "channel", "store", 25 + 40),
+        ("orders", "channel", "store", 2),
+        ("new_customers", "channel", "web", 2),
+        ("engagement_rate", "channel", "web", 3 / 1),
+        ("engagement_rate", "channel", "email", 2 / 2),
+        ("open_rate", "channel", "email", 1 / 4),
+        ("churn_rate", "segment_at_start", "vip", 1 / 2),
+        ("churn_rate", "segment_at_start", "core", 1),
+        ("churn_rate", "acquisition_channel", "organic", 1),
+        ("revenue", "segment", "core", 200 + 25),
+        ("revenue", "segment", "unknown", -80),
+        ("acquisition_cost_per_customer", "acquisition_channel", "ads", 20),
+        ("revenue", "cohort", "2024", 335),
+        ("revenue", "cohort", "no order", -80),
+    ],
+)
+def test_a_kpi_of_a_group_is_what_it_is_by_hand(outcome, kpi, group_by, group, value):
+    assert found(outcome, kpi, group_by=group_by, group=group)["value"] == pytest.approx(value)
+
+
+def test_predicted_value_by_acquisition_channel_and_its_change(outcome):
+    of = {"start": outcome.as_of, "period": "snapshot", "group_by": "acquisition_channel"}
+    assert found(outcome, "clv", group="ads", **of)["value"] == pytest.approx((120 + 20 + 16) / 3)
+    assert found(outcome, "clv_change", group="organic", **of)["value"] == pytest.approx((5 - 50) / 50)
+
+
+@pytest.mark.parametrize(
+    ("kpi", "start", "period", "reason"),
+    [
+        ("average_order_value", JUNE, "month", "no orders"),
+        ("churn_rate", date(2024, 1, 1), "month", "who was a customer on 2024-01-01 needs 25 days of orders before it"),
+        ("users", JUNE, "month", "events end before 2024-05-30"),
+        ("revenue", date(2024, 1, 1), "year", "the year is not over: the data end before 2024-07-01"),
+        ("engagement_rate", date(2024, 2, 1), "month", "events begin on 2024-04-02"),
+    ],
+)
+def test_what_cannot_be_told_has_a_reason_and_no_value(outcome, kpi, start, period, reason):
+    row = found(outcome, kpi, start=start, period=period)
+    assert row["value"] is None
+    assert row["reason"].startswith(reason)
+
+
+def test_a_month_without_anybody_counts_zero(outcome):
+    zeros = ("orders", "revenue", "new_customers", "customers_at_end")
+    assert {kpi: found(outcome, kpi, start=JUNE)["value"] for kpi in zeros} == dict.fromkeys(zeros, 0)
+    assert found(outcome, "lost_customers", start=JUNE)["value"] == 3
+
+
+def test_a_refund_lowers_the_month_it_is_dated_in_and_leaves_no_order(outcome):
+    april = {kpi: found(outcome, kpi, start=date(2024, 4, 1))["value"] for kpi in ("revenue", "orders", "new_customers")}
+    assert april == {"revenue": 50 + 30 + 80, "orders": 2, "new_customers": 1}
+
+
+def test_the_definitions_hang_together():
+    names = {measure.name for kpi in KPIS.values() for measure in kpi.measures}
+    assert names == set(MEASURES)
+    for kpi in KPIS.values():
+        assert {*kpi.groups, *kpi.adds_up} <= set(GROUPS)
+        assert bool(kpi.without) == (kpi.denominator is not None and not kpi.change_of)
+        assert not kpi.adds_up or kpi.denominator is None
+    assert "engagement_rate_change" not in GOAL_METRICS
+    assert "email_sent" not in ACTIVE_EVENTS
+    assert "segment" not in KPIS["churn_rate"].groups
+    assert set(KPIS["revenue"].groups) == {"channel", *ATTRIBUTES}
