@@ -54,11 +54,20 @@ EVENTS = [
     event("a", "email_open", on="2024-05-06"),
     event("a", "email_click", on="2024-05-06"),
     event("b", "call", on="2024-05-07", channel="phone"),
-    *[event(who, "nps", on="2024-05-29", channel="app", value=v) for who, v in {"a": 8.0, "c": 10.0, "d": 3.0, "f": 9.0}.items()],
+    *[
+        event(who, "nps", on="2024-05-29", channel="app", value=v)
+        for who, v in {"a": 8.0, "c": 10.0, "d": 3.0, "f": 9.0}.items()
+    ],
 ]
 CUSTOMERS = [
     {"customer_id": who, "acquisition_channel": channel, "acquisition_cost": cost}
-    for who, channel, cost in [("a", "ads", 5), ("b", "organic", None), ("c", "ads", 30), ("d", "organic", None), ("f", "ads", 10)]
+    for who, channel, cost in [
+        ("a", "ads", 5),
+        ("b", "organic", None),
+        ("c", "ads", 30),
+        ("d", "organic", None),
+        ("f", "ads", 10),
+    ]
 ]
 RUNS = {
     date(2024, 4, 30): [("a", "vip", 100.0, 0.0, 0.2), ("b", "vip", 50.0, 0.0, 0.2), ("g", "core", 10.0, 0.0, 0.2)],
@@ -73,7 +82,9 @@ def write_scores(folder: Path, runs: dict[date, list[tuple[Any, ...]]]) -> Score
     """Runs of scores whose customers are each expected to order once, for 10."""
     files = {}
     for as_of, rows in runs.items():
-        columns = dict(zip(("customer_id", "segment", "clv", "historic_value", "p_churn"), zip(*rows, strict=True), strict=True))
+        columns = dict(
+            zip(("customer_id", "segment", "clv", "historic_value", "p_churn"), zip(*rows, strict=True), strict=True)
+        )
         n = len(rows)
         table = pa.table({**columns, "expected_orders": [1.0] * n, "expected_order_value": [10.0] * n})
         files[as_of] = folder / f"{as_of}.parquet"

@@ -11,7 +11,7 @@ from cvm.kpis.definition import ATTRIBUTES, GROUPS
 from cvm.kpis.measures import MEASURES
 
 MAY, JUNE = date(2024, 5, 1), date(2024, 6, 1)
-# At 1 May a, b (ordered in April) and g (subscribed) are customers, at 1 June a, d, f. The orders of May are of a (2), c, d, f.
+# At 1 May a, b (ordered in April) and g (subscribed) are customers, at 1 June a, d, f. In May a (twice), c, d, f order.
 BY_HAND = {
     "customers_at_start": 3,
     "customers_at_end": 3,
