@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cvm.evaluation import wilson_interval
@@ -64,7 +65,7 @@ def test_the_status_follows_from_the_way_and_the_time(measure, target, deadline,
 def test_a_share_has_wilsons_interval(measure):
     found = measure(metric="churn_rate", target=-0.2)
     # Half of the hundred who ordered on the 20th of May, and the fifty of the 21st, who never order again.
-    lower, upper = wilson_interval(*([found.value], [151]))
+    lower, upper = wilson_interval(np.array([found.value]), np.array([151]))
     assert found.value == pytest.approx(100 / 151, abs=0.01)
     assert (found.lower, found.upper) == (pytest.approx(lower[0], abs=0.01), pytest.approx(upper[0], abs=0.01))
 
@@ -74,7 +75,7 @@ def test_a_share_has_wilsons_interval(measure):
     [
         ({"metric": "users"}, "needs events, and there is none"),
         ({"metric": "clv"}, "needs scores, and there is none"),
-        ({"period": "year"}, "who was a customer on 2023-01-01 needs"),
+        ({"period": "year"}, "orders begin on 2023-12-01"),
         ({"segment": "vip"}, "no scores of the 31 days before 2024-06-01 tell who was in segment 'vip' then"),
         ({"baseline_from": date(2024, 6, 2)}, "no month measured begins on 2024-06-02 or later"),
         ({"baseline_from": date(2024, 6, 1)}, "Jun 2024 is the baseline, and the only value so far"),
@@ -82,8 +83,6 @@ def test_a_share_has_wilsons_interval(measure):
     ],
 )
 def test_what_cannot_be_measured_says_why(measure, changes, reason):
-    if changes.get("period") == "year":
-        changes = {**changes, "metric": "churn_rate", "baseline_from": None}
     found = measure(**changes)
     assert found.status == "not_measured"
     assert reason in found.reason
@@ -108,6 +107,6 @@ def test_a_goal_of_a_segment_asks_who_was_in_it_at_the_start_of_the_period(engin
     assert found[0].progress == pytest.approx(0.1 / (0.6 - 0.9))
     assert found[1].reason == "2024-04-30 is the baseline, and the only value so far"
     later = compute_kpis(engine, asked, [lost, value], score_files=scores, effects=tmp_path, as_of=date(2024, 7, 1)).goals
-    assert "no scores of the 31 days before 2024-06-01" not in (later[0].reason or "")
+    assert later[0].reason.startswith("no scores of the 31 days before 2024-06-01")
     assert (later[1].value, later[1].baseline, later[1].progress) == (120, 150, pytest.approx(1.5))
     assert later[1].status == "reached"

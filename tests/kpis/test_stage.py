@@ -133,7 +133,7 @@ class TestCommand:
     def test_it_writes_files_and_prints_headlines_and_goals(self, folder):
         done = cvm(folder, "kpis", "--set", "windows.as_of=2024-07-01")
         assert (done.code, done.err) == (0, "")
-        assert "35 KPIs before 2024-07-01" in done.out
+        assert "29 KPIs before 2024-07-01" in done.out
         assert "goals: 1 behind" in done.out
         for shown in ("Jun 2024", "Q2 2024", "revenue, USD", "way gone", "no events, and so none of: users"):
             assert shown in done.out
@@ -148,7 +148,7 @@ class TestCommand:
             ("goals=[{name: a, metric: churn_rat, target: 1, deadline: 2025-01-01}]", "did you mean 'churn_rate'?"),
             (
                 "goals=[{name: a, metric: clv, target: 5 %, deadline: 2025-01-01}]",
-                "neither a figure such as 0.25 nor a change",
+                "neither a figure such as 0.25",
             ),
             ("goals=[{name: a, metric: clv, target: 5, deadline: soon}]", "goals.0.deadline: 'soon' is no date"),
             ("kpis.periods=[]", "kpis.periods"),
