@@ -34,6 +34,7 @@ _SIMULATED_TO = datetime(2026, 1, 1)
 
 def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: object) -> None:
     from cvm.pipeline import STAGES
+    from cvm.reports.kpis import kpi_tables
     from cvm.reports.terminal import quality_tables
     from cvm.stages.context import workspace_of
 
@@ -46,6 +47,8 @@ def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: o
             # Within the whole loop only what needs a look.
             tables = quality_tables(outcome.assessment, where=workspace_of(params).quality, with_info=len(stages) == 1)
             printer.console.print(*tables, sep="\n")
+        if outcome.kpis and len(stages) == 1 and not printer.quiet:
+            printer.console.print(*kpi_tables(outcome.kpis), sep="\n")
 
 
 @app.command()
@@ -164,13 +167,7 @@ def segment(
 @app.command()
 def kpis(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
     """KPIs by period and group, cohorts and the progress of goals, as files for BI tools."""
-    from cvm.reports.kpis import kpi_tables
-    from cvm.stages.context import workspace_of
-
-    checked, printer = load_params(params, overrides=set_ or ()), Printer(quiet=quiet)
-    _run(("kpis",), checked, printer)
-    if not quiet:
-        printer.console.print(*kpi_tables(workspace_of(checked).kpis), sep="\n")
+    _run(("kpis",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
 
 
 for campaign_command in (power, plan, evaluate):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from cvm.engines import DuckDBEngine, QueryError
 from cvm.errors import CvmError, MissingOutputError
@@ -19,12 +20,13 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """One line about what a stage did, what a reader should be warned of, and what ingest found in the data."""
+    """One line about what a stage did, what to be warned of, what ingest found in the data, and where the KPIs are."""
 
     stage: str
     message: str
     warnings: tuple[str, ...] = ()
     assessment: Assessment | None = None
+    kpis: Path | None = None
 
 
 def silent(_: str) -> None:

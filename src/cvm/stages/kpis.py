@@ -28,7 +28,7 @@ def run_kpis(params: Params, *, progress: Progress = silent) -> StageOutcome:
             progress=progress,
         )
     write_kpi_files(workspace.kpis, kpis=found.kpis, cohorts=found.cohorts, goals=goal_table(found.goals))
-    return StageOutcome("kpis", _line(found), found.notes)
+    return StageOutcome("kpis", _line(found), found.notes, kpis=workspace.kpis)
 
 
 def kpi_settings_of(params: Params, economics: Economics) -> KpiSettings:
