@@ -110,3 +110,18 @@ def test_a_goal_of_a_segment_asks_who_was_in_it_at_the_start_of_the_period(engin
     assert later[0].reason.startswith("no scores of the 31 days before 2024-06-01")
     assert (later[1].value, later[1].baseline, later[1].progress) == (120, 150, pytest.approx(1.5))
     assert later[1].status == "reached"
+
+
+def test_a_segment_that_nobody_is_in_is_not_measured(engine, scores, tmp_path):
+    asked, goals = (
+        KpiSettings(active_days=25),
+        [
+            replace(GOAL, name="flow", segment="vpi"),
+            replace(GOAL, name="scores", metric="clv", segment="vpi"),
+        ],
+    )
+    found = compute_kpis(engine, asked, goals, score_files=scores, effects=tmp_path, as_of=date(2024, 6, 1)).goals
+    assert [goal.reason for goal in found] == [
+        "nobody was in segment 'vpi' in the last scores before 2024-05-01",
+        "nobody is in segment 'vpi' in the scores of 2024-04-30",
+    ]
