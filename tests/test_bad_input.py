@@ -258,7 +258,7 @@ def test_a_few_faulty_rows_are_set_aside_and_said(folder: Path) -> None:
 # --- outputs and params ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", ["run", "ingest", "features", "train", "score", "segment"])
+@pytest.mark.parametrize("stage", ["run", "ingest", "features", "train", "score", "segment", "kpis"])
 @pytest.mark.parametrize("place", ["outputs", "models"])
 def test_a_file_in_the_place_of_outputs_is_refused_and_kept(folder: Path, place: str, stage: str) -> None:
     shutil.rmtree(folder / place)

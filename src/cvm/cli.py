@@ -172,13 +172,7 @@ def actions(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet
 @app.command()
 def kpis(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
     """KPIs by period and group, cohorts and the progress of goals, as files for BI tools."""
-    from cvm.reports.kpis import kpi_tables
-    from cvm.stages.context import workspace_of
-
-    checked, printer = load_params(params, overrides=set_ or ()), Printer(quiet=quiet)
-    _run(("kpis",), checked, printer)
-    if not quiet:
-        printer.console.print(*kpi_tables(workspace_of(checked).kpis), sep="\n")
+    _run(("kpis",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
 
 
 @app.command()

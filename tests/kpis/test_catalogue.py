@@ -9,9 +9,12 @@ import pytest
 from cvm.kpis.catalogue import ACTIVE_EVENTS, GOAL_METRICS, KPIS
 from cvm.kpis.definition import ATTRIBUTES, GROUPS
 from cvm.kpis.measures import MEASURES
+from cvm.kpis.settings import KpiSettings, Scores
+from cvm.kpis.stage import compute_kpis
+from shop import order, typed_warehouse
 
 MAY, JUNE = date(2024, 5, 1), date(2024, 6, 1)
-# At 1 May a, b (ordered in April) and g (subscribed) are customers, at 1 June a, d, f. The orders of May are of a (2), c, d, f.
+# At 1 May a, b (ordered in April) and g (subscribed) are customers, at 1 June a, d, f. In May a (twice), c, d, f order.
 BY_HAND = {
     "customers_at_start": 3,
     "customers_at_end": 3,
@@ -156,3 +159,27 @@ def test_the_definitions_hang_together():
     assert "email_sent" not in ACTIVE_EVENTS
     assert "segment" not in KPIS["churn_rate"].groups
     assert set(KPIS["revenue"].groups) == {"channel", *ATTRIBUTES}
+
+
+def test_groups_add_up_to_everybody_where_they_must(outcome):
+    rows = [row for row in outcome.kpis.to_pylist() if row["value"] is not None]
+    whole = {(row["kpi"], row["period"], row["period_start"]): row["value"] for row in rows if row["group_by"] == "all"}
+    parts: dict[tuple[str, ...], float] = {}
+    for row in rows:
+        key = (row["kpi"], row["period"], row["period_start"], row["group_by"])
+        parts[key] = parts.get(key, 0) + row["value"]
+    told = {key: value for key, value in parts.items() if key[0] in KPIS and key[3] in KPIS[key[0]].adds_up}
+    assert {key[3] for key in told} == {"channel", *ATTRIBUTES}
+    assert told == pytest.approx({key: whole[key[:3]] for key in told})
+
+
+@pytest.mark.parametrize(("share", "n"), [(1, 1), (10, 3), (20, 6)])
+def test_concentration_counts_a_share_of_the_buyers(tmp_path, share, n):
+    lines = [order(f"c{number:02}", on="2024-05-02", amount=1 + number) for number in range(30)]
+    lines += [order("c00", on="2024-05-16", amount=100), order("refunded", on="2024-05-17", amount=-5)]
+    with typed_warehouse(transactions=lines) as engine:
+        asked = KpiSettings(periods=("month",))
+        found = compute_kpis(engine, asked, score_files=Scores(), effects=tmp_path, as_of=JUNE)
+    amounts = sorted([101, *range(2, 31)], reverse=True)
+    rows = {row["kpi"]: row for row in found.kpis.to_pylist() if row["group_by"] == "all"}
+    assert rows[f"revenue_share_top_{share}"]["value"] == pytest.approx(sum(amounts[:n]) / sum(amounts))

@@ -72,6 +72,7 @@ def campaign_rows(folder: Path, *, currency: str) -> pd.DataFrame:
     told = summed.reset_index()
     exists = told["denominator"] > 0
     return told.assign(
+        group=told["group"].astype(object).where(told["group"].notna(), None),
         period="snapshot",
         value=(told["numerator"] / told["denominator"].where(exists)).astype(float),
         unit="ratio",

@@ -272,7 +272,7 @@ _EVENTS = (
         "minutes",
         _BY_CHANNEL,
         without="no session that tells its length",
-        needs=("events.value",),
+        needs=("events", "events.value"),
     ),
     Kpi(
         "nps",
@@ -282,7 +282,7 @@ _EVENTS = (
         "score",
         _BY_CHANNEL,
         without="no answers",
-        needs=("events.value",),
+        needs=("events", "events.value"),
     ),
 )
 

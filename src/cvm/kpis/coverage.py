@@ -80,12 +80,12 @@ class Coverage:
         return [kpi for kpi in KPIS.values() if not self.missing & set(kpi.needs)]
 
     def left_out(self) -> dict[str, list[str]]:
-        """Names of the others, by what is missing."""
+        """Names of the others, by the first thing that is missing."""
         found: dict[str, list[str]] = {}
         for kpi in KPIS.values():
             lacking = [need for need in kpi.needs if need in self.missing]
             if lacking:
-                found.setdefault(" and ".join(lacking), []).append(kpi.name)
+                found.setdefault(lacking[0], []).append(kpi.name)
         return found
 
     def reason(self, kpi: Kpi, period: Period) -> str | None:

@@ -171,8 +171,11 @@ def _progress(engine: DuckDBEngine, goal: Goal, periods: Mapping[int, Period], c
     values = _values(engine, kpi, goal) if periods else {}
     known = {number: value for number, value in values.items() if value is not None and reasons[number] is None}
     last = max(periods, default=None)
-    if last is None or last not in known:
-        return replace(blank, reason=_why_not(goal, kpi, last, periods, reasons, values))
+    if last is None:
+        return replace(blank, reason=f"no {_kind(goal)} is over yet")
+    if last not in known:
+        without = kpi.without if last in values else _absent(engine, goal, last, periods[last])
+        return replace(blank, reason=reasons[last] or without)
     value, until = known[last], periods[last].end
     lower, upper = _interval(engine, kpi, goal, number=last, value=value)
     found = replace(blank, value=value, lower=lower, upper=upper, measured_until=until)
@@ -190,27 +193,18 @@ def _progress(engine: DuckDBEngine, goal: Goal, periods: Mapping[int, Period], c
     return _judged(found, goal, baseline=known[first], since=since, value=value, until=until)
 
 
-def _why_not(
-    goal: Goal,
-    kpi: Kpi,
-    last: int | None,
-    periods: Mapping[int, Period],
-    reasons: Mapping[int, str | None],
-    values: Mapping[int, float | None],
-) -> str:
-    if last is None:
-        return f"no {_kind(goal)} is over yet"
-    if reasons[last] is not None:
-        return str(reasons[last])
-    if last in values:
-        return kpi.without
+def _absent(engine: DuckDBEngine, goal: Goal, number: int, period: Period) -> str:
+    """Why there is nobody to measure."""
     if goal.segment is None:
-        return f"nobody in {periods[last].label}"
-    if kpi.is_snapshot:
-        return f"nobody is in segment {goal.segment!r} in the scores of {periods[last].start}"
+        return f"nobody in {period.label}"
+    if period.kind == "snapshot":
+        return f"nobody is in segment {goal.segment!r} in the scores of {period.start}"
+    scored = engine.row(f"SELECT count(*) AS n FROM kpi_start_segment WHERE period = {number}")["n"]
+    if scored:
+        return f"nobody was in segment {goal.segment!r} in the last scores before {period.start}"
     return (
-        f"no scores of the {START_SEGMENT_DAYS} days before {periods[last].start} tell who was in segment {goal.segment!r} "
-        "then; score at the start of each period"
+        f"no scores of the {START_SEGMENT_DAYS} days before {period.start} tell who was in segment {goal.segment!r} then; "
+        "score at the start of each period"
     )
 
 

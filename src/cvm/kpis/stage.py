@@ -74,7 +74,8 @@ def compute_kpis(
         rows = kpi_rows(engine, schema, settings, scores, coverage)
         progress("cohorts")
         cohorts = cohort_table(engine, schema, as_of=coverage.as_of)
-        progress(f"{len(goals)} goals")
+        if goals:
+            progress(f"{len(goals)} goals")
         stand = goal_progress(engine, goals, scores, coverage)
     rows = pd.concat([rows, campaign_rows(effects, currency=settings.economics.currency)], ignore_index=True)
     table = pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False)
@@ -82,7 +83,8 @@ def compute_kpis(
 
 
 def _notes(coverage: Coverage, settings: KpiSettings) -> list[str]:
-    notes = [f"no {lacking}, and so none of: {', '.join(names)}" for lacking, names in coverage.left_out().items()]
+    left_out = "; ".join(f"no {lacking}, so none of {', '.join(names)}" for lacking, names in coverage.left_out().items())
+    notes = [left_out] if left_out else []
     begins = coverage.orders.first
     known_from = begins + timedelta(days=settings.active_days)
     if known_from >= coverage.as_of:

@@ -93,9 +93,19 @@ def kpi_rows(
             held = _held(kpis, group_by, source)
             if held:
                 summed = engine.table(_sums(held, group_by, source)).to_pandas()
-                frames += [_rows(kpi, summed, group_by, periods, coverage) for kpi in held]
-    found = _with_changes(pd.concat([frame for frame in frames if len(frame)], ignore_index=True), kpis)
-    found["currency"] = found["unit"].map(lambda unit: settings.economics.currency if unit == "currency" else None)
+                if group_by == "all":  # a month without anybody has no row, and counts 0
+                    summed = (
+                        summed.set_index("number").drop(columns="group").reindex(list(periods)).fillna(0.0).reset_index()
+                    )
+                    summed["group"] = None
+                columns = {str(name): column.to_numpy() for name, column in summed.items()}
+                frames += [_rows(kpi, columns, group_by, periods, coverage) for kpi in held]
+    found = pd.DataFrame({name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]})
+    for name, attribute in {"period": "kind", "period_start": "start", "period_end": "end"}.items():
+        found[name] = found["number"].map({number: getattr(period, attribute) for number, period in periods.items()})
+    found = _with_changes(found, kpis)
+    found["unit"] = found["kpi"].map({kpi.name: kpi.unit for kpi in kpis})
+    found["currency"] = found["unit"].map({"currency": settings.economics.currency})
     found["place"] = found["kpi"].map({name: place for place, name in enumerate(KPIS)})
     order = ["place", "period", "group_by", "period_start", "group"]
     return found.sort_values(order, ignore_index=True)[SCHEMA.names]
@@ -187,38 +197,29 @@ def _sums(kpis: Collection[Kpi], group_by: str, source: Source) -> str:
     return f'SELECT period AS number, {group} AS "group", {", ".join(columns)} FROM {source.table} GROUP BY ALL'
 
 
-def _rows(kpi: Kpi, summed: pd.DataFrame, group_by: str, periods: Mapping[int, Period], coverage: Coverage) -> pd.DataFrame:
+def _rows(
+    kpi: Kpi, columns: Mapping[str, NDArray[Any]], group_by: str, periods: Mapping[int, Period], coverage: Coverage
+) -> dict[str, NDArray[Any]]:
     """Of one KPI and kind of group."""
-    told = [number for number, period in periods.items() if (period.kind == "snapshot") == kpi.is_snapshot]
-    own = [name for name in (f"n_{kpi.name}", f"d_{kpi.name}") if name in summed]
-    rows = summed[summed["number"].isin(told)][["number", "group", *own]]
-    if group_by == "all":  # a month without anybody has no row, and counts 0
-        rows = rows.set_index("number").reindex(told).reset_index()
-        rows[own] = rows[own].fillna(0.0)
-    numerator = rows[own[0]].to_numpy(dtype=float)
-    denominator = rows[own[1]].to_numpy(dtype=float) if kpi.denominator else np.full(len(rows), np.nan)
+    told = np.array([(period.kind == "snapshot") == kpi.is_snapshot for period in periods.values()])
+    own = told[columns["number"]]
+    number = columns["number"][own]
+    numerator = columns[f"n_{kpi.name}"][own].astype(float)
+    denominator = columns[f"d_{kpi.name}"][own].astype(float) if kpi.denominator else np.full(len(number), np.nan)
     value, reason = valued(kpi, numerator, denominator)
-    numbers = rows["number"].to_numpy()
-    gaps = {number: coverage.reason(kpi, periods[number]) for number in told}
-    gap = np.array([gaps[number] for number in numbers], dtype=object)
-    is_gap = np.array([text is not None for text in gap], dtype=bool)
+    gaps = np.array([coverage.reason(kpi, period) for period in periods.values()], dtype=object)[number]
+    is_gap = np.array([gap is not None for gap in gaps], dtype=bool)
     blank = np.where(is_gap, np.nan, 1.0)
-    return pd.DataFrame(
-        {
-            "kpi": kpi.name,
-            "number": numbers,
-            "period": [periods[number].kind for number in numbers],
-            "period_start": [periods[number].start for number in numbers],
-            "period_end": [periods[number].end for number in numbers],
-            "group_by": group_by,
-            "group": None if group_by == "all" else rows["group"].to_numpy(dtype=object),
-            "value": value * blank,
-            "numerator": numerator * blank,
-            "denominator": denominator * blank,
-            "unit": kpi.unit,
-            "reason": np.where(is_gap, gap, reason),
-        }
-    )
+    return {
+        "kpi": np.full(len(number), kpi.name, dtype=object),
+        "number": number,
+        "group_by": np.full(len(number), group_by, dtype=object),
+        "group": columns["group"][own].astype(object),
+        "value": value * blank,
+        "numerator": numerator * blank,
+        "denominator": denominator * blank,
+        "reason": np.where(is_gap, gaps, reason),
+    }
 
 
 def valued(kpi: Kpi, numerator: Floats, denominator: Floats) -> tuple[Floats, NDArray[Any]]:
@@ -251,7 +252,6 @@ def _changes(found: pd.DataFrame, kpi: Kpi) -> pd.DataFrame:
     missing = np.where(np.isnan(value), without, _NOTHING)
     return now.assign(
         kpi=kpi.name,
-        unit=kpi.unit,
         value=value,
         numerator=np.where(exists, change, np.nan),
         denominator=np.where(exists, before, np.nan),

@@ -73,7 +73,7 @@ def _headlines(kpis: pd.DataFrame) -> RenderableType:
     values = everybody.set_index(["kpi", "period", "period_start"])["value"].to_dict()
     shapes = {str(row.kpi): (str(row.unit), row.currency) for row in everybody.drop_duplicates("kpi").itertuples()}
     for name, (label, good) in _HEADLINES.items():
-        if name in shapes:
+        if any(pd.notna(values.get((name, kind, start))) for kind, start in latest.items()):
             unit, currency = shapes[name]
             cells = [cell for kind, start in latest.items() for cell in _cells(values, unit, name, kind, start, good)]
             table.add_row(f"{label}, {currency}" if unit == "currency" else label, *cells)

@@ -8,6 +8,7 @@ from cvm.kpis.goals import Goal, goal_table
 from cvm.kpis.settings import KpiSettings, Scores
 from cvm.kpis.stage import KpiOutcome, compute_kpis
 from cvm.params import Params
+from cvm.reports.kpis import kpi_tables
 from cvm.stages.context import Progress, StageOutcome, engine_trouble, open_warehouse, silent, workspace_of
 from cvm.stages.inputs import economics_of
 
@@ -28,7 +29,7 @@ def run_kpis(params: Params, *, progress: Progress = silent) -> StageOutcome:
             progress=progress,
         )
     write_kpi_files(workspace.kpis, kpis=found.kpis, cohorts=found.cohorts, goals=goal_table(found.goals))
-    return StageOutcome("kpis", _line(found), found.notes)
+    return StageOutcome("kpis", _line(found), found.notes, tables=tuple(kpi_tables(workspace.kpis)))
 
 
 def kpi_settings_of(params: Params, economics: Economics) -> KpiSettings:
