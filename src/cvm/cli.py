@@ -50,7 +50,7 @@ def _run(stages: tuple[str, ...], params: Params, printer: Printer, **options: o
 
 @app.command()
 def run(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
-    """The whole loop: ingest, features, train, score, segment."""
+    """The whole loop: ingest, features, train, score, segment, report."""
     from cvm.pipeline import STAGES, summarise
     from cvm.reports.terminal import closing
 
@@ -159,6 +159,12 @@ def segment(
 ) -> None:
     """Apply segmentation again to the scores on file."""
     _run(("segment",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet), bundle=bundle)
+
+
+@app.command()
+def report(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
+    """One page that opens offline, and the model card: outputs/report.html, outputs/model_card.md."""
+    _run(("report",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
 
 
 for campaign_command in (power, plan, evaluate):

@@ -114,6 +114,13 @@ class SegmentParams(Section):
     tiers: TierParams = TierParams()
 
 
+class ReportParams(Section):
+    """How the report speaks, and whether it names customers."""
+
+    language: Literal["en", "uk", "ru"] = "en"
+    hash_ids: bool = False
+
+
 class TrackingParams(Section):
     """The MLflow store."""
 
@@ -147,6 +154,7 @@ class Params(Section):
     segments: SegmentParams = SegmentParams()
     goals: list[GoalParams] = Field(default_factory=list)
     campaigns: CampaignParams = CampaignParams()
+    report: ReportParams = ReportParams()
     engine: Literal["duckdb"] = "duckdb"
     tracking: TrackingParams = TrackingParams()
     outputs: PathText = "outputs"

@@ -18,6 +18,7 @@ from cvm.scoring.batch import read_scores
 from cvm.stages.context import Progress, StageOutcome, scoring_date, silent, workspace_of
 from cvm.stages.data import run_features, run_ingest
 from cvm.stages.model import database_of, run_score, run_train
+from cvm.stages.report import run_report
 from cvm.stages.segment import run_segment
 
 STAGES: dict[str, Callable[..., StageOutcome]] = {
@@ -26,6 +27,7 @@ STAGES: dict[str, Callable[..., StageOutcome]] = {
     "train": run_train,
     "score": run_score,
     "segment": run_segment,
+    "report": run_report,
 }
 
 
@@ -67,6 +69,7 @@ def summarise(params: Params) -> Summary:
     as_of = scoring_date(params, workspace)
     columns = ["segment", "clv", "p_churn", "expected_orders", "expected_order_value"]
     files = {
+        "report": workspace.report,
         "scores": workspace.scores_of(as_of),
         "warehouse": workspace.warehouse,
         "quality": workspace.quality,

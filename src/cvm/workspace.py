@@ -122,6 +122,16 @@ class Workspace:
         """File with the effect of each treatment expected for each customer at one ``as_of``."""
         return self.outputs / "uplift" / f"as_of={as_of.isoformat()}" / "uplift.parquet"
 
+    @property
+    def report(self) -> Path:
+        """The page with everything, which opens offline."""
+        return self.outputs / "report.html"
+
+    @property
+    def model_card(self) -> Path:
+        """What the model is, and for whom it does how well, as Markdown."""
+        return self.outputs / "model_card.md"
+
     def check_writable(self) -> None:
         """Refuse before any work is done when nothing could be written.
 

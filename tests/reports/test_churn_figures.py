@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from cvm.evaluation import ContactTerms, contact_decision
+from cvm.models.judged_tables import lift_table, profit_table, reliability_table
 from cvm.reports.canvas import canvas, label_lines
 from cvm.reports.churn_figures import lift_figure, profit_figure, reliability_figure
-from cvm.reports.churn_tables import lift_table, profit_table, reliability_table
 
 RNG = np.random.default_rng(5)
 P = RNG.beta(2, 1, 300)

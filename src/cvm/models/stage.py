@@ -28,6 +28,7 @@ from cvm.models.evidence import evidence, prospect_notes, season_and_judgement_n
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
 from cvm.models.history import Outlook
 from cvm.models.intervals import Forecast, fit_bands, judge_bands, simulated_forecast
+from cvm.models.judged_tables import judged_tables
 from cvm.models.leakage import Decision, pass_gate, refuse_overlap, without_excluded
 from cvm.models.portfolio import PastWindow, past_windows, portfolio_interval
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
@@ -40,9 +41,6 @@ from cvm.segments.tiers import ValueCuts
 
 # What BTYD, RFM and lifecycle are computed from; every other feature may be missing at scoring.
 _REQUIRED = ("n_orders", "recency_days", "tenure_days", "mean_order_value", "spend", "historic_value", "last_gap_days")
-
-# Fewer customers without an order than this say little about what such customers will do.
-_MANY_PROSPECTS = 200
 
 # CLV may not be negative, because nobody has to keep a customer; above 0 it still tells customers apart.
 _LEAST_MARGIN_RATE = 1e-4
@@ -234,6 +232,9 @@ def train(
         "contact": decision_state(decision) if decision else None,
         "churn_drivers": drivers,
         "uplift": learned.state(),
+        "judged": judged_tables(
+            judged, test, plan, tiers=settings.tiers, active_days=settings.active_days, margin_rate=margin_rate
+        ),
     }
     bundle = replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers), evidence=found)
     return Trained(bundle, judged, test, notes, trial.searches, decision)

@@ -61,7 +61,7 @@ def run_score(
     workspace.check_writable()
     as_of = scoring_date(params, workspace)
     progress(f"scoring {as_of}")
-    model = _store(params).bundle(alias) if alias else read_bundle(bundle or workspace.champion)
+    model = store_of(params).bundle(alias) if alias else read_bundle(bundle or workspace.champion)
     _check_windows(model, params)
     scores = score_batch(model, workspace, as_of=as_of)
     total = scores["clv"].to_pandas().sum()
@@ -100,7 +100,8 @@ def _check_windows(bundle: Bundle, params: Params) -> None:
     )
 
 
-def _store(params: Params) -> Store:
+def store_of(params: Params) -> Store:
+    """The MLflow store that params name."""
     from cvm.tracking.store import Store  # MLflow takes seconds to import; only stages that track pay for it
 
     database, names = database_of(params), (params.tracking.experiment, params.tracking.model)
@@ -119,4 +120,4 @@ def _log(params: Params, workspace: Workspace, plan: SnapshotPlan, trained: Trai
     from cvm.tracking.training_run import training_run
 
     run = training_run(params.model_dump(mode="json"), plan, trained, features=workspace.features)
-    return _store(params).log(run, trained.bundle, workspace.champion)
+    return store_of(params).log(run, trained.bundle, workspace.champion)

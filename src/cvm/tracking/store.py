@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -32,6 +32,7 @@ from cvm.tracking.signature import signature, synthetic_example
 
 CHAMPION = "champion"
 _BUNDLE_FOLDER = "bundle"
+_REPORT_FOLDER = "report"
 _REQUIREMENTS = ("lightgbm", "mlflow", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
 _QUIETED = ("mlflow", "alembic")
 
@@ -116,6 +117,32 @@ class Store:
         if not client.search_registered_models(f"name = '{self.model}'"):
             client.create_registered_model(self.model)
         return str(client.create_model_version(self.model, source=info.model_uri, model_id=info.model_id).version)
+
+    def attach(self, files: Sequence[Path], *, model_version: str) -> None:
+        """Add files to the training run of a model, in the place of those attached before.
+
+        Parameters
+        ----------
+        files : sequence of Path
+        model_version : str
+            Of the bundle.
+
+        Raises
+        ------
+        TrackingError
+            If the store is not reachable, or holds no run of that model.
+        """
+        with self._connected() as client:
+            experiment = client.get_experiment_by_name(self.experiment)
+            asked = f"tags.model_version = '{model_version}'"
+            runs = client.search_runs([experiment.experiment_id], asked, max_results=1) if experiment else []
+            if not runs:
+                raise TrackingError(
+                    f"The experiment {self.experiment!r} holds no run of model {model_version}. "
+                    "Check tracking.uri and tracking.experiment in params.yaml, or run `cvm train`."
+                )
+            for path in files:
+                client.log_artifact(runs[0].info.run_id, str(path), _REPORT_FOLDER)
 
     def bundle(self, alias: str) -> Bundle:
         """The registered bundle behind an alias.

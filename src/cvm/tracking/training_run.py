@@ -15,11 +15,11 @@ from cvm.features.snapshots import SnapshotPlan
 from cvm.models.boosting import DEFAULTS
 from cvm.models.churn import ChurnModel
 from cvm.models.clv import ValueModel
+from cvm.models.judged_tables import lift_table, profit_table, reliability_table
 from cvm.models.search import Search
 from cvm.models.stage import Trained
 from cvm.models.training import Judged
 from cvm.reports.churn_figures import lift_figure, profit_figure, reliability_figure
-from cvm.reports.churn_tables import lift_table, profit_table, reliability_table
 from cvm.reports.figures import drivers_figure, gains_figure, importance_figure, value_calibration_figure
 from cvm.tracking.store import ModelRun, TrainingRun
 

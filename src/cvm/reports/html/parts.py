@@ -1,0 +1,227 @@
+"""What sections are made of: cards, figures with a summary and a table of their data, tables that sort and filter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Literal
+
+from cvm.reports.html.markup import Child, Markup, script_json, tag
+from cvm.reports.words import Words
+from cvm.reports.words.language import NOTHING, is_number
+
+Kind = Literal["text", "count", "money", "percent", "decimal", "date", "english"]
+
+# More rows than this in a table call for a filter.
+_MANY_ROWS = 8
+MOST_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Column:
+    """Header of a column and how its values are written."""
+
+    header: str
+    kind: Kind = "text"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page.
+
+    Attributes
+    ----------
+    key : str
+        Its anchor, and of its title among the words.
+    lead : str
+        First sentence, for a reader who knows no statistics.
+    body : tuple of children
+        None of them where there is nothing to show; ``lead`` then says why.
+    """
+
+    key: str
+    lead: str
+    body: tuple[Child, ...] = ()
+
+    def html(self, words: Words) -> Markup:
+        """As an element."""
+        head = [tag("h2", words(f"titles.{self.key}"), id=f"{self.key}-title")]
+        lead = tag("p", self.lead, class_="lead" if self.body else "lead empty")
+        return tag("section", head, lead, self.body, id=self.key, aria_labelledby=f"{self.key}-title")
+
+
+def cards(*items: Markup) -> Markup:
+    """Headline figures side by side."""
+    return tag("ul", items, class_="cards")
+
+
+def card(label: str, value: str, *notes: Child, title: str | None = None, tone: str | None = None) -> Markup:
+    """A headline figure: what it is, its value, and what to compare it with."""
+    return tag(
+        "li",
+        tag("p", label, class_="label"),
+        tag("p", value, class_="value", title=title),
+        [tag("p", note, class_="note") for note in notes if note],
+        class_=f"card {tone}" if tone else "card",
+    )
+
+
+def subtitle(text: str) -> Markup:
+    """Heading within a section."""
+    return tag("h3", text)
+
+
+def note(text: str) -> Markup:
+    """A remark in small print."""
+    return tag("p", text, class_="remark")
+
+
+def english(text: str, words: Words) -> Markup:
+    """Text that there is in English only."""
+    return tag("span", text, lang=None if words.language == "en" else "en")
+
+
+def definitions(pairs: Sequence[tuple[str, Child]]) -> Markup:
+    """Terms and what is to be said of each."""
+    return tag("dl", [[tag("dt", term), tag("dd", meaning)] for term, meaning in pairs])
+
+
+def figure(
+    words: Words,
+    key: str,
+    *,
+    takeaway: str,
+    plot: Mapping[str, Any],
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Any]],
+    definition: str | None = None,
+    currency: str = "",
+) -> Markup:
+    """A plot under its title, with what it says in one sentence, how it is made, and its data.
+
+    Parameters
+    ----------
+    words : Words
+    key : str
+        Of its title among the words.
+    takeaway : str
+        Out of the data.
+    plot : mapping
+        ``data`` and ``layout`` of Plotly; colours such as ``@accent`` are those of the theme.
+    columns, rows
+        The same as a table.
+    definition : str, optional
+        For whoever wants to know exactly.
+    currency : str
+        Of columns of money.
+    """
+    name = key.replace(".", "-").replace("_", "-")
+    height = int(plot.get("height", 360))
+    return tag(
+        "figure",
+        tag(
+            "figcaption",
+            tag("h3", words(key), id=f"{name}-title"),
+            tag("p", takeaway, class_="takeaway", id=f"{name}-takeaway"),
+        ),
+        tag(
+            "div",
+            class_="plot",
+            style=f"height:{height}px",
+            role="img",
+            aria_labelledby=f"{name}-title",
+            aria_describedby=f"{name}-takeaway",
+        ),
+        tag("script", script_json({"data": plot["data"], "layout": plot["layout"]}), type="application/json"),
+        tag(
+            "details",
+            tag("summary", words("page.data_of_figure")),
+            note(definition) if definition else None,
+            table(words, words(key), columns, rows, currency=currency),
+            class_="data",
+        ),
+    )
+
+
+def table(
+    words: Words,
+    caption: str,
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Any]],
+    *,
+    currency: str = "",
+    more: str | None = None,
+) -> Markup:
+    """A table whose headers sort it; with many rows, a field filters it.
+
+    Parameters
+    ----------
+    words : Words
+    caption : str
+        Read to who does not see it.
+    columns : sequence of Column
+    rows : sequence of sequences
+        Plain values, at most ``MOST_ROWS`` of them are shown; None is a dash.
+    currency : str
+        Of columns of money, named in their headers.
+    more : str, optional
+        Where all rows are.
+    """
+    shown = [
+        replace(column, header=f"{column.header}, {currency}") if column.kind == "money" and currency else column
+        for column in columns
+    ]
+    head = [
+        tag("th", tag("button", column.header, type="button"), scope="col", aria_sort="none", class_=_side(column.kind))
+        for column in shown
+    ]
+    body = [
+        tag("tr", [cell(words, column.kind, value) for column, value in zip(shown, row, strict=True)])
+        for row in rows[:MOST_ROWS]
+    ]
+    grid = tag("table", tag("caption", caption), tag("thead", tag("tr", head)), tag("tbody", body))
+    filter_ = tag(
+        "label",
+        tag("span", words("page.filter")),
+        tag("input", type="search", autocomplete="off", spellcheck="false"),
+        tag("output", "", aria_live="polite"),
+        class_="filter",
+    )
+    return tag(
+        "div",
+        filter_ if len(rows) > _MANY_ROWS else None,
+        tag("div", grid, class_="scroll", role="region", tabindex="0", aria_label=caption),
+        note(more) if more else None,
+        class_="table",
+    )
+
+
+def cell(words: Words, kind: Kind, value: Any) -> Markup:
+    """One value, short, with the whole of it where the pointer rests and for sorting."""
+    if isinstance(value, Markup):
+        return tag("td", value)
+    if value is None or value == "" or (isinstance(value, float) and not is_number(value)):
+        return tag("td", NOTHING, class_=_side(kind))
+    if isinstance(value, date):
+        return tag("td", words.day(value), data_v=value.isoformat(), class_="date")
+    if kind == "english":
+        return tag("td", english(str(value), words))
+    if not is_number(value) or kind == "text":
+        return tag("td", str(value))
+    written, full = _written(words, kind, float(value))
+    return tag("td", written, data_v=f"{value:.10g}", title=full if full != written else None, class_="number")
+
+
+def _written(words: Words, kind: Kind, value: float) -> tuple[str, str]:
+    if kind == "percent":
+        return words.percent(value), words.percent(value, 3)
+    if kind == "count":
+        return words.number(value), words.number(value)
+    if kind == "decimal":
+        return words.number(value, 3), words.number(value, 6)
+    return words.short(value), words.number(value, 2)
+
+
+def _side(kind: Kind) -> str | None:
+    return "number" if kind in ("count", "money", "percent", "decimal") else None

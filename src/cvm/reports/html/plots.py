@@ -1,0 +1,141 @@
+"""Plots as plain values for Plotly. Colours are names of the theme, so that light and dark share one plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+Numbers = Sequence[float | None]
+Plot = dict[str, Any]
+
+_HEIGHT = 360
+
+# Of several series, in order; hues of Okabe and Ito like those of reports/canvas.py.
+SERIES = ("@accent", "@series1", "@series2", "@series3", "@series4")
+
+
+def plot(traces: Sequence[Plot], **layout: Any) -> Plot:
+    """Traces and layout, and the ``height`` in pixels out of it."""
+    height = layout.pop("height", _HEIGHT)
+    return {"data": list(traces), "layout": layout, "height": height}
+
+
+def axis(title: str = "", **rest: Any) -> Plot:
+    """An axis with a title."""
+    return {"title": {"text": title}, **rest}
+
+
+def share_axis(title: str, **rest: Any) -> Plot:
+    """An axis of shares."""
+    return axis(title, tickformat=".0%", **rest)
+
+
+def heatmap(
+    values: Sequence[Numbers],
+    *,
+    columns: Sequence[str],
+    rows: Sequence[str],
+    texts: Sequence[Sequence[str]],
+    hover: Sequence[Sequence[str]],
+    with_text: bool = True,
+) -> Plot:
+    """A grid of colours, first row on top; ``texts`` stand in the cells, ``hover`` beside the pointer."""
+    return {
+        "type": "heatmap",
+        "z": [list(row) for row in values],
+        "x": list(columns),
+        "y": list(rows),
+        "text": [list(row) for row in texts],
+        "customdata": [list(row) for row in hover],
+        "texttemplate": "%{text}" if with_text else "",
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "colorscale": [[0, "@scale0"], [0.5, "@scale1"], [1, "@scale2"]],
+        "showscale": False,
+        "xgap": 2,
+        "ygap": 2,
+    }
+
+
+def grid_layout(n_rows: int, *, x: str, y: str, top: bool = False) -> Plot:
+    """Layout of a heatmap: categories on both axes, read from the top."""
+    return {
+        "xaxis": axis(x, type="category", side="top" if top else "bottom", showgrid=False),
+        "yaxis": axis(y, type="category", autorange="reversed", showgrid=False),
+        "height": max(260, 110 + 34 * n_rows),
+    }
+
+
+def bars(
+    names: Sequence[str], values: Numbers, *, label: str = "", hover: Sequence[str] = (), colour: str = "@accent",
+    across: bool = False,
+) -> Plot:  # fmt: skip
+    """Bars; ``across`` lays them down, for long names."""
+    return {
+        "type": "bar",
+        "x": list(values) if across else list(names),
+        "y": list(names) if across else list(values),
+        "orientation": "h" if across else "v",
+        "name": label,
+        "customdata": list(hover),
+        "hovertemplate": "%{customdata}<extra></extra>" if hover else "%{x}, %{y}<extra></extra>",
+        "marker": {"color": colour},
+    }
+
+
+def line(
+    x: Sequence[Any], y: Numbers, *, label: str = "", hover: Sequence[str] = (), colour: str = "@accent",
+    dash: str = "solid", mode: str = "lines",
+) -> Plot:  # fmt: skip
+    """A line, or points on one."""
+    return {
+        "type": "scatter",
+        "mode": mode,
+        "x": list(x),
+        "y": list(y),
+        "name": label,
+        "customdata": list(hover),
+        "hovertemplate": "%{customdata}<extra></extra>" if hover else None,
+        "hoverinfo": None if hover else "skip",
+        "line": {"color": colour, "dash": dash, "width": 2.4 if dash == "solid" else 1.2},
+        "marker": {"color": colour, "size": 7},
+    }
+
+
+def intervals(
+    x: Sequence[Any], y: Sequence[Any], lower: Numbers, upper: Numbers, *, across: bool = False,
+    label: str = "", hover: Sequence[str] = (), colour: str | Sequence[str] = "@accent",
+) -> Plot:  # fmt: skip
+    """Points with intervals; ``across``: along x, one name per line."""
+    middle = x if across else y
+    error = {
+        "type": "data",
+        "symmetric": False,
+        "array": [_distance(high, value) for high, value in zip(upper, middle, strict=True)],
+        "arrayminus": [_distance(value, low) for low, value in zip(lower, middle, strict=True)],
+        "color": colour if isinstance(colour, str) else "@muted",
+        "thickness": 1.6,
+        "width": 0,
+    }
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": list(x),
+        "y": list(y),
+        "error_x" if across else "error_y": error,
+        "name": label,
+        "customdata": list(hover),
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "marker": {"color": colour if isinstance(colour, str) else list(colour), "size": 9},
+    }
+
+
+def guide(*, x0: float, y0: float, x1: float, y1: float, xref: str = "x", yref: str = "y") -> Plot:
+    """A dotted line behind the data, such as that of perfection."""
+    return {
+        "type": "line", "x0": x0, "y0": y0, "x1": x1, "y1": y1, "xref": xref, "yref": yref, "layer": "below",
+        "line": {"color": "@muted", "width": 1.2, "dash": "dot"},
+    }  # fmt: skip
+
+
+def _distance(high: float | None, low: float | None) -> float | None:
+    return None if high is None or low is None else max(high - low, 0.0)

@@ -1,0 +1,289 @@
+"""Campaigns: what each treatment changed against its holdout, what it earned, and whether to do it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cvm.errors import MissingOutputError
+from cvm.reports.base import Base
+from cvm.reports.html.markup import Child, Markup, tag
+from cvm.reports.html.parts import Column, Section, figure, note, subtitle, table
+from cvm.reports.html.plots import axis, guide, intervals, plot, share_axis
+from cvm.reports.words import NOTHING, Words
+
+_COMMAND = "cvm evaluate CAMPAIGN"
+_TONES = {"works": "good", "does harm": "bad", "harmed": "bad", "serious": "bad", "warning": "warn"}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One treatment of one campaign; intervals are (value, lower, upper)."""
+
+    campaign: str
+    arm: str
+    started: datetime
+    is_partial: bool
+    metric: str
+    currency: str
+    level: float
+    n_treated: int
+    effect: Mapping[str, float | None]
+    relative: Mapping[str, float | None]
+    cost: float
+    margin: Mapping[str, float | None]
+    net: Mapping[str, float | None]
+    roi: Mapping[str, float | None] | None
+    p_pays: float | None
+    guardrails: Sequence[Mapping[str, Any]]
+    word: str
+    gates: Sequence[Mapping[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """Campaign and treatment."""
+        return f"{self.campaign} · {self.arm}"
+
+
+@dataclass(frozen=True)
+class Content:
+    """Every arm of every campaign evaluated, the newest first."""
+
+    arms: Sequence[Arm]
+
+
+def read(base: Base) -> Content:
+    """What ``cvm evaluate`` wrote."""
+    arms: list[Arm] = []
+    for path in sorted(base.workspace.effects.glob("*.json")):
+        try:
+            arms += _arms(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise MissingOutputError.from_damage(path, command=_COMMAND) from error
+    return Content(sorted(arms, key=lambda arm: (-arm.started.toordinal(), arm.campaign, arm.arm)))
+
+
+def _arms(found: Mapping[str, Any]) -> Iterator[Arm]:
+    effects = {one["arm"]: one for one in found["effects"] if one["metric"] == found["metric"]}
+    words = {one["arm"]: one["word"] for one in found["verdicts"]}
+    for money in found["earned"]:
+        arm, bootstrap = money["arm"], money["bootstrap"]
+        effect = effects[arm]
+        yield Arm(
+            found["campaign_id"],
+            arm,
+            datetime.fromisoformat(found["assigned_from"]),
+            found["is_partial"],
+            found["metric"],
+            found["currency"],
+            found["level"],
+            money["n_treated"],
+            effect["always_valid"] or effect["adjusted"] or effect["plain"],
+            effect["relative"],
+            money["cost"],
+            _with(money["incremental_margin"], bootstrap and bootstrap["incremental_margin"]),
+            _with(money["net"], bootstrap and bootstrap["net"]),
+            _with(money["roi"], bootstrap and bootstrap["roi"]) if money["roi"] else None,
+            money["p_pays"],
+            [guard for guard in found["guardrails"] if guard["arm"] == arm],
+            words[arm],
+            found["gates"],
+        )
+
+
+def _with(effect: Mapping[str, Any], bounds: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The effect, within the bounds by resampling where there are some."""
+    return {**effect, **bounds} if bounds else effect
+
+
+def section(content: Content, words: Words) -> Section:
+    """A verdict a row, then the figures."""
+    if not content.arms:
+        return Section("campaigns", words("campaigns.empty"))
+    working = [arm for arm in content.arms if arm.word == "works"]
+    net = sum(arm.net["value"] or 0.0 for arm in content.arms)
+    lead = words(
+        "campaigns.lead",
+        n=words.count(len(content.arms), "treatments"),
+        working=words.number(len(working)),
+        net=words.money(net, content.arms[0].currency),
+    )
+    return Section(
+        "campaigns", lead, (_forest(content, words), _table(content, words), _guards(content, words), _gates(content, words))
+    )
+
+
+def _forest(content: Content, words: Words) -> Child:
+    shown = [arm for arm in content.arms if all(arm.relative[end] is not None for end in ("value", "lower", "upper"))][::-1]
+    if not shown:
+        return None
+    hover = [
+        words(
+            "campaigns.hover",
+            name=arm.name,
+            effect=_percent(words, arm.relative["value"]),
+            lower=_percent(words, arm.relative["lower"]),
+            upper=_percent(words, arm.relative["upper"]),
+            word=words.known("verdicts", arm.word),
+        )
+        for arm in shown
+    ]
+    points = intervals(
+        [arm.relative["value"] for arm in shown],
+        [arm.name for arm in shown],
+        [arm.relative["lower"] for arm in shown],
+        [arm.relative["upper"] for arm in shown],
+        across=True,
+        hover=hover,
+        colour=[{"works": "@accent", "does harm": "@series1"}.get(arm.word, "@muted") for arm in shown],
+    )
+    best = max(shown, key=lambda arm: arm.relative["value"] or 0.0)
+    takeaway = words(
+        "campaigns.takeaway",
+        name=best.name,
+        metric=words.known("outcomes", best.metric),
+        effect=_percent(words, best.relative["value"]),
+        lower=_percent(words, best.relative["lower"]),
+        upper=_percent(words, best.relative["upper"]),
+    )
+    layout = {
+        "xaxis": share_axis(words("campaigns.relative"), zeroline=False),
+        "yaxis": axis(type="category", showgrid=False),
+        "shapes": [guide(x0=0, y0=0, x1=0, y1=1, yref="paper")],
+        "showlegend": False,
+        "height": 130 + 42 * len(shown),
+    }
+    columns = [
+        Column(words("columns.campaign")),
+        Column(words("campaigns.relative"), "percent"),
+        Column(words("columns.lower"), "percent"),
+        Column(words("columns.upper"), "percent"),
+    ]
+    rows = [[arm.name, arm.relative["value"], arm.relative["lower"], arm.relative["upper"]] for arm in reversed(shown)]
+    definition = words("campaigns.definition", level=words.percent(shown[0].level, 0))
+    return figure(
+        words,
+        "campaigns.figure",
+        takeaway=takeaway,
+        plot=plot([points], **layout),
+        columns=columns,
+        rows=rows,
+        definition=definition,
+    )
+
+
+def _percent(words: Words, value: float | None) -> str:
+    return NOTHING if value is None else words.signed(words.percent(value), value)
+
+
+def _table(content: Content, words: Words) -> list[Child]:
+    columns = [
+        Column(words("columns.campaign")),
+        Column(words("campaigns.arm")),
+        Column(words("campaigns.verdict")),
+        Column(words("campaigns.started"), "date"),
+        Column(words("campaigns.treated"), "count"),
+        Column(words("campaigns.effect"), "decimal"),
+        Column(words("campaigns.margin"), "money"),
+        Column(words("campaigns.cost"), "money"),
+        Column(words("campaigns.net"), "money"),
+        Column(words("campaigns.roi"), "percent"),
+        Column(words("campaigns.p_pays"), "percent"),
+    ]
+    rows = [
+        [
+            arm.campaign,
+            arm.arm,
+            _badge(words.known("verdicts", arm.word), arm.word),
+            arm.started.date(),
+            arm.n_treated,
+            _interval(words, arm.effect, 2),
+            _interval(words, arm.margin),
+            arm.cost,
+            _interval(words, arm.net),
+            _interval(words, arm.roi, percent=True) if arm.roi else None,
+            arm.p_pays,
+        ]
+        for arm in content.arms
+    ]
+    caption = words("campaigns.table")
+    partial = (
+        [words("campaigns.partial", names=", ".join(sorted({arm.campaign for arm in content.arms if arm.is_partial})))]
+        if any(arm.is_partial for arm in content.arms)
+        else []
+    )
+    return [
+        subtitle(caption),
+        table(words, caption, columns, rows, currency=content.arms[0].currency),
+        [note(text) for text in (words("campaigns.table_note"), *partial)],
+    ]
+
+
+def _badge(text: str, word: str) -> Markup:
+    return tag("span", text, class_=f"badge {_TONES.get(word, 'plain')}")
+
+
+def _interval(words: Words, found: Mapping[str, float | None], digits: int = 0, *, percent: bool = False) -> Markup | None:
+    """Value over its interval."""
+    value = found["value"]
+    if value is None:
+        return None
+
+    def written(number: float | None) -> str:
+        if number is None:
+            return NOTHING
+        return words.percent(number, 0) if percent else words.number(number, digits) if digits else words.short(number)
+
+    bounds = words("campaigns.from_to", lower=written(found["lower"]), upper=written(found["upper"]))
+    return tag("span", tag("strong", written(value)), tag("small", bounds), data_v=f"{value:.10g}", class_="interval")
+
+
+def _guards(content: Content, words: Words) -> list[Child]:
+    rows = [
+        [
+            arm.name,
+            words.known("outcomes", guard["metric"]),
+            guard["control"],
+            _interval(words, guard["effect"], 4),
+            _badge(words.known("verdicts", guard["word"]), guard["word"]),
+        ]
+        for arm in content.arms
+        for guard in arm.guardrails
+    ]
+    if not rows:
+        return []
+    columns = [
+        Column(words("columns.campaign")),
+        Column(words("campaigns.guardrail")),
+        Column(words("campaigns.control"), "decimal"),
+        Column(words("campaigns.change"), "decimal"),
+        Column(words("campaigns.verdict")),
+    ]
+    caption = words("campaigns.guardrails")
+    return [subtitle(caption), note(words("campaigns.guardrails_note")), table(words, caption, columns, rows)]
+
+
+def _gates(content: Content, words: Words) -> list[Child]:
+    seen = {(arm.campaign, gate["name"]): gate for arm in content.arms for gate in arm.gates if gate["severity"] != "ok"}
+    if not seen:
+        return [note(words("campaigns.gates_ok"))]
+    columns = [
+        Column(words("columns.campaign")),
+        Column(words("campaigns.gate"), "english"),
+        Column(words("data.severity")),
+        Column(words("data.meaning"), "english"),
+    ]
+    rows = [
+        [
+            campaign,
+            name.replace("_", " "),
+            _badge(words.known("severity", gate["severity"]), gate["severity"]),
+            gate["message"],
+        ]
+        for (campaign, name), gate in seen.items()
+    ]
+    caption = words("campaigns.gates")
+    return [subtitle(caption), table(words, caption, columns, rows)]

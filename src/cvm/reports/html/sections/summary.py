@@ -1,0 +1,225 @@
+"""Headline figures, their change since the run before, goals, and the metrics of the latest month."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from cvm.reports.base import Base
+from cvm.reports.html.markup import Child, Markup, tag
+from cvm.reports.html.parts import Column, Section, card, cards, note, subtitle, table
+from cvm.reports.words import NOTHING, Words
+
+_TOTALS = """
+SELECT count(*) AS n, sum(clv) AS clv, sum(expected_orders * expected_order_value) AS revenue, sum(p_churn) AS leavers,
+       count(p_churn) AS n_judged, sum(clv * p_churn) AS at_risk, count(next_best_action) AS n_actions,
+       sum(expected_net_value) AS net
+FROM {file}
+"""
+_LATEST = """
+SELECT kpi, period_start, value, unit, currency, reason FROM {file}
+WHERE "group_by" = 'all' AND period = 'month'
+QUALIFY dense_rank() OVER (ORDER BY period_start DESC) <= 2 ORDER BY kpi, period_start
+"""
+_STATUS_TONES = {"reached": "good", "on_track": "good", "behind": "warn", "missed": "bad"}
+
+
+@dataclass(frozen=True)
+class Content:
+    """Totals of this run and the one before, goals, and the last two months of every metric."""
+
+    as_of: date
+    previous_as_of: date | None
+    currency: str
+    horizon_days: int
+    clv_days: int
+    now: Mapping[str, Any]
+    before: Mapping[str, Any] | None
+    portfolio: Mapping[str, Any] | None
+    goals: Sequence[Mapping[str, Any]]
+    kpis: Sequence[Mapping[str, Any]]
+    kpi_file: str
+
+
+def read(base: Base) -> Content:
+    """Totals of the scores; goals and metrics where they are on file."""
+    outputs, previous = base.workspace.outputs / "kpis", base.previous
+    before = base.rows(_TOTALS, base.workspace.scores_of(previous), command="cvm score") if previous else []
+    return Content(
+        base.as_of,
+        previous if before else None,
+        base.currency,
+        base.bundle.horizon_days,
+        base.bundle.clv_days,
+        base.of_scores(_TOTALS)[0],
+        before[0] if before else None,
+        base.bundle.evidence.get("portfolio"),
+        base.rows("SELECT * FROM {file} ORDER BY goal", outputs / "goals.parquet", command="cvm kpis"),
+        base.rows(_LATEST, outputs / "kpis.parquet", command="cvm kpis"),
+        base.shown(outputs / "kpis.csv"),
+    )
+
+
+def section(content: Content, words: Words) -> Section:
+    """What a reader in a hurry takes away."""
+    now = content.now
+    lead = words(
+        "summary.lead",
+        day=words.day(content.as_of),
+        customers=words.count(now["n"], "customers"),
+        clv=words.money(now["clv"] or 0.0, content.currency),
+        days=words.count(content.clv_days, "days"),
+        risk=words.money(now["at_risk"] or 0.0, content.currency),
+    )
+    body: list[Child] = [cards(*_cards(content, words))]
+    if content.before is None:
+        body.append(note(words("summary.first_run")))
+    body += [_goals(content, words), _kpis(content, words)]
+    return Section("summary", lead, tuple(body))
+
+
+def _cards(content: Content, words: Words) -> list[Markup]:
+    now, currency = content.now, content.currency
+    n_judged = now["n_judged"] or 0
+
+    def money(key: str, label: str, *notes: Child) -> Markup:
+        value = now[key] or 0.0
+        return card(label, words.money(value, currency), *notes, _change(content, words, key), title=words.number(value, 2))
+
+    days = words.count(content.horizon_days, "days")
+    found = [
+        card(words("summary.customers"), words.short(now["n"]), _change(content, words, "n"), title=words.number(now["n"])),
+        money("clv", words("summary.clv", days=words.count(content.clv_days, "days")), _between(content, words, "clv")),
+        money("revenue", words("summary.revenue", days=days), _between(content, words, "revenue")),
+        money("at_risk", words("summary.at_risk"), words("summary.at_risk_note")),
+    ]
+    if n_judged:
+        share = words.percent((now["leavers"] or 0.0) / n_judged, 0)
+        expected = words("summary.leavers_note", n=words.count(round(now["leavers"] or 0.0), "customers"), days=days)
+        found.append(card(words("summary.leavers"), share, expected, _rate_change(content, words)))
+    if now["n_actions"]:
+        worth = words("summary.actions_note", net=words.money(now["net"] or 0.0, currency))
+        found.append(
+            card(words("summary.actions"), words.short(now["n_actions"]), worth, title=words.number(now["n_actions"]))
+        )
+    return found
+
+
+def _between(content: Content, words: Words, key: str) -> str | None:
+    if not content.portfolio or not content.now[key]:
+        return None
+    bounds, total = content.portfolio[key], content.now[key]
+    return words(
+        "page.interval",
+        level=words.percent(content.portfolio["level"], 0),
+        lower=words.short(total * bounds["lower"]),
+        upper=words.short(total * bounds["upper"]),
+    )
+
+
+def _change(content: Content, words: Words, key: str) -> Markup | None:
+    if content.before is None or content.previous_as_of is None or not content.before[key]:
+        return None
+    change = (content.now[key] or 0.0) / content.before[key] - 1
+    text = words("summary.change", change=words.signed(words.percent(change), change), day=words.day(content.previous_as_of))
+    return tag("span", text, class_="change")
+
+
+def _rate_change(content: Content, words: Words) -> Markup | None:
+    before = content.before
+    if before is None or content.previous_as_of is None or not before["n_judged"]:
+        return None
+    change = (content.now["leavers"] or 0.0) / content.now["n_judged"] - (before["leavers"] or 0.0) / before["n_judged"]
+    points = words("summary.points", points=words.signed(words.number(100 * change, 1), round(100 * change, 1)))
+    return tag("span", words("summary.change", change=points, day=words.day(content.previous_as_of)), class_="change")
+
+
+def _goals(content: Content, words: Words) -> list[Child]:
+    if not content.goals:
+        return [subtitle(words("summary.goals")), note(words("summary.no_goals"))]
+    return [subtitle(words("summary.goals")), tag("ul", [_goal(goal, words) for goal in content.goals], class_="goals")]
+
+
+def _goal(goal: Mapping[str, Any], words: Words) -> Markup:
+    status, progress = goal["status"], goal["progress"]
+    share = None if progress is None else min(max(progress, 0.0), 1.0)
+    what = words(
+        "summary.goal_what",
+        metric=words.known("kpis", goal["metric"]),
+        segment=words.known("segments", goal["segment"] or "all"),
+    )
+    figures = words(
+        "summary.goal_figures",
+        baseline=_plain(words, goal["baseline"]),
+        value=_plain(words, goal["value"]),
+        lower=_plain(words, goal["lower"]),
+        upper=_plain(words, goal["upper"]),
+        target=_plain(words, goal["target"]),
+        deadline=words.day(goal["deadline"]) if goal["deadline"] else NOTHING,
+    )
+    bar = (
+        tag("progress", value=f"{share:.3f}", max="1", aria_label=f"{goal['goal']}: {words.percent(share, 0)}")
+        if share is not None
+        else None
+    )
+    return tag(
+        "li",
+        tag(
+            "p",
+            tag("strong", goal["goal"]),
+            " ",
+            tag("span", words.known("status", status), class_=f"badge {_STATUS_TONES.get(status, 'plain')}"),
+        ),
+        tag("p", what, class_="note"),
+        bar,
+        tag("p", figures, class_="note"),
+        tag("p", goal["reason"], class_="note", lang=None if words.language == "en" else "en") if goal["reason"] else None,
+        class_="goal",
+    )
+
+
+def _plain(words: Words, value: float | None) -> str:
+    return NOTHING if value is None else words.short(value) if abs(value) >= 1000 else words.number(value, 3)
+
+
+def _kpis(content: Content, words: Words) -> list[Child]:
+    if not content.kpis:
+        return [subtitle(words("summary.kpis")), note(words("summary.no_kpis"))]
+    months = sorted({row["period_start"] for row in content.kpis})
+    latest, by_kpi = months[-1], dict[str, dict[date, Mapping[str, Any]]]()
+    for row in content.kpis:
+        by_kpi.setdefault(row["kpi"], {})[row["period_start"]] = row
+    rows = []
+    for kpi, found in sorted(by_kpi.items()):
+        value = found[latest]["value"] if latest in found else None
+        earlier = found[months[0]]["value"] if len(months) > 1 and months[0] in found else None
+        change = value / earlier - 1 if value is not None and earlier else None
+        unit = next(iter(found.values()))
+        rows.append(
+            [words.known("kpis", kpi), _kpi(words, value, unit), _kpi(words, earlier, unit), change, _why(found, latest)]
+        )
+    columns = [
+        Column(words("summary.kpi")),
+        Column(words.month(latest), "decimal"),
+        Column(words.month(months[0]) if len(months) > 1 else words("summary.month_before"), "decimal"),
+        Column(words("summary.kpi_change"), "percent"),
+        Column(words("summary.kpi_reason"), "english"),
+    ]
+    caption = words("summary.kpis")
+    return [subtitle(caption), table(words, caption, columns, rows, more=words("page.all_rows", file=content.kpi_file))]
+
+
+def _kpi(words: Words, value: float | None, row: Mapping[str, Any]) -> Markup | None:
+    """A value in its unit."""
+    if value is None:
+        return None
+    unit = row["unit"] or ""
+    written = words.percent(value) if unit in ("share", "rate") else words.short(value)
+    suffix = f" {row['currency']}" if row["currency"] else ""
+    return tag("span", written + suffix, data_v=f"{value:.10g}", title=words.number(value, 6))
+
+
+def _why(found: Mapping[date, Mapping[str, Any]], latest: date) -> str | None:
+    return found[latest]["reason"] if latest in found else None
