@@ -87,7 +87,7 @@ def test_wrong_usage_is_exit_code_two(folder: Path, arguments: list[str], cause:
 
 def test_run_calls_the_stages_in_order(folder: Path, calls: list[tuple[str, dict[str, object]]]) -> None:
     assert shop.cvm(folder, "run", "--quiet").code == 0
-    assert [name for name, _ in calls] == ["ingest", "features", "train", "score", "segment"]
+    assert [name for name, _ in calls] == ["ingest", "features", "train", "score", "segment", "report"]
 
 
 @pytest.mark.parametrize("name", list(STAGES))

@@ -46,8 +46,9 @@ class Grid:
 
 @dataclass(frozen=True)
 class Part:
-    """A heading and what stands under it."""
+    """A heading and what stands under it; ``key`` names it in every language."""
 
+    key: str
     title: str
     blocks: Sequence[Facts | Points | Grid]
 
@@ -61,25 +62,21 @@ def model_card(bundle: Bundle, words: Words) -> list[Part]:
     words : Words
     """
     evidence = bundle.evidence
-    parts = [
-        Part(words("card.about"), [_about(bundle, words)]),
-        Part(words("card.use"), [Points([words("card.use_for"), words("card.use_not")])]),
-        Part(words("card.data"), [_data(bundle, words)]),
-        Part(words("card.windows"), [_windows(bundle, words)]),
-        Part(words("card.metrics"), list(_metrics(evidence, words))),
-        Part(words("card.groups"), _groups(evidence, words)),
-    ]
     notes = [str(note) for note in evidence.get("notes", ())]
-    limits = [Points([words(f"card.limit_{name}") for name in ("cause", "change", "small")]), Points(notes, in_english=True)]
-    parts.append(Part(words("card.limits"), limits if notes else limits[:1]))
     versions = [(name, str(version)) for name, version in evidence.get("versions", {}).items()]
-    parts.append(
-        Part(
-            words("card.versions"),
-            [Facts([*versions, (words("card.fingerprint"), evidence.get("data_fingerprint", NOTHING))])],
-        )
-    )
-    return parts
+    blocks: dict[str, list[Facts | Points | Grid]] = {
+        "about": [_about(bundle, words)],
+        "use": [Points([words("card.use_for"), words("card.use_not")])],
+        "data": [_data(bundle, words)],
+        "windows": [_windows(bundle, words)],
+        "metrics": list(_metrics(evidence, words)),
+        "groups": _groups(evidence, words),
+        "limits": [Points([words(f"card.limit_{name}") for name in ("cause", "change", "small")])],
+        "versions": [Facts([*versions, (words("card.fingerprint"), evidence.get("data_fingerprint", NOTHING))])],
+    }
+    if notes:
+        blocks["limits"].append(Points(notes, in_english=True))
+    return [Part(key, words(f"card.{key}"), found) for key, found in blocks.items()]
 
 
 def markdown(bundle: Bundle, words: Words) -> str:
@@ -222,30 +219,21 @@ def _groups(evidence: Mapping[str, Any], words: Words) -> list[Facts | Points | 
     if len(errors) < 2:
         return [Points([words("card.no_groups", n=words.number(MIN_CUSTOMERS))])]
     method = words("card.groups_method", n=words.number(MIN_CUSTOMERS), groups=words.number(len(errors) - 1))
-    found = [sentence for error in errors[1:] if error["is_off"] for sentence in _unfair(error, errors[0], words)]
+    found = [sentence for error in errors[1:] if error["is_off"] for sentence in _differences(error, errors[0], words)]
     return [Points([method, *(found or [words("card.no_unfair")])])]
 
 
-def _unfair(error: Mapping[str, Any], whole: Mapping[str, Any], words: Words) -> Iterator[str]:
+def _differences(error: Mapping[str, Any], whole: Mapping[str, Any], words: Words) -> Iterator[str]:
     """What the flags of one group mean for its customers."""
-    name, gap, auc, ratio = group_name(error, words), error["calibration_error"], error["auc"], error["revenue_ratio"]
-    if gap and gap["is_off"]:
-        key = (
-            "card.unfair_churn_high"
-            if gap["value"] > (whole["calibration_error"] or gap)["value"]
-            else "card.unfair_churn_low"
-        )
-        yield words(key, group=name, gap=figure_text({**gap, "is_off": False}, words, share=True))
-    if ratio and ratio["is_off"]:
-        key = (
-            "card.unfair_value_high"
-            if ratio["value"] > (whole["revenue_ratio"] or ratio)["value"]
-            else "card.unfair_value_low"
-        )
-        yield words(key, group=name, ratio=figure_text({**ratio, "is_off": False}, words))
-    if auc and auc["is_off"]:
-        key = "card.unfair_auc_high" if auc["value"] > (whole["auc"] or auc)["value"] else "card.unfair_auc_low"
-        yield words(key, group=name, auc=figure_text({**auc, "is_off": False}, words))
+    name = group_name(error, words)
+    for measure, ideal in (("calibration_error", 0.0), ("revenue_ratio", 1.0), ("auc", 1.0)):
+        found = error[measure]
+        if not found or not found["is_off"]:
+            continue
+        is_worse = abs(found["value"] - ideal) > abs((whole[measure] or found)["value"] - ideal)
+        side = "better" if not is_worse else "high" if found["value"] > ideal else "low"
+        text = figure_text({**found, "is_off": False}, words, share=measure == "calibration_error")
+        yield words(f"card.{measure}_{side}", group=name, figure=text)
 
 
 def _markdown(block: Facts | Points | Grid) -> list[str]:

@@ -11,7 +11,7 @@ from cvm.reports.html.markup import Child, Markup, script_json, tag
 from cvm.reports.words import Words
 from cvm.reports.words.language import NOTHING, is_number
 
-Kind = Literal["text", "count", "money", "percent", "decimal", "date", "english"]
+Kind = Literal["text", "count", "money", "percent", "change", "decimal", "date", "english"]
 
 # More rows than this in a table call for a filter.
 _MANY_ROWS = 8
@@ -200,15 +200,15 @@ def table(
 def cell(words: Words, kind: Kind, value: Any) -> Markup:
     """One value, short, with the whole of it where the pointer rests and for sorting."""
     if isinstance(value, Markup):
-        return tag("td", value)
+        return tag("td", value, class_=_side(kind))
     if value is None or value == "" or (isinstance(value, float) and not is_number(value)):
         return tag("td", NOTHING, class_=_side(kind))
     if isinstance(value, date):
         return tag("td", words.day(value), data_v=value.isoformat(), class_="date")
     if kind == "english":
-        return tag("td", english(str(value), words))
+        return tag("td", english(str(value), words), class_=_side(kind))
     if not is_number(value) or kind == "text":
-        return tag("td", str(value))
+        return tag("td", str(value), class_=_side(kind))
     written, full = _written(words, kind, float(value))
     return tag("td", written, data_v=f"{value:.10g}", title=full if full != written else None, class_="number")
 
@@ -216,6 +216,8 @@ def cell(words: Words, kind: Kind, value: Any) -> Markup:
 def _written(words: Words, kind: Kind, value: float) -> tuple[str, str]:
     if kind == "percent":
         return words.percent(value), words.percent(value, 3)
+    if kind == "change":
+        return words.signed(words.percent(value), value), words.signed(words.percent(value, 3), value)
     if kind == "count":
         return words.number(value), words.number(value)
     if kind == "decimal":
@@ -224,4 +226,4 @@ def _written(words: Words, kind: Kind, value: float) -> tuple[str, str]:
 
 
 def _side(kind: Kind) -> str | None:
-    return "number" if kind in ("count", "money", "percent", "decimal") else None
+    return "number" if kind in ("count", "money", "percent", "change", "decimal") else "long" if kind == "english" else None

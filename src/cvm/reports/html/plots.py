@@ -48,6 +48,7 @@ def heatmap(
         "text": [list(row) for row in texts],
         "customdata": [list(row) for row in hover],
         "texttemplate": "%{text}" if with_text else "",
+        "textfont": {"color": "@ink"},
         "hovertemplate": "%{customdata}<extra></extra>",
         "colorscale": [[0, "@scale0"], [0.5, "@scale1"], [1, "@scale2"]],
         "showscale": False,
@@ -56,11 +57,11 @@ def heatmap(
     }
 
 
-def grid_layout(n_rows: int, *, x: str, y: str, top: bool = False) -> Plot:
+def grid_layout(n_rows: int, *, x: str, y: str) -> Plot:
     """Layout of a heatmap: categories on both axes, read from the top."""
     return {
-        "xaxis": axis(x, type="category", side="top" if top else "bottom", showgrid=False),
-        "yaxis": axis(y, type="category", autorange="reversed", showgrid=False),
+        "xaxis": axis(x, type="category", ticks="", showgrid=False),
+        "yaxis": axis(y, type="category", ticks="", autorange="reversed", showgrid=False),
         "height": max(260, 110 + 34 * n_rows),
     }
 

@@ -30,7 +30,7 @@
   }
 
   // Only what is styled may name a colour: texts of the data stay as they are, whatever they begin with.
-  const STYLED = ["line", "marker", "colorscale", "error_x", "error_y", "shapes"];
+  const STYLED = ["line", "marker", "colorscale", "error_x", "error_y", "shapes", "textfont"];
   function styled(part, colours) {
     return Object.fromEntries(Object.entries(part).map(
       ([key, value]) => [key, STYLED.includes(key) ? painted(value, colours) : value]));
@@ -50,7 +50,7 @@
       ...styled(spec.layout, colours),
       autosize: true,
       height: plot.clientHeight,
-      margin: { l: 8, r: 12, t: 12, b: 8, pad: 4 },
+      margin: { l: 8, r: 24, t: 12, b: 8, pad: 4 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 13, color: colour("ink") },
       separators: separators[root.lang],
@@ -63,7 +63,7 @@
     }
     const data = spec.data.map((trace) => {
       const one = styled(trace, colours);
-      if (one.type === "heatmap" && narrow) one.textfont = { size: 9 };
+      if (one.type === "heatmap" && narrow) one.textfont = { ...one.textfont, size: 9 };
       if (one.orientation === "h" || one.error_x) layout.yaxis.ticklabelstandoff = 6;
       return one;
     });

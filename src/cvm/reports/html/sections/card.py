@@ -28,8 +28,9 @@ def section(content: Bundle, words: Words) -> Section:
     n_off = sum(bool(error["is_off"]) for error in errors)
     key = "card.lead_unjudged" if not errors else "card.lead_fair" if not n_off else "card.lead"
     lead = words(key, n=words.count(n_off, "groups"), version=content.model_version)
-    parts = model_card(content, words)
-    return Section("card", lead, ([_part(part, words) for part in parts], _figure(errors, words), _errors(errors, words)))
+    shown = {"groups": (_figure(errors, words), _errors(errors, words))}
+    body = [(_part(part, words), shown.get(part.key)) for part in model_card(content, words)]
+    return Section("card", lead, tuple(body))
 
 
 def _part(part: Part, words: Words) -> list[Child]:
@@ -43,7 +44,9 @@ def _block(block: Facts | Points | Grid, title: str, words: Words) -> Markup:
         return tag(
             "ul", [tag("li", english(one, words) if block.in_english else one) for one in block.sentences], class_="points"
         )
-    return table(words, f"{title}: {block.headers[0]}", [Column(header) for header in block.headers], block.rows)
+    first, *rest = block.headers
+    columns = [Column(first), *(Column(header, "decimal") for header in rest)]
+    return table(words, f"{title}: {first}", columns, block.rows)
 
 
 def _figure(errors: Sequence[Mapping[str, Any]], words: Words) -> Child:

@@ -56,7 +56,7 @@ def section(content: Content, words: Words) -> Section:
 
 
 def _retention(words: Words, whole: Sequence[Mapping[str, Any]], at: Sequence[Mapping[str, Any]]) -> Child:
-    cohorts = sorted({row["cohort"] for row in whole})
+    cohorts = sorted({row["cohort"] for row in whole if row["months_since"] > 0})
     months = sorted({row["months_since"] for row in whole if row["months_since"] > 0})
     found = {(row["cohort"], row["months_since"]): row for row in whole}
 

@@ -204,7 +204,7 @@ def _kpis(content: Content, words: Words) -> list[Child]:
         Column(words("summary.kpi")),
         Column(words.month(latest), "decimal"),
         Column(words.month(months[0]) if len(months) > 1 else words("summary.month_before"), "decimal"),
-        Column(words("summary.kpi_change"), "percent"),
+        Column(words("summary.kpi_change"), "change"),
         Column(words("summary.kpi_reason"), "english"),
     ]
     caption = words("summary.kpis")

@@ -1,0 +1,231 @@
+"""The whole page from hand-made files: what stands on it, what never does, and what it makes of hostile or missing input."""
+
+import re
+from html.parser import HTMLParser
+
+import pyarrow as pa
+import pytest
+
+import report_files as files
+from cvm.engines import DuckDBEngine
+from cvm.errors import MissingOutputError
+from cvm.reports.base import Base
+from cvm.reports.html.page import report_html
+from cvm.reports.html.sections import (
+    actions,
+    campaigns,
+    card,
+    churn,
+    cohorts,
+    data_quality,
+    segments,
+    summary,
+    value,
+    value_map,
+)
+from cvm.reports.words import LANGUAGES, words
+
+SECTIONS = (summary, value_map, segments, cohorts, churn, value, campaigns, actions, data_quality, card)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with DuckDBEngine() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory, engine) -> Base:
+    """Everything there is to show."""
+    base = files.base(tmp_path_factory.mktemp("full"), engine)
+    files.write_scores(base.workspace, files.AS_OF, files.score_rows())
+    files.write_scores(base.workspace, files.PREVIOUS, files.score_rows(360, seed=4))
+    files.fill(base.workspace)
+    return base
+
+
+@pytest.fixture(scope="module")
+def page(full) -> str:
+    return report_html(full, language="uk")
+
+
+@pytest.fixture
+def bare(tmp_path, engine) -> Base:
+    """Scores, and a model that nobody could judge."""
+    base = files.base(tmp_path, engine, bundle=files.bundle({"notes": []}))
+    files.write_scores(base.workspace, files.AS_OF, files.score_rows(50))
+    return base
+
+
+def said(base: Base, module, language: str = "en") -> str:
+    return str(module.section(module.read(base), words(language)).html(words(language)))
+
+
+def own(page: str) -> str:
+    """The page without the library of figures."""
+    return re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+
+
+def test_every_section_stands_in_every_language(page):
+    for language in LANGUAGES:
+        for key in ("summary", "value_map", "segments", "cohorts", "churn", "value", "campaigns", "actions", "data", "card"):
+            assert words(language)(f"titles.{key}") in page
+    assert page.startswith('<!DOCTYPE html>\n<html lang="uk">')
+    assert re.findall(r'<template data-language="(\w+)"', page) == list(LANGUAGES)
+
+
+def test_the_page_asks_nobody_for_anything(page):
+    assert not re.findall(r"""(?:src|href|action|data)\s*=\s*["'](?!#|data:)[^"']*""", own(page).replace("data-", "x-"))
+    assert "http" not in own(page)
+    assert "@import" not in page.split("</style>")[0]
+
+
+def test_the_page_is_bounded(page):
+    assert len(page.encode()) < 8 * 2**20
+    assert page.count("c00") < 3 * 3 * 3 * 200  # languages x tables of customers
+
+
+def test_hostile_names_are_text(page):
+    assert files.HOSTILE not in page
+    assert "&lt;script&gt;" in page
+
+
+class Structure(HTMLParser):
+    """Elements that close in the order they opened, and the levels of headings."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.levels, self.ids = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "link", "input", "br"):
+            self.open.append(tag)
+        if re.fullmatch(r"h[1-6]", tag):
+            self.levels.append(int(tag[1]))
+        self.ids += [value for name, value in attrs if name == "id"]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_html_is_well_formed_and_its_headings_are_in_order(page):
+    one = re.sub(r"<template.*</template>", "", own(page), flags=re.DOTALL)
+    found = Structure()
+    found.feed(one)
+    assert found.open == []
+    assert all(later - earlier <= 1 for earlier, later in zip(found.levels, found.levels[1:], strict=False))
+    assert len(found.ids) == len(set(found.ids))
+
+
+@pytest.mark.parametrize("module", SECTIONS, ids=lambda module: module.__name__.rpartition(".")[2])
+def test_without_its_files_a_section_says_why_it_is_empty(bare, module):
+    for language in LANGUAGES:
+        assert '<p class="lead' in said(bare, module, language)
+
+
+def test_the_page_of_a_base_that_nobody_could_judge_still_stands(bare):
+    found = report_html(bare, language="en")
+    for key in ("cohorts.empty", "churn.empty", "campaigns.empty", "actions.empty", "data.empty", "summary.first_run"):
+        assert words("en")(key) in found
+
+
+def test_without_scores_the_report_names_what_to_run(tmp_path, engine):
+    with pytest.raises(MissingOutputError, match=r"scores\.parquet does not exist yet.*cvm score"):
+        report_html(files.base(tmp_path, engine), language="en")
+
+
+def test_a_damaged_file_is_named_with_the_command_that_writes_it(bare):
+    path = bare.workspace.outputs / "kpis" / "kpis.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"nothing")
+    with pytest.raises(MissingOutputError, match=r"kpis\.parquet is damaged.*cvm kpis"):
+        summary.read(bare)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"triggers": [1]}'])
+def test_damaged_triggers_are_named(bare, text):
+    path = bare.workspace.outputs / "triggers" / "triggers.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(MissingOutputError, match=r"triggers\.json is damaged"):
+        actions.read(bare)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"effects": 1}'])
+def test_a_damaged_evaluation_is_named(bare, text):
+    bare.workspace.effects.mkdir(parents=True)
+    (bare.workspace.effects / "spring.json").write_text(text)
+    with pytest.raises(MissingOutputError, match=r"spring\.json is damaged.*cvm evaluate"):
+        campaigns.read(bare)
+
+
+def test_the_summary_compares_with_the_run_before(full):
+    found = said(full, summary)
+    assert "+11.1% since" in found  # 400 customers after 360
+    assert "on track" in found
+    assert "keep vip" in found
+
+
+def test_the_map_counts_every_customer_once(full):
+    content = value_map.read(full)
+    assert sum(cell["n"] for cell in content.cells) == 400
+    assert len(content.customers) == 200
+    stakes = [row["at_risk"] for row in content.customers]
+    assert stakes == sorted(stakes, reverse=True)
+
+
+def test_migrations_show_who_moved_and_leave_out_who_came_or_went_from_the_matrix(full):
+    found = said(full, segments)
+    assert "Who moved between segments?" in found
+    assert "(no longer there)" in found
+    assert "At most 200 rows are shown" in found
+
+
+def test_months_that_are_not_over_are_no_cells_of_the_cohort_map(full):
+    found = said(full, cohorts)
+    assert "Not over yet" in found
+    assert "26%" in found
+
+
+def test_a_campaign_shows_its_verdict_interval_and_doubts(full):
+    found = said(full, campaigns)
+    assert ">works</span>" in found
+    assert ">inconclusive</span>" in found
+    assert "Arms differ in tenure." in found
+    assert "no harm seen" in found
+
+
+def test_examples_of_findings_never_show(page):
+    assert "c00001@x" not in page
+
+
+def test_ids_are_hashed_on_request_and_the_same_everywhere(full, engine):
+    hidden = Base(engine, full.workspace, full.bundle, full.as_of, hash_salt="secret")
+    found = own(report_html(hidden, language="en"))
+    assert not re.findall(r"\bc0\d{4}\b", found)
+    assert hidden.customer("c00001") == hidden.customer("c00001") != Base.customer(hidden, "c00002")
+    assert re.fullmatch("[0-9a-f]{12}", hidden.customer("c00001"))
+    assert words("en")("page.hashed") in found
+
+
+def test_paths_of_the_machine_never_show(full, page):
+    assert str(full.workspace.outputs) not in page
+    assert "outputs/scores/as_of=2026-01-01/scores.parquet" in page
+
+
+def test_customers_without_value_or_risk_do_no_harm(tmp_path, engine):
+    rows = [{**row, "p_churn": None, "clv": 0.0, "expected_orders": None, "reasons": None} for row in files.score_rows(5)]
+    base = files.base(tmp_path, engine)
+    files.write_scores(base.workspace, files.AS_OF, rows)
+    assert words("en")("value_map.empty") in report_html(base, language="en")
+
+
+def test_a_base_without_customers_still_has_a_page(tmp_path, engine):
+    base = files.base(tmp_path, engine)
+    files.write_scores(base.workspace, files.AS_OF, [])
+    assert "<h1>" in report_html(base, language="ru")
+
+
+def test_scores_are_added_up_by_the_engine(full):
+    assert isinstance(full.engine.table("SELECT 1 AS one"), pa.Table)
+    assert len(value.read(full).percentiles) <= 100
