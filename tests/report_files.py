@@ -184,8 +184,9 @@ def write_kpis(outputs: Path, *, as_of: date) -> None:
     ])  # fmt: skip
     write_table(outputs / "kpis" / "goals.parquet", [
         {"as_of": as_of, "goal": goal, "metric": "churn_rate", "segment": segment, "baseline": 0.30,
-         "baseline_from": "given", "target": 0.255, "deadline": date(2026, 12, 31), "value": value, "lower": lower,
-         "upper": upper, "progress": progress, "status": status, "reason": reason}
+         "baseline_from": date(2025, 12, 1), "target": 0.255, "deadline": date(2026, 12, 31), "unit": "share",
+         "value": value,
+         "lower": lower, "upper": upper, "progress": progress, "status": status, "reason": reason}
         for goal, segment, value, lower, upper, progress, status, reason in (
             ("keep vip", "vip", 0.28, 0.26, 0.30, 0.44, "on_track", None),
             (f"win back {HOSTILE}", None, 0.31, 0.29, 0.33, -0.2, "behind", "Worse than at the start."),
@@ -246,7 +247,8 @@ def write_campaign(folder: Path, *, campaign_id: str = f"spring {HOSTILE}") -> N
     arms = {"letter": ("works", 2400.0), "email": ("inconclusive", 300.0)}
     found = {
         "campaign_id": campaign_id, "currency": "EUR", "metric": "margin", "level": 0.95, "is_partial": False,
-        "assigned_from": "2025-10-02T07:00:00", "assigned_to": "2025-10-02T07:00:00", "observed_until": "2026-01-01T00:00:00",
+        "assigned_from": "2025-10-02T07:00:00", "assigned_to": "2025-10-02T07:00:00",
+        "observed_until": "2026-01-01T00:00:00",
         "gates": [{"name": "sample_ratio", "severity": "ok", "message": "As drawn."},
                   {"name": "balance", "severity": "warning", "message": "Arms differ in tenure."}],
         "effects": [{"arm": arm, "metric": "margin", "control_mean": 12.0, "plain": effect(margin / 900, 1.2), "cuped": None,

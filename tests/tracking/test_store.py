@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cvm.errors import TrackingError
+from cvm.models.bundle import read_bundle
 from cvm.params import load_params
 from cvm.stages.data import run_features, run_ingest
 from cvm.stages.model import run_train
@@ -52,6 +53,13 @@ def test_every_training_registers_a_version_and_moves_the_alias(featured: Path) 
     parent = next(run for run in runs if "mlflow.parentRunId" not in run.data.tags)
     assert parent.data.tags["data_fingerprint"].startswith("transactions ")
     assert "churn.auc" in parent.data.metrics
+    bundle = read_bundle(featured / "models" / "champion")
+    store = Store(f"sqlite:///{featured / 'mlruns' / 'mlflow.db'}", featured / "mlruns" / "artifacts", "cvm", "shop")
+    store.attach([featured / "params.yaml"], model_version=bundle.model_version)
+    newest = client.search_runs([experiment.experiment_id], f"tags.model_version = '{bundle.model_version}'", max_results=1)
+    assert [file.path for file in client.list_artifacts(newest[0].info.run_id, "report")] == ["report/params.yaml"]
+    with pytest.raises(TrackingError, match=r"experiment 'cvm' holds no run of model 000000000000.*tracking\.uri"):
+        store.attach([featured / "params.yaml"], model_version="0" * 12)
 
 
 @pytest.mark.slow

@@ -37,7 +37,6 @@ def heatmap(
     rows: Sequence[str],
     texts: Sequence[Sequence[str]],
     hover: Sequence[Sequence[str]],
-    with_text: bool = True,
 ) -> Plot:
     """A grid of colours, first row on top; ``texts`` stand in the cells, ``hover`` beside the pointer."""
     return {
@@ -47,7 +46,7 @@ def heatmap(
         "y": list(rows),
         "text": [list(row) for row in texts],
         "customdata": [list(row) for row in hover],
-        "texttemplate": "%{text}" if with_text else "",
+        "texttemplate": "%{text}",
         "textfont": {"color": "@ink"},
         "hovertemplate": "%{customdata}<extra></extra>",
         "colorscale": [[0, "@scale0"], [0.5, "@scale1"], [1, "@scale2"]],

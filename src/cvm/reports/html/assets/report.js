@@ -63,7 +63,10 @@
     }
     const data = spec.data.map((trace) => {
       const one = styled(trace, colours);
-      if (one.type === "heatmap" && narrow) one.textfont = { ...one.textfont, size: 9 };
+      if (one.type === "heatmap" && narrow) {  // room for the first line of each cell
+        one.textfont = { ...one.textfont, size: 9 };
+        one.text = one.text.map((row) => row.map((cell) => (row.length > 12 ? "" : cell.split("<br>")[0])));
+      }
       if (one.orientation === "h" || one.error_x) layout.yaxis.ticklabelstandoff = 6;
       return one;
     });
@@ -170,11 +173,14 @@
   // ---- print: all figures drawn, in light colours ------------------------------------------------------------------
   let before = null;
   window.addEventListener("beforeprint", () => {
-    before = root.dataset.theme;
+    before = before || root.dataset.theme;
     root.dataset.theme = "light";
     page.querySelectorAll(".plot").forEach(draw);
   });
-  window.addEventListener("afterprint", () => setTheme(before || "light"));
+  window.addEventListener("afterprint", () => {
+    if (before) setTheme(before);
+    before = null;
+  });
 
   function start() {
     setTheme(root.dataset.theme || (prefersDark.matches ? "dark" : "light"));

@@ -184,28 +184,28 @@ def _table(content: Content, words: Words) -> list[Child]:
         Column(words("columns.campaign")),
         Column(words("campaigns.arm")),
         Column(words("campaigns.verdict")),
-        Column(words("campaigns.started"), "date"),
-        Column(words("campaigns.treated"), "count"),
-        Column(words("campaigns.effect"), "decimal"),
-        Column(words("campaigns.margin"), "money"),
-        Column(words("campaigns.cost"), "money"),
         Column(words("campaigns.net"), "money"),
         Column(words("campaigns.roi"), "percent"),
         Column(words("campaigns.p_pays"), "percent"),
+        Column(words("campaigns.effect"), "decimal"),
+        Column(words("campaigns.margin"), "money"),
+        Column(words("campaigns.cost"), "money"),
+        Column(words("campaigns.treated"), "count"),
+        Column(words("campaigns.started"), "date"),
     ]
     rows = [
         [
             arm.campaign,
             arm.arm,
             _badge(words.known("verdicts", arm.word), arm.word),
-            arm.started.date(),
-            arm.n_treated,
-            _interval(words, arm.effect, 2),
-            _interval(words, arm.margin),
-            arm.cost,
             _interval(words, arm.net),
             _interval(words, arm.roi, percent=True) if arm.roi else None,
             arm.p_pays,
+            _interval(words, arm.effect, 2),
+            _interval(words, arm.margin),
+            arm.cost,
+            arm.n_treated,
+            arm.started.date(),
         ]
         for arm in content.arms
     ]
@@ -242,6 +242,7 @@ def _interval(words: Words, found: Mapping[str, float | None], digits: int = 0, 
 
 
 def _guards(content: Content, words: Words) -> list[Child]:
+    guards = [(arm, guard) for arm in content.arms for guard in arm.guardrails]
     rows = [
         [
             arm.name,
@@ -250,8 +251,7 @@ def _guards(content: Content, words: Words) -> list[Child]:
             _interval(words, guard["effect"], 4),
             _badge(words.known("verdicts", guard["word"]), guard["word"]),
         ]
-        for arm in content.arms
-        for guard in arm.guardrails
+        for arm, guard in sorted(guards, key=lambda pair: pair[1]["word"] != "harmed")
     ]
     if not rows:
         return []

@@ -15,7 +15,6 @@ from cvm.reports.words import Words
 
 _MOST_COHORTS = 24
 _MOST_MONTHS = 24
-_MANY_MONTHS_FOR_TEXT = 13
 _LINES = 6
 
 _COHORTS = f"""
@@ -79,7 +78,6 @@ def _retention(words: Words, whole: Sequence[Mapping[str, Any]], at: Sequence[Ma
         rows=[words.month(cohort) for cohort in cohorts],
         texts=[[words.number(100 * found[c, m]["retention"]) if (c, m) in found else "" for m in months] for c in cohorts],
         hover=[[hover(c, m) for m in months] for c in cohorts],
-        with_text=len(months) <= _MANY_MONTHS_FOR_TEXT,
     )
     best = max(at, key=lambda row: row["retention"])
     worst = min(at, key=lambda row: row["retention"])

@@ -23,6 +23,8 @@ SELECT kpi, period_start, value, unit, currency, reason FROM {file}
 WHERE "group_by" = 'all' AND period = 'month'
 QUALIFY dense_rank() OVER (ORDER BY period_start DESC) <= 2 ORDER BY kpi, period_start
 """
+# Units that are written in percent.
+_SHARES = ("share", "change")
 _STATUS_TONES = {"reached": "good", "on_track": "good", "behind": "warn", "missed": "bad"}
 
 
@@ -90,7 +92,7 @@ def _cards(content: Content, words: Words) -> list[Markup]:
 
     days = words.count(content.horizon_days, "days")
     found = [
-        card(words("summary.customers"), words.short(now["n"]), _change(content, words, "n"), title=words.number(now["n"])),
+        card(words("summary.customers"), words.number(now["n"]), _change(content, words, "n")),
         money("clv", words("summary.clv", days=words.count(content.clv_days, "days")), _between(content, words, "clv")),
         money("revenue", words("summary.revenue", days=days), _between(content, words, "revenue")),
         money("at_risk", words("summary.at_risk"), words("summary.at_risk_note")),
@@ -101,9 +103,7 @@ def _cards(content: Content, words: Words) -> list[Markup]:
         found.append(card(words("summary.leavers"), share, expected, _rate_change(content, words)))
     if now["n_actions"]:
         worth = words("summary.actions_note", net=words.money(now["net"] or 0.0, currency))
-        found.append(
-            card(words("summary.actions"), words.short(now["n_actions"]), worth, title=words.number(now["n_actions"]))
-        )
+        found.append(card(words("summary.actions"), words.number(now["n_actions"]), worth))
     return found
 
 
@@ -152,11 +152,11 @@ def _goal(goal: Mapping[str, Any], words: Words) -> Markup:
     )
     figures = words(
         "summary.goal_figures",
-        baseline=_plain(words, goal["baseline"]),
-        value=_plain(words, goal["value"]),
-        lower=_plain(words, goal["lower"]),
-        upper=_plain(words, goal["upper"]),
-        target=_plain(words, goal["target"]),
+        baseline=_written(words, goal["baseline"], goal["unit"]),
+        value=_written(words, goal["value"], goal["unit"]),
+        lower=_written(words, goal["lower"], goal["unit"]),
+        upper=_written(words, goal["upper"], goal["unit"]),
+        target=_written(words, goal["target"], goal["unit"]),
         deadline=words.day(goal["deadline"]) if goal["deadline"] else NOTHING,
     )
     bar = (
@@ -180,8 +180,11 @@ def _goal(goal: Mapping[str, Any], words: Words) -> Markup:
     )
 
 
-def _plain(words: Words, value: float | None) -> str:
-    return NOTHING if value is None else words.short(value) if abs(value) >= 1000 else words.number(value, 3)
+def _written(words: Words, value: float | None, unit: str | None) -> str:
+    """A value in its unit, short."""
+    if value is None:
+        return NOTHING
+    return words.percent(value) if unit in _SHARES else words.short(value)
 
 
 def _kpis(content: Content, words: Words) -> list[Child]:
@@ -192,13 +195,14 @@ def _kpis(content: Content, words: Words) -> list[Child]:
     for row in content.kpis:
         by_kpi.setdefault(row["kpi"], {})[row["period_start"]] = row
     rows = []
-    for kpi, found in sorted(by_kpi.items()):
+    order = {key: place for place, key in enumerate(words.texts)}
+    for kpi, found in sorted(by_kpi.items(), key=lambda item: order.get(f"kpis.{item[0]}", len(order))):
         value = found[latest]["value"] if latest in found else None
         earlier = found[months[0]]["value"] if len(months) > 1 and months[0] in found else None
-        change = value / earlier - 1 if value is not None and earlier else None
-        unit = next(iter(found.values()))
+        row = next(iter(found.values()))
+        change = _kpi_change(words, value, earlier, row["unit"])
         rows.append(
-            [words.known("kpis", kpi), _kpi(words, value, unit), _kpi(words, earlier, unit), change, _why(found, latest)]
+            [words.known("kpis", kpi), _kpi(words, value, row), _kpi(words, earlier, row), change, _why(found, latest)]
         )
     columns = [
         Column(words("summary.kpi")),
@@ -215,10 +219,22 @@ def _kpi(words: Words, value: float | None, row: Mapping[str, Any]) -> Markup | 
     """A value in its unit."""
     if value is None:
         return None
-    unit = row["unit"] or ""
-    written = words.percent(value) if unit in ("share", "rate") else words.short(value)
     suffix = f" {row['currency']}" if row["currency"] else ""
-    return tag("span", written + suffix, data_v=f"{value:.10g}", title=words.number(value, 6))
+    written = _written(words, value, row["unit"]) + suffix
+    return tag("span", written, data_v=f"{value:.10g}", title=words.number(value, 6))
+
+
+def _kpi_change(words: Words, value: float | None, earlier: float | None, unit: str | None) -> Markup | None:
+    """Points of a share; of anything else the relative change."""
+    if value is None or earlier is None or (unit not in _SHARES and not earlier):
+        return None
+    if unit in _SHARES:
+        change = 100 * (value - earlier)
+        written = words("summary.points", points=words.signed(words.number(change, 1), round(change, 1)))
+    else:
+        change = 100 * (value / earlier - 1)
+        written = words.signed(words.percent(change / 100), change)
+    return tag("span", written, data_v=f"{change:.10g}")
 
 
 def _why(found: Mapping[date, Mapping[str, Any]], latest: date) -> str | None:
