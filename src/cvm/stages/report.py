@@ -60,8 +60,8 @@ def _strange(others: set[str], bundle: Bundle) -> list[str]:
     if not others:
         return []
     return [
-        f"The scores were made by model {', '.join(sorted(others))}, the champion is {bundle.model_version}: churn, value and "
-        "the model card are about the champion. Run `cvm score` to have both of one model."
+        f"The scores were made by model {', '.join(sorted(others))}, the champion is {bundle.model_version}: churn, value "
+        "and the model card are about the champion. Run `cvm score` to have both of one model."
     ]
 
 

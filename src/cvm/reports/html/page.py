@@ -7,8 +7,6 @@ from importlib.resources import files
 from types import ModuleType
 from typing import Any
 
-from plotly.offline import get_plotlyjs
-
 import cvm
 from cvm.reports.base import Base
 from cvm.reports.html.markup import Markup, tag
@@ -84,7 +82,7 @@ def report_html(base: Base, *, language: str) -> str:
         "body",
         tag("div", body(opened), id="page"),
         templates,
-        tag("script", Markup(get_plotlyjs())),
+        tag("script", Markup(_library())),
         tag("script", Markup(_asset("report.js"))),
     )
     return f"<!DOCTYPE html>\n{tag('html', head, page, lang=language)}\n"
@@ -138,6 +136,12 @@ def _navigation(sections: Sequence[Section], words: Words) -> Markup:
 
 def _title(base: Base, words: Words) -> str:
     return f"{words('page.title')}, {words.day(base.as_of)}"
+
+
+def _library() -> str:
+    from plotly.offline import get_plotlyjs  # only who writes a report waits for its import
+
+    return str(get_plotlyjs())
 
 
 def _asset(name: str) -> str:
