@@ -2,101 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from cvm.errors import MissingOutputError
 from cvm.reports.base import Base
+from cvm.reports.evaluated import Arm, Whole, read_arms, read_wholes
 from cvm.reports.html.markup import Child, Markup, tag
 from cvm.reports.html.parts import Column, Section, figure, note, subtitle, table
 from cvm.reports.html.plots import axis, guide, intervals, plot, share_axis
 from cvm.reports.words import NOTHING, Words
 
-_COMMAND = "cvm evaluate CAMPAIGN"
 _TONES = {"works": "good", "does harm": "bad", "harmed": "bad", "serious": "bad", "warning": "warn"}
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One treatment of one campaign; intervals are (value, lower, upper)."""
-
-    campaign: str
-    arm: str
-    started: datetime
-    is_partial: bool
-    metric: str
-    currency: str
-    level: float
-    n_treated: int
-    effect: Mapping[str, float | None]
-    relative: Mapping[str, float | None]
-    cost: float
-    margin: Mapping[str, float | None]
-    net: Mapping[str, float | None]
-    roi: Mapping[str, float | None] | None
-    p_pays: float | None
-    guardrails: Sequence[Mapping[str, Any]]
-    word: str
-    gates: Sequence[Mapping[str, Any]]
-
-    @property
-    def name(self) -> str:
-        """Campaign and treatment."""
-        return f"{self.campaign} · {self.arm}"
-
-
-@dataclass(frozen=True)
 class Content:
-    """Every arm of every campaign evaluated, the newest first."""
+    """Every arm of every campaign evaluated, the newest first, and what campaigns drawn in cells earned as a whole."""
 
     arms: Sequence[Arm]
+    wholes: Sequence[Whole] = ()
 
 
 def read(base: Base) -> Content:
     """What ``cvm evaluate`` wrote."""
-    arms: list[Arm] = []
-    for path in sorted(base.workspace.effects.glob("*.json")):
-        try:
-            arms += _arms(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise MissingOutputError.from_damage(path, command=_COMMAND) from error
-    return Content(sorted(arms, key=lambda arm: (-arm.started.toordinal(), arm.campaign, arm.arm)))
-
-
-def _arms(found: Mapping[str, Any]) -> Iterator[Arm]:
-    effects = {one["arm"]: one for one in found["effects"] if one["metric"] == found["metric"]}
-    words = {one["arm"]: one["word"] for one in found["verdicts"]}
-    for money in found["earned"]:
-        arm, bootstrap = money["arm"], money["bootstrap"]
-        effect = effects[arm]
-        yield Arm(
-            found["campaign_id"],
-            arm,
-            datetime.fromisoformat(found["assigned_from"]),
-            found["is_partial"],
-            found["metric"],
-            found["currency"],
-            found["level"],
-            money["n_treated"],
-            effect["always_valid"] or effect["adjusted"] or effect["plain"],
-            effect["relative"],
-            money["cost"],
-            _with(money["incremental_margin"], bootstrap and bootstrap["incremental_margin"]),
-            _with(money["net"], bootstrap and bootstrap["net"]),
-            _with(money["roi"], bootstrap and bootstrap["roi"]) if money["roi"] else None,
-            money["p_pays"],
-            [guard for guard in found["guardrails"] if guard["arm"] == arm],
-            words[arm],
-            found["gates"],
-        )
-
-
-def _with(effect: Mapping[str, Any], bounds: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The effect, within the bounds by resampling where there are some."""
-    return {**effect, **bounds} if bounds else effect
+    return Content(read_arms(base.workspace.effects), read_wholes(base.workspace.effects))
 
 
 def section(content: Content, words: Words) -> Section:
@@ -112,7 +41,15 @@ def section(content: Content, words: Words) -> Section:
         net=words.money(net, content.arms[0].currency),
     )
     return Section(
-        "campaigns", lead, (_forest(content, words), _table(content, words), _guards(content, words), _gates(content, words))
+        "campaigns",
+        lead,
+        (
+            _forest(content, words),
+            _table(content, words),
+            _wholes(content, words),
+            _guards(content, words),
+            _gates(content, words),
+        ),
     )
 
 
@@ -220,6 +157,30 @@ def _table(content: Content, words: Words) -> list[Child]:
         table(words, caption, columns, rows, currency=content.arms[0].currency),
         [note(text) for text in (words("campaigns.table_note"), *partial)],
     ]
+
+
+def _wholes(content: Content, words: Words) -> list[Child]:
+    if not content.wholes:
+        return []
+    columns = [
+        Column(words("columns.campaign")),
+        Column(words("campaigns.net"), "money"),
+        Column(words("campaigns.roi"), "percent"),
+        Column(words("campaigns.cost"), "money"),
+        Column(words("campaigns.treated"), "count"),
+    ]
+    rows = [
+        [
+            one.campaign,
+            _interval(words, one.net),
+            _interval(words, one.roi, percent=True) if one.roi else None,
+            one.cost,
+            one.n_treated,
+        ]
+        for one in content.wholes
+    ]
+    caption = words("campaigns.wholes")
+    return [subtitle(caption), table(words, caption, columns, rows, currency=content.arms[0].currency)]
 
 
 def _badge(text: str, word: str) -> Markup:
