@@ -175,6 +175,7 @@
   window.addEventListener("beforeprint", () => {
     before = before || root.dataset.theme;
     root.dataset.theme = "light";
+    page.querySelectorAll("details.notes").forEach((notes) => { notes.open = true; });
     page.querySelectorAll(".plot").forEach(draw);
   });
   window.addEventListener("afterprint", () => {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cvm.reports.base import Base
 from cvm.reports.evaluated import Arm, Whole, read_arms, read_wholes
 from cvm.reports.html.markup import Child, Markup, tag
-from cvm.reports.html.parts import Column, Section, figure, note, subtitle, table
+from cvm.reports.html.parts import Column, Section, figure, interval, note, subtitle, table
 from cvm.reports.html.plots import axis, guide, intervals, plot, share_axis
 from cvm.reports.words import NOTHING, Words
 
@@ -135,11 +135,11 @@ def _table(content: Content, words: Words) -> list[Child]:
             arm.campaign,
             arm.arm,
             _badge(words.known("verdicts", arm.word), arm.word),
-            _interval(words, arm.net),
-            _interval(words, arm.roi, percent=True) if arm.roi else None,
+            interval(words, arm.net),
+            interval(words, arm.roi, kind="percent") if arm.roi else None,
             arm.p_pays,
-            _interval(words, arm.effect, 2),
-            _interval(words, arm.margin),
+            interval(words, arm.effect, kind="decimal"),
+            interval(words, arm.margin),
             arm.cost,
             arm.n_treated,
             arm.started.date(),
@@ -172,8 +172,8 @@ def _wholes(content: Content, words: Words) -> list[Child]:
     rows = [
         [
             one.campaign,
-            _interval(words, one.net),
-            _interval(words, one.roi, percent=True) if one.roi else None,
+            interval(words, one.net),
+            interval(words, one.roi, kind="percent") if one.roi else None,
             one.cost,
             one.n_treated,
         ]
@@ -187,21 +187,6 @@ def _badge(text: str, word: str) -> Markup:
     return tag("span", text, class_=f"badge {_TONES.get(word, 'plain')}")
 
 
-def _interval(words: Words, found: Mapping[str, float | None], digits: int = 0, *, percent: bool = False) -> Markup | None:
-    """Value over its interval."""
-    value = found["value"]
-    if value is None:
-        return None
-
-    def written(number: float | None) -> str:
-        if number is None:
-            return NOTHING
-        return words.percent(number, 0) if percent else words.number(number, digits) if digits else words.short(number)
-
-    bounds = words("campaigns.from_to", lower=written(found["lower"]), upper=written(found["upper"]))
-    return tag("span", tag("strong", written(value)), tag("small", bounds), data_v=f"{value:.10g}", class_="interval")
-
-
 def _guards(content: Content, words: Words) -> list[Child]:
     guards = [(arm, guard) for arm in content.arms for guard in arm.guardrails]
     rows = [
@@ -209,7 +194,7 @@ def _guards(content: Content, words: Words) -> list[Child]:
             arm.name,
             words.known("outcomes", guard["metric"]),
             guard["control"],
-            _interval(words, guard["effect"], 4),
+            interval(words, guard["effect"], kind="rate"),
             _badge(words.known("verdicts", guard["word"]), guard["word"]),
         ]
         for arm, guard in sorted(guards, key=lambda pair: pair[1]["word"] != "harmed")
