@@ -226,7 +226,7 @@ def _log_training(run: TrainingRun, experiment_id: str) -> None:
 
 
 def _copy_code(target: Path) -> Path:
-    """The package's source, so that the model runs where ``cvm`` is not installed; no compiled files, nothing of the report."""
+    """The package's source without compiled files and pages, so that the model runs where ``cvm`` is not installed."""
     source = Path(cvm.__file__).parent
     return Path(shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "py.typed", "assets")))
 
