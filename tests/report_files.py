@@ -261,6 +261,12 @@ def write_campaign(folder: Path, *, campaign_id: str = f"spring {HOSTILE}") -> N
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "spring.json").write_text(json.dumps(found), encoding="utf-8")
+    total = {"n_treated": 1800, "cost": 1000.0, "net": 1700.0, "roi": 1.7,
+             "bootstrap": {"net": {"lower": -300.0, "upper": 3700.0}, "roi": {"lower": -0.3, "upper": 3.7}}}  # fmt: skip
+    (folder / "cells").mkdir(exist_ok=True)
+    (folder / "cells" / "autumn.json").write_text(
+        json.dumps({"campaign_id": "autumn", "currency": "EUR", "cells": [], "total": total}), encoding="utf-8"
+    )
 
 
 def write_quality(workspace: Workspace) -> None:

@@ -82,6 +82,20 @@ def test_a_group_where_everybody_left_has_no_auc():
     assert whole.auc is None
 
 
+def test_a_group_in_which_nobody_left_is_not_called_wrong_for_it():
+    n = 1000
+    churn, value = outcomes(n)
+    loyal = np.arange(n) % 5 == 0
+    said = np.where(loyal, 0.008, churn.predicted)
+    rare = Outcome(churn.customer_id, said, np.where(loyal, 0.0, churn.actual))
+    found = {one.group: one for one in group_errors(rare, value, {"region": labels(churn, ["loyal", "a", "b", "c", "d"])})}
+    gap = found["loyal"].calibration_error
+    assert gap.lower < 0 < gap.upper
+    assert gap.upper - gap.lower > 0.03  # of 200, some three might have left by chance
+    assert not found["loyal"].is_off
+    assert found["loyal"].auc is None
+
+
 def test_without_revenue_there_is_no_ratio():
     churn, value = outcomes(400)
     (whole,) = group_errors(churn, Outcome(value.customer_id, value.predicted, np.zeros(400)), {})

@@ -202,7 +202,8 @@ def _numbers(table: Any) -> list[float]:
         "heads => heads.findIndex((head) => head.getAttribute('aria-sort') !== 'none')"
     )
     cells = table.locator(f"tbody tr td:nth-child({column + 1})")
-    return [float(value) for value in cells.evaluate_all("cells => cells.map((cell) => cell.dataset.v)")]
+    held = "cells => cells.map((cell) => (cell.dataset.v ? cell : cell.querySelector('[data-v]')).dataset.v)"
+    return [float(value) for value in cells.evaluate_all(held)]
 
 
 def test_language_and_theme_switch_and_figures_follow(browser, report):

@@ -23,6 +23,8 @@ Labels = NDArray[np.object_]
 
 # Smaller groups say little, and might point at a person.
 MIN_CUSTOMERS = 100
+# With fewer customers who left, or who stayed, the interval of an AUC means nothing.
+_LEAST_PER_CLASS = 20
 # A column with more values than this is no attribute that groups are made of.
 _MOST_LEVELS = 30
 _ATTRIBUTE = "attribute_"
@@ -58,7 +60,7 @@ class GroupError:
     calibration_error : Figure
         Mean predicted less observed churn: above 0, the group is called likelier to leave than it is.
     auc : Figure or None
-        None where nobody, or everybody, left.
+        None where fewer than 20 left, or stayed.
     n_valued : int
         Of whom value is judged.
     revenue_ratio : Figure or None
@@ -217,12 +219,15 @@ def _observed(churned: Floats) -> Figure:
 
 
 def _gap(churn: Outcome) -> Figure:
-    gaps = churn.predicted - churn.actual
-    return _normal(float(gaps.mean()), float(gaps.std()) / np.sqrt(len(gaps)))
+    """Its variance is that of the gaps, no less than the probabilities foretell: where nobody left, little is proved."""
+    gaps, said = churn.predicted - churn.actual, churn.predicted
+    squares = max(float((gaps**2).sum()), float((said * (1 - said)).sum()), _Z**2)
+    return _normal(float(gaps.mean()), float(np.sqrt(squares)) / len(gaps))
 
 
 def _area(churn: Outcome) -> Figure | None:
-    if not 0 < churn.actual.sum() < len(churn.actual):
+    n_left = float(churn.actual.sum())
+    if min(n_left, len(churn.actual) - n_left) < _LEAST_PER_CLASS:
         return None
     found = area_estimate(churn.actual, churn.predicted[None, :], customer=np.arange(len(churn.actual)))
     return Figure(found.value, found.lower, found.upper)

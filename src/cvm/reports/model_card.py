@@ -143,7 +143,7 @@ def figure_text(figure: Mapping[str, Any] | None, words: Words, *, share: bool =
     def written(value: float | None) -> str:
         return NOTHING if value is None else words.percent(value) if share else words.number(value, 2)
 
-    bounds = words("campaigns.from_to", lower=written(figure["lower"]), upper=written(figure["upper"]))
+    bounds = words("page.from_to", lower=written(figure["lower"]), upper=written(figure["upper"]))
     return f"{written(figure['value'])}{' *' if figure['is_off'] else ''} {bounds}"
 
 

@@ -35,6 +35,7 @@ def run_report(params: Params, *, progress: Progress = silent) -> StageOutcome:
             bundle,
             as_of=scoring_date(params, workspace),
             hash_salt=params.campaigns.salt if params.report.hash_ids else None,
+            segment_goals=params.segments.rule_set.goals,
         )
         page = report_html(base, language=params.report.language)
         scored_by = {row["model_version"] for row in base.of_scores("SELECT DISTINCT model_version FROM {file}")}

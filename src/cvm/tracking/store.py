@@ -226,9 +226,9 @@ def _log_training(run: TrainingRun, experiment_id: str) -> None:
 
 
 def _copy_code(target: Path) -> Path:
-    """The package's source without compiled files, so that the model runs where ``cvm`` is not installed."""
+    """The package's source without compiled files and pages, so that the model runs where ``cvm`` is not installed."""
     source = Path(cvm.__file__).parent
-    return Path(shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "py.typed")))
+    return Path(shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "py.typed", "assets")))
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -193,6 +193,8 @@ def test_a_campaign_shows_its_verdict_interval_and_doubts(full):
     assert ">inconclusive</span>" in found
     assert "Arms differ in tenure." in found
     assert "no harm seen" in found
+    assert "Campaigns drawn in cells, as a whole" in found
+    assert "300 to 3.70\N{NO-BREAK SPACE}k)" in found
 
 
 def test_examples_of_findings_never_show(page):

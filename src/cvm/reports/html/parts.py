@@ -13,6 +13,8 @@ from cvm.reports.words.language import NOTHING, is_number
 
 Kind = Literal["text", "count", "money", "percent", "change", "decimal", "date", "english"]
 
+IntervalKind = Literal["money", "percent", "decimal", "rate"]
+
 # More rows than this in a table call for a filter.
 _MANY_ROWS = 8
 MOST_ROWS = 200
@@ -211,6 +213,23 @@ def cell(words: Words, kind: Kind, value: Any) -> Markup:
         return tag("td", str(value), class_=_side(kind))
     written, full = _written(words, kind, float(value))
     return tag("td", written, data_v=f"{value:.10g}", title=full if full != written else None, class_="number")
+
+
+def interval(words: Words, found: Mapping[str, float | None], *, kind: IntervalKind = "money") -> Markup | None:
+    """The ``value`` of ``found``, and in small print under it ``lower`` and ``upper``; nothing where there is no value."""
+    value = found["value"]
+    if value is None:
+        return None
+
+    def written(number: float | None) -> str:
+        if number is None:
+            return NOTHING
+        if kind == "money":
+            return words.short(number)
+        return words.percent(number, 0) if kind == "percent" else words.number(number, 4 if kind == "rate" else 2)
+
+    bounds = words("page.from_to", lower=written(found["lower"]), upper=written(found["upper"]))
+    return tag("span", tag("strong", written(value)), tag("small", bounds), data_v=f"{value:.10g}", class_="interval")
 
 
 def _written(words: Words, kind: Kind, value: float) -> tuple[str, str]:

@@ -74,7 +74,7 @@
     if (narrow && layout.yaxis.type === "category") {
       layout.yaxis.tickmode = "array";
       layout.yaxis.tickvals = data[0].y;
-      layout.yaxis.ticktext = data[0].y.map((name) => (name.length > 18 ? name.slice(0, 17) + "…" : name));
+      layout.yaxis.ticktext = data[0].y.map((name) => (name.length > 19 ? name.slice(0, 8) + "…" + name.slice(-10) : name));
     }
     plot.dataset.drawn = "yes";
     return Plotly.react(plot, data, layout, { displayModeBar: false, responsive: true, displaylogo: false });
@@ -175,6 +175,7 @@
   window.addEventListener("beforeprint", () => {
     before = before || root.dataset.theme;
     root.dataset.theme = "light";
+    page.querySelectorAll("details.notes").forEach((notes) => { notes.open = true; });
     page.querySelectorAll(".plot").forEach(draw);
   });
   window.addEventListener("afterprint", () => {

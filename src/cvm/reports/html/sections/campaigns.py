@@ -2,101 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from cvm.errors import MissingOutputError
 from cvm.reports.base import Base
+from cvm.reports.evaluated import Arm, Whole, read_arms, read_wholes
 from cvm.reports.html.markup import Child, Markup, tag
-from cvm.reports.html.parts import Column, Section, figure, note, subtitle, table
+from cvm.reports.html.parts import Column, Section, figure, interval, note, subtitle, table
 from cvm.reports.html.plots import axis, guide, intervals, plot, share_axis
 from cvm.reports.words import NOTHING, Words
 
-_COMMAND = "cvm evaluate CAMPAIGN"
 _TONES = {"works": "good", "does harm": "bad", "harmed": "bad", "serious": "bad", "warning": "warn"}
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One treatment of one campaign; intervals are (value, lower, upper)."""
-
-    campaign: str
-    arm: str
-    started: datetime
-    is_partial: bool
-    metric: str
-    currency: str
-    level: float
-    n_treated: int
-    effect: Mapping[str, float | None]
-    relative: Mapping[str, float | None]
-    cost: float
-    margin: Mapping[str, float | None]
-    net: Mapping[str, float | None]
-    roi: Mapping[str, float | None] | None
-    p_pays: float | None
-    guardrails: Sequence[Mapping[str, Any]]
-    word: str
-    gates: Sequence[Mapping[str, Any]]
-
-    @property
-    def name(self) -> str:
-        """Campaign and treatment."""
-        return f"{self.campaign} · {self.arm}"
-
-
-@dataclass(frozen=True)
 class Content:
-    """Every arm of every campaign evaluated, the newest first."""
+    """Every arm of every campaign evaluated, the newest first, and what campaigns drawn in cells earned as a whole."""
 
     arms: Sequence[Arm]
+    wholes: Sequence[Whole] = ()
 
 
 def read(base: Base) -> Content:
     """What ``cvm evaluate`` wrote."""
-    arms: list[Arm] = []
-    for path in sorted(base.workspace.effects.glob("*.json")):
-        try:
-            arms += _arms(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise MissingOutputError.from_damage(path, command=_COMMAND) from error
-    return Content(sorted(arms, key=lambda arm: (-arm.started.toordinal(), arm.campaign, arm.arm)))
-
-
-def _arms(found: Mapping[str, Any]) -> Iterator[Arm]:
-    effects = {one["arm"]: one for one in found["effects"] if one["metric"] == found["metric"]}
-    words = {one["arm"]: one["word"] for one in found["verdicts"]}
-    for money in found["earned"]:
-        arm, bootstrap = money["arm"], money["bootstrap"]
-        effect = effects[arm]
-        yield Arm(
-            found["campaign_id"],
-            arm,
-            datetime.fromisoformat(found["assigned_from"]),
-            found["is_partial"],
-            found["metric"],
-            found["currency"],
-            found["level"],
-            money["n_treated"],
-            effect["always_valid"] or effect["adjusted"] or effect["plain"],
-            effect["relative"],
-            money["cost"],
-            _with(money["incremental_margin"], bootstrap and bootstrap["incremental_margin"]),
-            _with(money["net"], bootstrap and bootstrap["net"]),
-            _with(money["roi"], bootstrap and bootstrap["roi"]) if money["roi"] else None,
-            money["p_pays"],
-            [guard for guard in found["guardrails"] if guard["arm"] == arm],
-            words[arm],
-            found["gates"],
-        )
-
-
-def _with(effect: Mapping[str, Any], bounds: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The effect, within the bounds by resampling where there are some."""
-    return {**effect, **bounds} if bounds else effect
+    return Content(read_arms(base.workspace.effects), read_wholes(base.workspace.effects))
 
 
 def section(content: Content, words: Words) -> Section:
@@ -112,7 +41,15 @@ def section(content: Content, words: Words) -> Section:
         net=words.money(net, content.arms[0].currency),
     )
     return Section(
-        "campaigns", lead, (_forest(content, words), _table(content, words), _guards(content, words), _gates(content, words))
+        "campaigns",
+        lead,
+        (
+            _forest(content, words),
+            _table(content, words),
+            _wholes(content, words),
+            _guards(content, words),
+            _gates(content, words),
+        ),
     )
 
 
@@ -198,11 +135,11 @@ def _table(content: Content, words: Words) -> list[Child]:
             arm.campaign,
             arm.arm,
             _badge(words.known("verdicts", arm.word), arm.word),
-            _interval(words, arm.net),
-            _interval(words, arm.roi, percent=True) if arm.roi else None,
+            interval(words, arm.net),
+            interval(words, arm.roi, kind="percent") if arm.roi else None,
             arm.p_pays,
-            _interval(words, arm.effect, 2),
-            _interval(words, arm.margin),
+            interval(words, arm.effect, kind="decimal"),
+            interval(words, arm.margin),
             arm.cost,
             arm.n_treated,
             arm.started.date(),
@@ -222,23 +159,32 @@ def _table(content: Content, words: Words) -> list[Child]:
     ]
 
 
+def _wholes(content: Content, words: Words) -> list[Child]:
+    if not content.wholes:
+        return []
+    columns = [
+        Column(words("columns.campaign")),
+        Column(words("campaigns.net"), "money"),
+        Column(words("campaigns.roi"), "percent"),
+        Column(words("campaigns.cost"), "money"),
+        Column(words("campaigns.treated"), "count"),
+    ]
+    rows = [
+        [
+            one.campaign,
+            interval(words, one.net),
+            interval(words, one.roi, kind="percent") if one.roi else None,
+            one.cost,
+            one.n_treated,
+        ]
+        for one in content.wholes
+    ]
+    caption = words("campaigns.wholes")
+    return [subtitle(caption), table(words, caption, columns, rows, currency=content.arms[0].currency)]
+
+
 def _badge(text: str, word: str) -> Markup:
     return tag("span", text, class_=f"badge {_TONES.get(word, 'plain')}")
-
-
-def _interval(words: Words, found: Mapping[str, float | None], digits: int = 0, *, percent: bool = False) -> Markup | None:
-    """Value over its interval."""
-    value = found["value"]
-    if value is None:
-        return None
-
-    def written(number: float | None) -> str:
-        if number is None:
-            return NOTHING
-        return words.percent(number, 0) if percent else words.number(number, digits) if digits else words.short(number)
-
-    bounds = words("campaigns.from_to", lower=written(found["lower"]), upper=written(found["upper"]))
-    return tag("span", tag("strong", written(value)), tag("small", bounds), data_v=f"{value:.10g}", class_="interval")
 
 
 def _guards(content: Content, words: Words) -> list[Child]:
@@ -248,7 +194,7 @@ def _guards(content: Content, words: Words) -> list[Child]:
             arm.name,
             words.known("outcomes", guard["metric"]),
             guard["control"],
-            _interval(words, guard["effect"], 4),
+            interval(words, guard["effect"], kind="rate"),
             _badge(words.known("verdicts", guard["word"]), guard["word"]),
         ]
         for arm, guard in sorted(guards, key=lambda pair: pair[1]["word"] != "harmed")

@@ -15,6 +15,8 @@ from cvm.reports.words import Words
 
 # A figure of more groups is a wall; the table has all of them.
 _MOST_GROUPS = 40
+# More notes of training than this are a click away.
+_MANY_SENTENCES = 6
 
 
 def read(base: Base) -> Bundle:
@@ -41,8 +43,13 @@ def _block(block: Facts | Points | Grid, title: str, words: Words) -> Markup:
     if isinstance(block, Facts):
         return definitions([(term, meaning) for term, meaning in block.pairs])
     if isinstance(block, Points):
-        return tag(
+        points = tag(
             "ul", [tag("li", english(one, words) if block.in_english else one) for one in block.sentences], class_="points"
+        )
+        if len(block.sentences) <= _MANY_SENTENCES or not block.in_english:
+            return points
+        return tag(
+            "details", tag("summary", words("card.notes", n=words.number(len(block.sentences)))), points, class_="notes"
         )
     first, *rest = block.headers
     columns = [Column(first), *(Column(header, "decimal") for header in rest)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvm.reports.base import Base
-from cvm.reports.html.parts import MOST_ROWS, Column, Section, figure, subtitle, table
+from cvm.reports.html.parts import MOST_ROWS, Column, Section, figure, interval, subtitle, table
 from cvm.reports.html.plots import grid_layout, heatmap, plot
 from cvm.reports.words import Words
 from cvm.segments import VALUE_TIERS
@@ -50,7 +50,7 @@ def section(content: Content, words: Words) -> Section:
     n, clv = sum(cell["n"] for cell in shaky), sum(cell["clv"] for cell in shaky)
     total = sum(cell["clv"] for cell in content.cells)
     lead = words(
-        "value_map.lead",
+        "value_map.lead" if n else "value_map.lead_nobody",
         n=words.count(n, "customers"),
         clv=words.money(clv, content.currency),
         share=words.percent(clv / total if total else 0.0, 0),
@@ -130,8 +130,6 @@ def _customers(content: Content, words: Words) -> list[Any]:
         Column(words("columns.customer")),
         Column(words("columns.segment")),
         Column(words("columns.clv"), "money"),
-        Column(words("columns.clv_lower"), "money"),
-        Column(words("columns.clv_upper"), "money"),
         Column(words("columns.p_churn"), "percent"),
         Column(words("columns.at_risk"), "money"),
         Column(words("columns.next_order"), "date"),
@@ -141,9 +139,7 @@ def _customers(content: Content, words: Words) -> list[Any]:
         [
             row["customer_id"],
             words.known("segments", row["segment"]),
-            row["clv"],
-            row["clv_lower"],
-            row["clv_upper"],
+            interval(words, {"value": row["clv"], "lower": row["clv_lower"], "upper": row["clv_upper"]}),
             row["p_churn"],
             row["at_risk"],
             row["expected_next_order_date"],
