@@ -20,6 +20,7 @@ FLOW = (
     "models",
     "scoring",
     "campaigns",
+    "monitoring",
     "reports",
     "tracking",
     "stages",

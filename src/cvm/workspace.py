@@ -122,6 +122,11 @@ class Workspace:
         """File with the effect of each treatment expected for each customer at one ``as_of``."""
         return self.outputs / "uplift" / f"as_of={as_of.isoformat()}" / "uplift.parquet"
 
+    @property
+    def monitoring(self) -> Path:
+        """What each run of monitoring found, one JSON file per date, and one table of all."""
+        return self.outputs / "monitoring"
+
     def check_writable(self) -> None:
         """Refuse before any work is done when nothing could be written.
 

@@ -39,6 +39,10 @@ class Figure:
     lower: float | None
     upper: float | None
 
+    def is_outside(self, lower: float, upper: float) -> bool:
+        """Whether all of the interval lies beyond one of the bounds."""
+        return self.lower is not None and self.upper is not None and (self.upper < lower or self.lower > upper)
+
 
 @dataclass(frozen=True)
 class Group:

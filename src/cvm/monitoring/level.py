@@ -29,7 +29,7 @@ WINDOW_DAYS = 30
 MOST_KNOWN = 12
 LEAST_KNOWN = 4
 # Typical miss of a month, and for how many windows it counts beside those seen.
-_TYPICAL, _TYPICAL_WINDOWS = 0.04, 2.0
+_TYPICAL, _TYPICAL_WINDOWS = 0.06, 4.0
 # What few orders leave to chance; customers who order in bursts make it more than the root of their number.
 _BURSTS = 1.2
 

@@ -86,7 +86,7 @@ def _level(signals: Sequence[Signal]) -> Iterable[Reason]:
     word: Word = "retrain" if surest.p_value <= _RETRAIN else "watch"
     yield Reason(
         word,
-        f"Customers placed {abs(surest.change):.0%} {'fewer' if surest.change < 0 else 'more'} orders than the model expects "
+        f"Customers placed {abs(surest.change):.0%} {'fewer' if surest.change < 0 else 'more'} orders than expected "
         f"{which}; usual is {surest.lower:+.0%} to {surest.upper:+.0%}. Look for the cause first (missing data, a channel "
         "that stopped, an action of your own): training learns it as the new normal.",
     )
@@ -94,15 +94,13 @@ def _level(signals: Sequence[Signal]) -> Iterable[Reason]:
 
 def _missed(tested: Backtest, evidence: Mapping[str, Any]) -> Iterable[Reason]:
     whole, at = tested.whole, f"The scores of {tested.as_of}"
-    bounds = (evidence.get("portfolio") or {}).get("revenue")
-    revenue = whole.revenue
-    if bounds and revenue.value is not None and revenue.lower is not None and revenue.upper is not None:
-        if revenue.upper < bounds["lower"] or revenue.lower > bounds["upper"]:
-            yield Reason(
-                "retrain",
-                f"{at} expected revenue that came to {revenue.value:.0%} of it ({revenue.lower:.0%} to {revenue.upper:.0%}); "
-                f"their own interval was {bounds['lower']:.0%} to {bounds['upper']:.0%}.",
-            )
+    bounds, revenue = (evidence.get("portfolio") or {}).get("revenue"), whole.revenue
+    if bounds and revenue.is_outside(bounds["lower"], bounds["upper"]):
+        yield Reason(
+            "retrain",
+            f"{at} expected revenue of which {revenue.value:.0%} came ({revenue.lower:.0%} to {revenue.upper:.0%}); "
+            f"their own interval was {bounds['lower']:.0%} to {bounds['upper']:.0%}.",
+        )
     judgement = evidence.get("judgement") or {}
     promised = (judgement.get("churn") or {}).get(judgement.get("churn_winner"), {}).get("auc")
     if promised is not None and whole.auc.upper is not None and whole.auc.upper < promised - _AUC_LOST:
