@@ -68,12 +68,7 @@ def _rows(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for group in tested["groups"]:
             of = {**run, "what": "backtest", "segment": group["segment"]}
             for figure in ("churned", "revenue", "auc"):
-                yield {
-                    **of,
-                    "name": f"{figure} of {tested['as_of']}",
-                    **_bounds(group[figure]),
-                    "value": group[figure]["value"],
-                }
+                yield {**of, "name": f"{figure} of {tested['as_of']}", **group[figure]}
             yield {**of, "name": f"calibration error of {tested['as_of']}", "value": group["calibration_error"]}
     for what in ("features", "scores"):
         for moved in found[what]:
