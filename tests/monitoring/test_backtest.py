@@ -1,4 +1,5 @@
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -115,5 +116,5 @@ def test_the_chart_counts_back_from_today(engine, btyd):
     months = months_until(engine, btyd, as_of=as_of, trained_as_of=AS_OF, first_day=shop.FIRST_DAY, timezone="UTC")
     assert [month.is_known for month in months] == [True] * (len(months) - 2) + [False] * 2
     assert months[-1].end == as_of
-    assert all(month.end == after.start for month, after in zip(months, months[1:], strict=False))
+    assert all(month.end == after.start for month, after in pairwise(months))
     assert all(abs(month.miss) < 0.5 for month in months[2:])
