@@ -1,10 +1,11 @@
-"""Does monitoring notice that customers buy less, and keep still while they do not?
+"""Whether monitoring notices that customers buy less, and keeps still while they do not.
 
     python benchmarks/monitoring.py [--customers 20000] [--seeds 1-10] [--work FOLDER]
 
-Each simulated base is trained on what happened more than two months before its end. Then two monthly jobs (features, scores,
-monitoring) run twice: on the base as it is, and on one in which from the day of training on every fifth order is taken out at
-random. What each seed gave is kept in the working folder and not run again. Writes ``benchmarks/monitoring.md``.
+Each simulated base is trained on what happened more than two months before its end. Then two monthly jobs (features,
+scores, monitoring) run twice: on the base as it is, and on one in which from the day of training on every fifth order is
+taken out at random. What each seed gave is kept in the working folder and not run again. Writes
+``benchmarks/monitoring.md``.
 """
 
 from __future__ import annotations
@@ -102,9 +103,9 @@ def report(found: list[dict[str, Any]], *, customers: int) -> str:
         lines.append(f"| {seed['seed']} | {' | '.join(cells)} |")
     lines += ["", "In brackets: change of the purchase rate in the last month, less the usual lean of the model.", ""]
     reasons = sorted({text for seed in found for month in seed["undisturbed"] for text in month["reasons"]})
-    return "\n".join(
-        [*lines, *(["Said of undisturbed months:", "", *(f"- {text}" for text in reasons), ""] if reasons else [])]
-    )
+    if reasons:
+        lines += ["Said of undisturbed months:", "", *(f"- {text}" for text in reasons), ""]
+    return "\n".join(lines)
 
 
 def main() -> None:
