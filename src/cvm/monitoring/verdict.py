@@ -25,6 +25,8 @@ _RETRAIN, _WATCH = 0.002, 0.01
 _LEAST_CHANGE = 0.03
 # Churn that ranks customers so much worse than on the test snapshot has lost what it knew.
 _AUC_LOST = 0.03
+# What fewer customers had may be gone without a fault, such as the trend of a channel that was hardly used.
+_MOSTLY_KNOWN = 0.5
 _N_NAMED = 5
 
 
@@ -118,7 +120,7 @@ def _moved(features: Sequence[Moved], scores: Sequence[Moved]) -> Iterable[Reaso
         causes = [feature.name for feature in features if feature.level == "much"][:_N_NAMED]
         why = f" Features that moved most: {', '.join(causes)}." if causes else " No feature moved much."
         yield Reason("watch", f"Scores moved: {'; '.join(score.sentence for score in moved)}.{why}")
-    gone = [feature.name for feature in features if feature.drift.missing == 1 and feature.drift.missing_before < 1]
+    gone = [f.name for f in features if f.drift.missing == 1 and f.drift.missing_before < _MOSTLY_KNOWN]
     if gone:
         yield Reason("watch", f"{len(gone)} features are missing for everybody: {', '.join(gone[:_N_NAMED])}.")
 
