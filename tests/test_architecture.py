@@ -22,6 +22,7 @@ FLOW = (
     "campaigns",
     "actions",
     "kpis",
+    "monitoring",
     "reports",
     "tracking",
     "stages",

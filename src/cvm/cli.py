@@ -29,6 +29,8 @@ app = typer.Typer(
 
 BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Score with this bundle directory.")]
 AliasOption = Annotated[str | None, typer.Option("--alias", help="Score with this alias of the MLflow registry.")]
+# Of `cvm monitor`, for schedulers; 1 and 2 mean that it could not look.
+_EXIT_CODES = {"watch": 3, "retrain": 4}
 _SIMULATED_TO = datetime(2026, 1, 1)
 
 
@@ -179,6 +181,23 @@ def kpis(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: Q
 def report(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
     """One page that opens offline, and the model card: outputs/report.html, outputs/model_card.md."""
     _run(("report",), load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
+
+
+@app.command()
+def monitor(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
+    """Can the model in use still be trusted? Ends with exit code 0 (ok), 3 (watch) or 4 (retrain)."""
+    from cvm.reports.monitoring import monitoring_tables
+    from cvm.stages.monitor import monitor
+
+    printer, started = Printer(quiet=quiet), time.perf_counter()
+    with printer.stage("monitor") as progress:
+        found = monitor(load_params(params, overrides=set_ or ()), progress=progress)
+    message = f"{found.verdict.word}: {found.model_version} at {found.as_of}"
+    printer.outcome("monitor", message, found.notes, time.perf_counter() - started)
+    if not quiet:
+        printer.console.print(*monitoring_tables(found), sep="\n")
+    if found.verdict.word != "ok":
+        raise typer.Exit(_EXIT_CODES[found.verdict.word])
 
 
 for campaign_command in (power, plan, evaluate):

@@ -150,6 +150,11 @@ class Workspace:
         """What the model is, and for whom it does how well, as Markdown."""
         return self.outputs / "model_card.md"
 
+    @property
+    def monitoring(self) -> Path:
+        """What each run of monitoring found, one JSON file per date, and one table of all."""
+        return self.outputs / "monitoring"
+
     def check_writable(self) -> None:
         """Refuse before any work is done when nothing could be written.
 

@@ -88,7 +88,7 @@ def trained(folder, plan=PLAN, *, progress=silent, studies=None, **changes):
         plan,
         replace(SETTINGS, **changes),
         fingerprint="of a test",
-        cuts_from=lambda bundle, features: predict_money(bundle, features, as_of=TODAY)["clv"].to_numpy(float),
+        predictions_of=lambda bundle, features: predict_money(bundle, features, as_of=TODAY),
         progress=progress,
         studies=studies,
     )

@@ -82,7 +82,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         plan,
         settings,
         fingerprint="of a test",
-        cuts_from=lambda bundle, features: predict_money(bundle, features, as_of=plan.score)["clv"].to_numpy(float),
+        predictions_of=lambda bundle, features: predict_money(bundle, features, as_of=plan.score),
         progress=silent,
     )
     return Trained(workspace, result.bundle, plan.score, read_features(workspace.features, plan.score))

@@ -7,6 +7,15 @@ from cvm.evaluation.calibration import Reliability, brier_score, calibration_err
 from cvm.evaluation.contact_value import ContactCurve, contact_curve
 from cvm.evaluation.curves import Lift, cumulative_gains, lift_by_group, wilson_interval
 from cvm.evaluation.decision import ContactDecision, ContactTerms, contact_decision, expected_profit
+from cvm.evaluation.drift import (
+    CategoryProfile,
+    Drift,
+    NumberProfile,
+    Profile,
+    category_drift,
+    number_drift,
+    profile_from_state,
+)
 from cvm.evaluation.effect_signals import arm_values, effect_qini, effect_signal
 from cvm.evaluation.effects import (
     Effect,
@@ -57,9 +66,11 @@ from cvm.evaluation.value import (
 __all__ = [
     "REPLICATES",
     "BinnedSums",
+    "CategoryProfile",
     "ContactCurve",
     "ContactDecision",
     "ContactTerms",
+    "Drift",
     "Effect",
     "Estimate",
     "Heterogeneity",
@@ -67,7 +78,9 @@ __all__ = [
     "Lift",
     "MeanPair",
     "Moments",
+    "NumberProfile",
     "PolicyWorth",
+    "Profile",
     "Reliability",
     "Resample",
     "SumColumns",
@@ -87,6 +100,7 @@ __all__ = [
     "bootstrap_qini_difference",
     "brier_score",
     "calibration_error",
+    "category_drift",
     "contact_curve",
     "contact_decision",
     "covariance_with",
@@ -107,10 +121,12 @@ __all__ = [
     "mean_absolute_error",
     "middle",
     "normalised_gini",
+    "number_drift",
     "plain_means",
     "policy_difference",
     "policy_table",
     "policy_value",
+    "profile_from_state",
     "qini_difference",
     "qini_estimate",
     "qini_per_customer",

@@ -123,7 +123,7 @@ def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, econ
     relations = list(dict.fromkeys(feature.relation for feature in features))
     margin = line_margin(economics, columns=schema.columns["transactions"])
     parts = [
-        *_known_orders(schema, as_of, timezone, extra=f", {margin} AS line_margin"),
+        *known_orders(schema, as_of, timezone, extra=f", {margin} AS line_margin"),
         *(_known_subscriptions(schema, timezone) if schema.has("subscriptions") else ()),
         f"known_customer AS ({_known_customers(schema, timezone)})",
     ]
@@ -155,7 +155,7 @@ def calendar_query(schema: Schema, as_of: Sequence[date], *, timezone: str) -> s
         their customer's first), one row per day with an order.
     """
     return (
-        f"WITH {', '.join(_known_orders(schema, as_of, timezone))} "
+        f"WITH {', '.join(known_orders(schema, as_of, timezone))} "
         "SELECT as_of, day, count(*) AS n_orders, count(*) FILTER (order_number = 1) AS n_joined "
         "FROM orders GROUP BY as_of, day"
     )
@@ -246,8 +246,8 @@ def unmatched_returns_query(schema: Schema, as_of: date, *, timezone: str) -> st
     )
 
 
-def _known_orders(schema: Schema, as_of: Sequence[date], timezone: str, *, extra: str = "") -> list[str]:
-    """Definitions of ``snapshot``, ``line`` and ``orders``."""
+def known_orders(schema: Schema, as_of: Sequence[date], timezone: str, *, extra: str = "") -> list[str]:
+    """Definitions of ``snapshot``, ``line`` and ``orders``, as known at every ``as_of``."""
     return [
         f"snapshot(as_of, as_of_day) AS (VALUES {', '.join(_snapshot_row(day) for day in as_of)})",
         f"line AS ({known_rows(schema, 'transactions', timezone, extra=extra)})",

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from cvm.evaluation import ContactDecision, ContactTerms
@@ -32,6 +31,7 @@ from cvm.models.judged_tables import judged_tables
 from cvm.models.leakage import Decision, pass_gate, refuse_overlap, without_excluded
 from cvm.models.margin import fit_margin_rate
 from cvm.models.portfolio import PastWindow, past_windows, portfolio_interval
+from cvm.models.profiles import profiles_state
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.search import Search
 from cvm.models.training import Judged, Recipe, after_the_test, fit_winners, judge
@@ -87,7 +87,7 @@ def train(
     settings: TrainSettings,
     *,
     fingerprint: str,
-    cuts_from: Callable[[Bundle, pd.DataFrame], np.ndarray[Any, np.dtype[np.float64]]],
+    predictions_of: Callable[[Bundle, pd.DataFrame], pd.DataFrame],
     progress: Callable[[str], None],
     studies: Path | None = None,
     experiments: Path | None = None,
@@ -103,8 +103,8 @@ def train(
     settings : TrainSettings
     fingerprint : str
         Of the data, kept in the bundle.
-    cuts_from : callable
-        Gives every customer's CLV under a bundle; cut points are frozen on it.
+    predictions_of : callable
+        Gives every customer's predictions under a bundle; cut points and profiles are frozen on them.
     progress : callable
         Told in words what is being done.
     studies : Path or None
@@ -205,7 +205,7 @@ def train(
         features=tuple(_bundled(feature, required) for feature in catalogue),
         uplift=learned.uplift,
     )
-    clv = cuts_from(bundle, today)
+    predictions = predictions_of(bundle, today)
     progress("interval of the total")
     portfolio = portfolio_interval(
         btyd,
@@ -243,8 +243,10 @@ def train(
             active_days=settings.active_days,
             margin_rate=margin_rate,
         ),
+        "profiles": without_nan(profiles_state(today, catalogue, predictions)),
     }
-    bundle = replace(bundle, value_cuts=ValueCuts.fit(clv, **settings.tiers), evidence=found)
+    cuts = ValueCuts.fit(predictions["clv"].to_numpy(float), **settings.tiers)
+    bundle = replace(bundle, value_cuts=cuts, evidence=found)
     return Trained(bundle, judged, test, notes, trial.searches, decision)
 
 

@@ -36,7 +36,7 @@ def run_train(params: Params, *, progress: Progress = silent) -> StageOutcome:
         plan,
         train_settings_of(params),
         fingerprint=warehouse,
-        cuts_from=lambda bundle, features: predict_money(bundle, features, as_of=plan.score)["clv"].to_numpy(float),
+        predictions_of=lambda bundle, features: predict_money(bundle, features, as_of=plan.score),
         progress=progress,
         studies=workspace.studies,
         experiments=workspace.experiments,

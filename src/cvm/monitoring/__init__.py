@@ -1,0 +1,1 @@
+"""Whether a model in use can still be trusted: purchase rate, earlier scores, features, freshness."""

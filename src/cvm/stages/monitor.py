@@ -1,0 +1,120 @@
+"""Whether the champion can still be trusted: what came true since, what moved, what stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from cvm.engines import DuckDBEngine
+from cvm.errors import FeatureMismatchError
+from cvm.features.files import read_features, read_plan
+from cvm.features.stage import history_days
+from cvm.ingest.assessment import read_assessment
+from cvm.models.bundle import Bundle, read_bundle
+from cvm.models.profiles import profiles_from_state
+from cvm.monitoring.backtest import SCORED, Backtest, backtest
+from cvm.monitoring.history import write_monitored
+from cvm.monitoring.level import LEAST_KNOWN, months_until, signals
+from cvm.monitoring.movement import Moved, movements
+from cvm.monitoring.verdict import Monitored, judge
+from cvm.params import Params
+from cvm.scoring.batch import read_scores
+from cvm.stages.context import Progress, engine_trouble, open_warehouse, silent, workspace_of
+from cvm.workspace import Workspace
+
+# Of a shorter stretch of an outcome window nothing can be said.
+_LEAST_DAYS = 28
+_STALE = "stale source"
+
+
+def monitor(params: Params, *, progress: Progress = silent) -> Monitored:
+    """Look at everything, write it to ``outputs/monitoring`` and say what to do.
+
+    Raises
+    ------
+    MissingOutputError
+        If there is no warehouse or no champion yet.
+    FeatureMismatchError
+        If the champion was trained by a version that kept no profiles.
+    """
+    workspace = workspace_of(params)
+    workspace.check_writable()
+    bundle, timezone = read_bundle(workspace.champion), params.business.timezone
+    profiles = bundle.evidence.get("profiles")
+    if not profiles:
+        raise FeatureMismatchError(
+            "The champion keeps no profile of its features to compare with: another version of cvm trained it. "
+            "Run `cvm train` once."
+        )
+    notes = list[str]()
+    with engine_trouble(), open_warehouse(workspace) as engine:
+        first_day, last_day = history_days(engine, timezone=timezone)
+        as_of = params.windows.as_of if params.windows.as_of != "latest" else last_day + timedelta(days=1)
+        progress("orders of each month against those expected")
+        months = months_until(
+            engine, bundle.btyd, as_of=as_of, trained_as_of=bundle.trained_as_of, first_day=first_day, timezone=timezone
+        )
+        n_known = sum(month.is_known for month in months)
+        if n_known == len(months):
+            notes.append(f"No full month since training ({bundle.trained_as_of}): nothing can have come true yet.")
+        elif n_known < LEAST_KNOWN:
+            notes.append(
+                f"{n_known} months of history before training say too little of what is usual; it takes {LEAST_KNOWN}."
+            )
+        progress("earlier scores against what followed")
+        tested = list(_backtests(engine, bundle, workspace, as_of=as_of, timezone=timezone, notes=notes))
+    progress("features and scores against those of training")
+    features, scores = _moved(workspace, profiles, as_of=as_of, notes=notes)
+    assessment = read_assessment(workspace)
+    stale = [finding.meaning for finding in assessment.findings if finding.check == _STALE] if assessment else []
+    found = signals(months)
+    verdict = judge(signals=found, backtests=tested, features=features, scores=scores, stale=stale, evidence=bundle.evidence)
+    monitored = Monitored(
+        as_of, bundle.model_version, verdict, tuple(found), tuple(tested), tuple(features), tuple(scores), tuple(notes)
+    )
+    write_monitored(workspace.monitoring, monitored)
+    return monitored
+
+
+def _backtests(
+    engine: DuckDBEngine, bundle: Bundle, workspace: Workspace, *, as_of: date, timezone: str, notes: list[str]
+) -> Iterator[Backtest]:
+    """Of every run of scores whose window is at least a month in."""
+    if bundle.churn_anchor.definition.definition != "no_order":
+        notes.append("Earlier scores are compared with orders, and churn means something else here: not done.")
+        return
+    for day, path in sorted(workspace.score_files().items()):
+        if (as_of - day).days - bundle.lead_days < _LEAST_DAYS:
+            continue
+        table = read_scores(path, columns=[*SCORED, "horizon_days", "model_version"])
+        if not table.num_rows:
+            continue
+        yield backtest(
+            engine,
+            table.select(SCORED).to_pandas(),
+            bundle.btyd,
+            as_of=day,
+            until=as_of,
+            model_version=str(table["model_version"][0]),
+            horizon_days=int(table["horizon_days"][0].as_py()),
+            lead_days=bundle.lead_days,
+            timezone=timezone,
+        )
+
+
+def _moved(
+    workspace: Workspace, profiles: dict[str, dict[str, object]], *, as_of: date, notes: list[str]
+) -> tuple[list[Moved], list[Moved]]:
+    """Of the latest features and scores on file, and how old they are."""
+    day = read_plan(workspace.features).score
+    features = movements(profiles_from_state(profiles["features"]), read_features(workspace.features, day))
+    files = workspace.score_files()
+    latest = max(files, default=None)
+    if latest is None:
+        notes.append("There are no scores yet. Run `cvm score`.")
+        return features, []
+    for what, found in (("features", day), ("scores", latest)):
+        if found < as_of:
+            notes.append(f"The latest {what} on file are of {found}, the data end before {as_of}.")
+    expected = profiles_from_state(profiles["scores"])
+    return features, movements(expected, read_scores(files[latest], columns=list(expected)).to_pandas())
