@@ -157,6 +157,15 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _goals_name_segments(self) -> Self:
+        named = [goal for goal in self.goals if goal.segment is not None]
+        segments = self.segments.rule_set.names if named else ()
+        strange = [f"{goal.name!r} is about {goal.segment!r}" for goal in named if goal.segment not in segments]
+        if strange:
+            raise ValueError(f"goals: {'; '.join(strange)}; the rules make the segments {list(segments)}")
+        return self
+
+    @model_validator(mode="after")
     def _playbook_serves_goals(self) -> Self:
         if not self.playbook:
             return self

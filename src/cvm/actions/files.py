@@ -44,7 +44,7 @@ def write_triggers(lists: Iterable[TriggerList], folder: Path, *, as_of: date) -
                 {
                     "name": one.name,
                     "meaning": one.meaning,
-                    "n_customers": None if one.rows is None else pc.count_distinct(one.rows["customer_id"]).as_py(),
+                    "n_customers": None if one.rows is None else one.n_customers,
                     "file": file,
                     "reason": one.reason,
                 }

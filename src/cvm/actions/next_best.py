@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -139,7 +139,7 @@ def next_best(engine: DuckDBEngine, settings: ActionSettings, inputs: PlanInputs
         score_columns=_score_columns(rules, customers, chosen),
         customer_ids=customers.rows["customer_id"],
         rules=tuple(zip(rules, counts, strict=True)),
-        notes=(*notes, *_unused(rules, counts), *harm_notes(settings.evidence, harmed)),
+        notes=(*notes, *_unused(rules, counts), *_losing(rules, customers, chosen), *harm_notes(settings.evidence, harmed)),
     )
 
 
@@ -147,6 +147,19 @@ def _unused(rules: Sequence[Rule], counts: Sequence[RuleCounts]) -> tuple[str, .
     """Rules of a playbook that hold for nobody whom no earlier rule took."""
     idle = [rule.name for rule, count in zip(rules, counts, strict=True) if rule.goal and not count.n_held]
     return (f"the playbook's {', '.join(idle)}: nobody is left for whom it holds",) if idle else ()
+
+
+def _losing(rules: Sequence[Rule], customers: ScoredCustomers, chosen: Ints) -> Iterator[str]:
+    """Rules of a playbook whose treatment is expected to cost more than it adds with those it takes."""
+    for position, rule in enumerate(rules):
+        if not rule.goal or not rule.treatment:
+            continue
+        net = float(np.nansum(customers.net_of(rule)[chosen == position]))
+        if net < 0:
+            yield (
+                f"the playbook's {rule.name} is expected to cost {-net:,.0f} more than {rule.treatment} adds; "
+                "with `uplift: positive` in its when it takes only those with whom it pays"
+            )
 
 
 def _candidates(rule: Rule, customers: ScoredCustomers, evidence: Evidence | None) -> Candidates:

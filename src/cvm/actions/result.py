@@ -65,7 +65,5 @@ class Actions:
             yield f"{self.pairs.num_rows // 2:,} pairs of items go together"
         else:
             yield "no products or categories, so nothing is due"
-        told = ", ".join(
-            f"{one.name} {one.rows.num_rows:,}" for one in self.lists if one.rows is not None and one.rows.num_rows
-        )
+        told = ", ".join(f"{one.name} {one.n_customers:,}" for one in self.lists if one.n_customers)
         yield f"triggers: {told or 'none'}"

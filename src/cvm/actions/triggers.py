@@ -55,6 +55,11 @@ class TriggerList:
     rows: pa.Table | None
     reason: str | None = None
 
+    @property
+    def n_customers(self) -> int:
+        """Customers in it; one may stand in several rows."""
+        return 0 if self.rows is None else len(pc.unique(self.rows["customer_id"]))
+
 
 @dataclass(frozen=True)
 class _Shop:

@@ -135,8 +135,7 @@ def _triggers(found: Actions) -> Table:
         if one.rows is None:
             table.add_row(one.name, Text(one.reason or "", style="dim"), "-", "")
         else:
-            n = pc.count_distinct(one.rows["customer_id"]).as_py()
-            table.add_row(one.name, one.meaning, f"{n:,}", f"{one.name}.csv")
+            table.add_row(one.name, one.meaning, f"{one.n_customers:,}", f"{one.name}.csv")
     return table
 
 

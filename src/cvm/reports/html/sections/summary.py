@@ -15,7 +15,7 @@ from cvm.reports.words import NOTHING, Words
 _TOTALS = """
 SELECT count(*) AS n, sum(clv) AS clv, sum(expected_orders * expected_order_value) AS revenue, sum(p_churn) AS leavers,
        count(p_churn) AS n_judged, sum(clv * p_churn) AS at_risk, count(next_best_action) AS n_actions,
-       sum(expected_net_value) AS net
+       sum(expected_net_value) FILTER (WHERE next_best_action IS NOT NULL) AS net
 FROM {file}
 """
 _LATEST = """
@@ -102,7 +102,7 @@ def _cards(content: Content, words: Words) -> list[Markup]:
         expected = words("summary.leavers_note", n=words.count(round(now["leavers"] or 0.0), "customers"), days=days)
         found.append(card(words("summary.leavers"), share, expected, _rate_change(content, words)))
     if now["n_actions"]:
-        worth = words("summary.actions_note", net=words.money(now["net"] or 0.0, currency))
+        worth = None if now["net"] is None else words("summary.actions_note", net=words.money(now["net"], currency))
         found.append(card(words("summary.actions"), words.number(now["n_actions"]), worth))
     return found
 
