@@ -21,7 +21,7 @@ from cvm.stages.context import workspace_of
 from planned import ids, profile, scored
 
 PLAYBOOK = {
-    "goals": [{"name": "keep vips"}],
+    "goals": [{"name": "keep vips", "metric": "churn_rate", "target": "-15%", "deadline": "2030-12-31"}],
     "campaigns": {"treatments": {"letter": {"channel": "post", "cost": 1.5}}},
     "playbook": [
         {"name": "save", "goal": "keep vips", "when": {"segments": ["vip"]}, "treatment": "letter", "offer": "=1+1"},

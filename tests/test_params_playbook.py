@@ -11,7 +11,10 @@ from cvm.params_playbook import SCORE_NUMBERS
 from cvm.scoring.schema import SCORE_SCHEMA
 from cvm.segments.conditions import Condition
 
-GOALS, TREATMENTS = [{"name": "keep vips"}], {"treatments": {"letter": {"channel": "post", "cost": 1.1}}}
+GOALS, TREATMENTS = (
+    [{"name": "keep vips", "metric": "churn_rate", "target": "-15%", "deadline": "2030-12-31"}],
+    {"treatments": {"letter": {"channel": "post", "cost": 1.1}}},
+)
 
 
 def params(folder, *rules):

@@ -126,7 +126,7 @@ def test_no_stage_hands_a_password_to_mlflow(tmp_path: Path, monkeypatch: pytest
     params = shop.params_for(tmp_path, data={"transactions": {"url": url, "query": "SELECT 1"}})
     handed: list[Any] = []
     monkeypatch.setattr("cvm.tracking.training_run.training_run", lambda values, *_, **__: handed.append(values))
-    monkeypatch.setattr(model, "_store", lambda _: type("Store", (), {"log": lambda *_: "1"})())
+    monkeypatch.setattr(model, "store_of", lambda _: type("Store", (), {"log": lambda *_: "1"})())
     workspace = workspace_of(params)
     model._log(params, workspace, None, type("Trained", (), {"bundle": None})())  # type: ignore[arg-type]
     assert handed[0]["data"]["transactions"]["query"] == "SELECT 1"
