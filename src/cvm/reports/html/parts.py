@@ -22,10 +22,11 @@ MOST_ROWS = 200
 
 @dataclass(frozen=True)
 class Column:
-    """Header of a column and how its values are written."""
+    """Header of a column and how its values are written; one that only explains is left out where it has nothing to say."""
 
     header: str
     kind: Kind = "text"
+    only_explains: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,8 @@ def table(
     more : str, optional
         Where all rows are.
     """
+    said = [place for place, column in enumerate(columns) if not column.only_explains or any(row[place] for row in rows)]
+    columns, rows = [columns[place] for place in said], [[row[place] for place in said] for row in rows[:MOST_ROWS]]
     shown = [
         replace(column, header=f"{column.header}, {currency}") if column.kind == "money" and currency else column
         for column in columns
@@ -178,10 +181,7 @@ def table(
         tag("th", tag("button", column.header, type="button"), scope="col", aria_sort="none", class_=_side(column.kind))
         for column in shown
     ]
-    body = [
-        tag("tr", [cell(words, column.kind, value) for column, value in zip(shown, row, strict=True)])
-        for row in rows[:MOST_ROWS]
-    ]
+    body = [tag("tr", [cell(words, column.kind, value) for column, value in zip(shown, row, strict=True)]) for row in rows]
     grid = tag("table", tag("caption", caption), tag("thead", tag("tr", head)), tag("tbody", body))
     filter_ = tag(
         "label",

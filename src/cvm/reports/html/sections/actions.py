@@ -196,7 +196,7 @@ def _triggered(content: Content, words: Words) -> list[Child]:
         Column(words("actions.meaning"), "english"),
         Column(words("columns.customers"), "count"),
         Column(words("actions.file")),
-        Column(words("columns.reason"), "english"),
+        Column(words("columns.reason"), "english", only_explains=True),
     ]
     rows = [
         [words.known("triggers", row["name"]), row["meaning"], row["n_customers"], row["file"], row["reason"]]

@@ -209,7 +209,7 @@ def _kpis(content: Content, words: Words) -> list[Child]:
         Column(words.month(latest), "decimal"),
         Column(words.month(months[0]) if len(months) > 1 else words("summary.month_before"), "decimal"),
         Column(words("summary.kpi_change"), "change"),
-        Column(words("summary.kpi_reason"), "english"),
+        Column(words("summary.kpi_reason"), "english", only_explains=True),
     ]
     caption = words("summary.kpis")
     return [subtitle(caption), table(words, caption, columns, rows, more=words("page.all_rows", file=content.kpi_file))]
