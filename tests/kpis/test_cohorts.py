@@ -68,3 +68,20 @@ def test_a_month_begins_at_midnight_of_the_business(tmp_path, timezone, month):
     late["occurred_at"] += timedelta(hours=9, minutes=30)  # 21:30 UTC, half past midnight in Kyiv
     lines = [late, order("b", on="2024-05-20", amount=1)]
     assert min(key[0] for key in cohorts(tmp_path, date(2024, 6, 1), timezone, transactions=lines)) == date(2024, month, 1)
+
+
+@pytest.mark.parametrize(("timezone", "revenue"), [("UTC", [10, 1]), ("Europe/Kyiv", [0, 11])])
+def test_the_months_of_kpis_begin_there_too(tmp_path, timezone, revenue):
+    late = order("a", on="2024-04-30", amount=10)
+    late["occurred_at"] += timedelta(hours=9, minutes=30)
+    lines = [order("c", on="2024-03-10", amount=5), late, order("b", on="2024-05-20", amount=1)]
+    with typed_warehouse(transactions=lines) as engine:
+        settings = KpiSettings(timezone=timezone, periods=("month",))
+        found = compute_kpis(engine, settings, score_files=Scores(), effects=tmp_path, as_of=date(2024, 6, 1))
+    rows = {
+        (row["kpi"], row["period_start"].month): row["value"]
+        for row in found.kpis.to_pylist()
+        if row["group_by"] == "all" and row["period"] == "month"
+    }
+    assert [rows["revenue", month] for month in (4, 5)] == revenue
+    assert [rows["orders", month] for month in (4, 5)] == [(revenue[0] > 0) * 1, 2 - (revenue[0] > 0)]
