@@ -74,3 +74,10 @@ def test_a_profile_survives_its_state_and_nobody_moves_from_nothing(profile):
         assert number_drift(profile, np.array([])).stability_index == 0
     else:
         assert category_drift(profile, np.array([], dtype=object)).stability_index == 0
+
+
+def test_values_that_few_share_are_kept_by_no_profile():
+    profile = CategoryProfile.of(np.array([f"{name}@x.ua" for name in range(150)], dtype=object))
+    assert profile.shares == {"other": pytest.approx(1.0)}
+    drift = category_drift(profile, np.array(["ivan@x.ua"] * 9 + ["shop"] * 91, dtype=object))
+    assert set(drift.new_categories) == {"shop"}

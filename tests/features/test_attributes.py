@@ -74,6 +74,22 @@ def test_contact_data_consent_and_the_system_of_an_id_are_never_features(column)
 
 
 @pytest.mark.parametrize(
+    "column",
+    ["email_address", "Phone 2", "first_name", "FullName", "name", "home_address", "street", "telegram", "birth_date"],
+)
+def test_text_that_tells_who_a_person_is_is_no_feature(column):
+    assert names(**{column: "VARCHAR"}) == set()
+
+
+@pytest.mark.parametrize(
+    ("column", "found_type"),
+    [("store_name", "VARCHAR"), ("plan_name", "VARCHAR"), ("streets_walked", "INTEGER"), ("has_mobile_app", "BOOLEAN")],
+)
+def test_what_only_sounds_alike_is_one(column, found_type):
+    assert names(**{column: found_type}) == {f"attribute_{column}"}
+
+
+@pytest.mark.parametrize(
     "found_type", ["INTEGER[]", "STRUCT(a INTEGER)", "INTERVAL", "DATE", "TIMESTAMP", "MAP(INTEGER, DOUBLE)"]
 )
 def test_types_that_are_neither_number_nor_text_are_no_features(found_type):

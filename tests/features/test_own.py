@@ -193,13 +193,13 @@ def test_own_features_come_from_the_file_into_the_bundle(shop_folder):
 
 def test_a_table_without_times_is_named_a_risk_and_one_row_per_customer_counts(shop_folder):
     ids = shop.purchases()["customer_id"].unique()
-    frame = pd.DataFrame({"customer_id": [*ids, ids[0]], "x": range(len(ids) + 1), "same": 1, "name": [*ids, "n"]})
+    frame = pd.DataFrame({"customer_id": [*ids, ids[0]], "x": range(len(ids) + 1), "same": 1, "label": [*ids, "n"]})
     frame.to_csv(shop_folder / "features.csv", index=False)
     params = params_with(shop_folder)
     ingested = run_ingest(params)
     assert any("replaced by a later row with the same key: 1" in warning for warning in ingested.warnings)
     notes = "\n".join(run_features(params).warnings)
-    assert "left out same (the same in every row), name (text of 400 values among 400 customers" in notes
+    assert "left out same (the same in every row), label (text of 400 values among 400 customers" in notes
     assert "count as known at every snapshot" in notes
     assert scored(params).set_index("customer_id")["own_x"][ids[0]] == len(ids)
 

@@ -19,27 +19,32 @@ def features():
     return pd.DataFrame({**NUMBERS, "city": ["Kyiv", None, "Lviv"]})
 
 
+def often(features: pd.DataFrame) -> pd.DataFrame:
+    """Every row ten times: what fewer share is kept by no encoder."""
+    return pd.concat([features] * 10, ignore_index=True)
+
+
 class TestEncoder:
     def test_numbers_come_first_and_categories_are_coded_by_their_place_in_the_alphabet(self, features):
-        encoder = Encoder.fit(features, ["city", "recency_days", "flag"])
+        encoder = Encoder.fit(often(features), ["city", "recency_days", "flag"])
         assert encoder.columns == ["recency_days", "flag", "city"]
         expected = [[3.0, 1.0, 0.0], [np.nan, 0.0, np.nan], [40.0, 1.0, 1.0]]
         np.testing.assert_array_equal(encoder.matrix(features), expected)
 
     def test_a_category_not_seen_in_training_is_missing(self, features):
-        encoder = Encoder.fit(features, ["city"])
+        encoder = Encoder.fit(often(features), ["city"])
         unseen = pd.DataFrame({"city": ["Odesa", "Lviv", "", None]})
         np.testing.assert_array_equal(encoder.matrix(unseen)[:, 0], [np.nan, 1.0, np.nan, np.nan])
 
     @pytest.mark.parametrize("dtype", ["str", "object", "category", "string"])
     def test_the_type_of_a_text_column_is_irrelevant(self, features, dtype):
-        encoder = Encoder.fit(features, ["city"])
+        encoder = Encoder.fit(often(features), ["city"])
         typed = features.assign(city=features["city"].astype(dtype))
-        assert Encoder.fit(typed, ["city"]) == encoder
+        assert Encoder.fit(often(typed), ["city"]) == encoder
         np.testing.assert_array_equal(encoder.matrix(typed), encoder.matrix(features))
 
     def test_a_missing_column_is_all_missing(self, features):
-        encoder = Encoder.fit(features, ["recency_days", "city"])
+        encoder = Encoder.fit(often(features), ["recency_days", "city"])
         matrix = encoder.matrix(pd.DataFrame(index=range(2)))
         assert matrix.shape == (2, 2)
         assert np.isnan(matrix).all()
@@ -48,28 +53,32 @@ class TestEncoder:
         features = features.assign(
             one=1.0, same="x", no_number=np.nan, no_text=pd.Series([None] * 3, dtype=object), sometimes=[7.0, np.nan, 7.0]
         )
-        encoder = Encoder.fit(features, ["one", "same", "no_number", "no_text", "sometimes", "recency_days"])
+        encoder = Encoder.fit(often(features), ["one", "same", "no_number", "no_text", "sometimes", "recency_days"])
         # A constant that is sometimes missing still tells two kinds of customers apart.
         assert encoder.columns == ["sometimes", "recency_days"]
 
     def test_only_the_most_frequent_categories_are_kept(self):
-        cities = [f"city {number:03d}" for number in range(60) for _ in range(1 + (number >= 10))]
+        cities = [f"city {number:03d}" for number in range(60) for _ in range(10 + (number >= 10))]
         (kept,) = Encoder.fit(pd.DataFrame({"city": cities}), ["city"]).categories.values()
         assert kept == tuple(f"city {number:03d}" for number in range(10, 60))
 
     def test_new_columns_and_another_order_of_columns_are_irrelevant(self, features):
-        encoder = Encoder.fit(features, ["recency_days", "city"])
+        encoder = Encoder.fit(often(features), ["recency_days", "city"])
         other = features.assign(new=1.0)[["new", "city", "recency_days", "flag"]]
         np.testing.assert_array_equal(encoder.matrix(other), encoder.matrix(features))
 
     @pytest.mark.parametrize("sort_keys", [True, False])
     def test_its_state_survives_json_whatever_the_order_of_keys(self, features, sort_keys):
         features = features.assign(brand=["x", "y", "x"], area=["n", "s", "s"])
-        encoder = Encoder.fit(features, ["recency_days", "flag", "city", "area", "brand"])
+        encoder = Encoder.fit(often(features), ["recency_days", "flag", "city", "area", "brand"])
         again = Encoder.from_state(json.loads(json.dumps(encoder.state(), sort_keys=sort_keys)))
         # Trees know columns by position.
         assert again.columns == encoder.columns == ["recency_days", "flag", "city", "area", "brand"]
         assert again == encoder
+
+    def test_a_value_that_few_customers_share_is_kept_by_nobody(self):
+        frame = pd.DataFrame({"city": ["Kyiv"] * 10 + ["Lviv"] * 9, "name": [f"name {number}" for number in range(19)]})
+        assert Encoder.fit(frame, ["city", "name"]).categories == {"city": ("Kyiv",)}
 
 
 class TestCustomerFolds:

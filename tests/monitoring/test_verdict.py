@@ -16,7 +16,15 @@ EVIDENCE = {
 
 
 def verdict(**found):
-    nothing = {"signals": [], "backtests": [], "features": [], "scores": [], "stale": [], "evidence": EVIDENCE}
+    nothing = {
+        "signals": [],
+        "backtests": [],
+        "features": [],
+        "scores": [],
+        "stale": [],
+        "model_version": "v",
+        "evidence": EVIDENCE,
+    }
     return judge(**nothing | found)
 
 
@@ -24,9 +32,9 @@ def signal(*, change=-0.2, p_value=0.0001):
     return Signal((Month(DAY, DAY + timedelta(days=30), 100.0, 80, False),), change, -0.1, 0.1, p_value)
 
 
-def followed(*, revenue=(1.0, 0.9, 1.1), auc=(0.8, 0.78, 0.82), days=90):
+def followed(*, revenue=(1.0, 0.9, 1.1), auc=(0.8, 0.78, 0.82), days=90, model="v"):
     whole = Group(None, 1000, 0.5, Figure(0.5, 0.45, 0.55), Figure(*revenue), Figure(*auc), 0.01)
-    return Backtest(DAY, "v", days, 90, (whole,))
+    return Backtest(DAY, model, days, 90, (whole,))
 
 
 def moved(name="spend", *, index=0.4, missing=0.0, missing_before=0.0):
@@ -48,6 +56,7 @@ def test_nothing_found_is_ok():
         ({"signals": [signal(change=0.02)]}, "ok"),
         ({"backtests": [followed(revenue=(0.6, 0.5, 0.7))]}, "retrain"),
         ({"backtests": [followed(revenue=(0.6, 0.5, 0.7), days=45)]}, "ok"),
+        ({"backtests": [followed(revenue=(0.6, 0.5, 0.7), model="the one before")]}, "ok"),
         ({"backtests": [followed(revenue=(0.75, 0.65, 0.85))]}, "ok"),
         ({"backtests": [followed(auc=(0.7, 0.68, 0.72))]}, "retrain"),
         ({"backtests": [followed(auc=(None, None, None), revenue=(None, None, None))]}, "ok"),

@@ -9,7 +9,13 @@ from cvm.engines import identifier
 from cvm.features.catalogue import Feature
 
 # Contact data identifies a person; a consent says who may be written to, not who will buy; a source names a system.
-_NEVER = re.compile(r"customerid|signedupat|email|phone|source|consent.*")
+_NEVER = re.compile(r"customerid|signedupat|email|phone|source|consent.*|mobile(number|no)?|tel(ephone)?(number|no)?")
+# Text under such names tells who a person is or how to reach them.
+_PERSONAL = re.compile(
+    r".*(email|phone|telegram|whatsapp|viber|passport|surname|iban|taxid).*|mobile.*|street.*|birth(day|date)|dateofbirth"
+    r"|(first|last|full|middle|family|given|nick|user|customer|client|contact)?name"
+    r"|(home|street|postal|mail|delivery|billing|shipping)?address(line)?[0-9]*"
+)
 _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DECIMAL\(\d+,\d+\)|DOUBLE|FLOAT|BOOLEAN")
 
 
@@ -23,7 +29,7 @@ def attribute_features(columns: Mapping[str, str]) -> Iterator[Feature]:
     if "signed_up_at" in columns:
         yield Feature("days_since_signup", "max(age_days)", "profile", "days", "Days since signing up.")
     for column, found_type in columns.items():
-        if is_never_a_feature(column):
+        if is_never_a_feature(column, found_type):
             continue
         name = attribute_name(column)
         is_number = _NUMBER.fullmatch(found_type) is not None
@@ -38,9 +44,10 @@ def attribute_features(columns: Mapping[str, str]) -> Iterator[Feature]:
             )
 
 
-def is_never_a_feature(column: str) -> bool:
-    """Whether a column is named like an id, contact data, a consent or a system, however it is spelled."""
-    return _NEVER.fullmatch(_plain(column)) is not None
+def is_never_a_feature(column: str, found_type: str) -> bool:
+    """Whether a column is named like an id, contact data, a consent or a system, or is text that tells who a person is."""
+    name = _plain(column)
+    return _NEVER.fullmatch(name) is not None or (found_type == "VARCHAR" and _PERSONAL.fullmatch(name) is not None)
 
 
 def _plain(column: str) -> str:

@@ -69,7 +69,7 @@ def supplied_columns(engine: DuckDBEngine, relation: str, types: Mapping[str, st
     customer : str
         SQL of what tells rows of one customer from those of another.
     """
-    left_out = {name: "an id, contact data or consent" for name in types if is_never_a_feature(name)}
+    left_out = {name: "an id, contact data or consent" for name in types if is_never_a_feature(name, types[name])}
     asked = {name: kind for name, kind in types.items() if name not in left_out}
     roles = _roles(engine, relation, asked)
     for name, reason in _useless(engine, relation, asked, roles, customer):

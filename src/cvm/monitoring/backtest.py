@@ -53,8 +53,8 @@ class Group:
     segment : str or None
     n_customers : int
         With a churn probability.
-    p_churn : float
-        Mean probability of no order in the days passed.
+    p_churn : float or None
+        Mean probability of no order in the days passed; None where there is nobody.
     churned : Figure
         Share without an order.
     revenue : Figure
@@ -66,7 +66,7 @@ class Group:
 
     segment: str | None
     n_customers: int
-    p_churn: float
+    p_churn: float | None
     churned: Figure
     revenue: Figure
     auc: Figure
@@ -195,7 +195,7 @@ def _group(segment: str | None, silent: Floats, p_churn: Floats, revenue: Floats
     return Group(
         segment,
         n,
-        float(p_churn.mean()) if n else float("nan"),
+        float(p_churn.mean()) if n else None,
         rate,
         _revenue_ratio(revenue, expected) if enough else Figure(None, None, None),
         area,

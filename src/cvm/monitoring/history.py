@@ -38,7 +38,7 @@ def write_monitored(folder: Path, found: Monitored) -> Path:
         If nothing can be written.
     """
     with replaced_file(folder / f"{found.as_of}.json") as temporary:
-        temporary.write_text(json.dumps(asdict(found), indent=1, default=str) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(asdict(found), indent=1, default=str, allow_nan=False) + "\n", encoding="utf-8")
     rows = [row for path in sorted(folder.glob("????-??-??.json")) for row in _rows(_read(path))]
     with replaced_file(folder / FILE) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary, compression="zstd")

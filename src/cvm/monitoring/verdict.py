@@ -53,6 +53,7 @@ def judge(
     features: Sequence[Moved],
     scores: Sequence[Moved],
     stale: Sequence[str],
+    model_version: str,
     evidence: Mapping[str, Any],
 ) -> Verdict:
     """The verdict on one model at one date.
@@ -66,12 +67,15 @@ def judge(
     features, scores : sequence of Moved
     stale : sequence of str
         What the checks of the data say of tables that have stopped.
+    model_version : str
+        Of the bundle; what the models before it missed does not speak against it.
     evidence : mapping
         Of the bundle: what the model reached on the test snapshot.
     """
+    own = [tested for tested in backtests if tested.is_complete and tested.model_version == model_version]
     found = [
         *_level(signals),
-        *(reason for tested in backtests if tested.is_complete for reason in _missed(tested, evidence)),
+        *(reason for tested in own for reason in _missed(tested, evidence)),
         *_moved(features, scores),
         *(Reason("watch", text) for text in stale),
     ]

@@ -68,7 +68,7 @@ def _backtests(backtests: tuple[Backtest, ...]) -> Table:
             str(tested.as_of),
             f"{tested.days} of {tested.horizon_days}",
             f"{whole.n_customers:,}",
-            f"{whole.p_churn:.1%}",
+            "-" if whole.p_churn is None else f"{whole.p_churn:.1%}",
             _figure(whole.churned, ".1%"),
             _figure(whole.auc, ".3f"),
             _figure(whole.revenue, ".1%"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 
 from cvm.engines import DuckDBEngine
 from cvm.errors import FeatureMismatchError
@@ -24,6 +25,7 @@ from cvm.workspace import Workspace
 
 # Of a shorter stretch of an outcome window nothing can be said.
 _LEAST_DAYS = 28
+_MOST_MONTHS = 24
 _STALE = "stale source"
 
 
@@ -68,7 +70,15 @@ def monitor(params: Params, *, progress: Progress = silent) -> Monitored:
     assessment = read_assessment(workspace)
     stale = [finding.meaning for finding in assessment.findings if finding.check == _STALE] if assessment else []
     found = signals(months)
-    verdict = judge(signals=found, backtests=tested, features=features, scores=scores, stale=stale, evidence=bundle.evidence)
+    verdict = judge(
+        signals=found,
+        backtests=tested,
+        features=features,
+        scores=scores,
+        stale=stale,
+        model_version=bundle.model_version,
+        evidence=bundle.evidence,
+    )
     monitored = Monitored(
         as_of, bundle.model_version, verdict, tuple(found), tuple(tested), tuple(features), tuple(scores), tuple(notes)
     )
@@ -83,9 +93,7 @@ def _backtests(
     if bundle.churn_anchor.definition.definition != "no_order":
         notes.append("Earlier scores are compared with orders, and churn means something else here: not done.")
         return
-    for day, path in sorted(workspace.score_files().items()):
-        if (as_of - day).days - bundle.lead_days < _LEAST_DAYS:
-            continue
+    for day, path in _monthly(workspace, before=as_of - timedelta(days=_LEAST_DAYS + bundle.lead_days)):
         table = read_scores(path, columns=[*SCORED, "horizon_days", "model_version"])
         if not table.num_rows:
             continue
@@ -102,13 +110,19 @@ def _backtests(
         )
 
 
+def _monthly(workspace: Workspace, *, before: date) -> list[tuple[date, Path]]:
+    """Scores of up to so many months, the last of each: daily scores would say the same of the same days."""
+    last = {(day.year, day.month): (day, path) for day, path in sorted(workspace.score_files().items()) if day <= before}
+    return list(last.values())[-_MOST_MONTHS:]
+
+
 def _moved(
     workspace: Workspace, profiles: dict[str, dict[str, object]], *, as_of: date, notes: list[str]
 ) -> tuple[list[Moved], list[Moved]]:
     """Of the latest features and scores on file, and how old they are."""
     day = read_plan(workspace.features).score
     features = movements(profiles_from_state(profiles["features"]), read_features(workspace.features, day))
-    files = workspace.score_files()
+    files = {day: path for day, path in workspace.score_files().items() if day <= as_of}
     latest = max(files, default=None)
     if latest is None:
         notes.append("There are no scores yet. Run `cvm score`.")
