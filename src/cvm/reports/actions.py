@@ -85,7 +85,7 @@ def _due(found: Actions) -> Table:
     table.add_column("item", style="bold")
     table.add_column("kind")
     for header in ("customers", "median cycle, days", "overdue"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", overflow="fold")
     rows = due.rows.to_pandas()
     rows["overdue"] = rows["expected_at"] < found.as_of
     by = rows.groupby(["item_kind", "item"]).agg(
@@ -116,7 +116,7 @@ def _pairs(found: Actions) -> Iterator[RenderableType]:
     for header in ("item", "goes with", "kind"):
         table.add_column(header, style="bold" if header == "item" else None)
     for header in ("customers with both", "lift"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", overflow="fold")
     strongest = np.lexsort((-pairs["lift"].to_numpy(), pairs["p_value"].to_numpy()))[:_MAX_PAIRS]
     for row in pairs.take(strongest).to_pylist():
         table.add_row(
@@ -129,7 +129,7 @@ def _triggers(found: Actions) -> Table:
     table = _table(f"Triggers as of {found.as_of}")
     table.add_column("list", style="bold")
     table.add_column("who")
-    table.add_column("customers", justify="right")
+    table.add_column("customers", justify="right", overflow="fold")
     table.add_column("file")
     for one in found.lists:
         if one.rows is None:

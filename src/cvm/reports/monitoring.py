@@ -46,7 +46,7 @@ def _rates(signals: tuple[Signal, ...]) -> Table:
     table = _table("Orders of known customers against those expected, less the usual lean of the model")
     table.add_column("months")
     for header in ("change", "usual", "p"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", overflow="fold")
     for signal in signals:
         table.add_row(
             f"{signal.months[0].start} to {signal.months[-1].end}",
@@ -61,7 +61,7 @@ def _backtests(backtests: tuple[Backtest, ...]) -> Table:
     table = _table("Earlier scores against what followed, 95% intervals")
     table.add_column("scores of")
     for header in ("days passed", "customers", "no order expected", "no order", "AUC", "revenue / expected"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", overflow="fold")
     for tested in backtests:
         whole = tested.whole
         table.add_row(
@@ -88,7 +88,7 @@ def _moved(columns: list[Moved]) -> Table:
     table = _table(f"What moved since training{more}")
     table.add_column("column")
     for header in ("stability index", "mean then", "mean now", "missing then", "missing now"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", overflow="fold")
     for column in shown:
         drift = column.drift
         table.add_row(

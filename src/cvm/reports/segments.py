@@ -109,7 +109,7 @@ def _flows_table(migrations: Migrations, currency: str) -> RenderableType:
     for header in ("from", "to"):
         table.add_column(header)
     for header in ("customers", "CLV then", "CLV now", "change"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", overflow="fold")
     table.add_column("")
     largest = max(float(np.abs(change).max()), 1e-9)
     columns = (shown[name].tolist() for name in ("from_segment", "to_segment", "n_customers", "previous_clv", "clv"))
@@ -156,7 +156,7 @@ def _clusters_table(clusters: Mapping[str, Any], currency: str) -> Table:
     table = _table(f"Clusters: {clusters['method']}, {clusters['k']}, stability {clusters['stability']:.2f} of 1")
     table.add_column("cluster")
     for header in ("customers", "share", f"CLV each, {currency}", "mean churn"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", overflow="fold")
     for cluster in clusters["clusters"]:
         churn = cluster["mean_p_churn"]
         table.add_row(
