@@ -174,6 +174,20 @@ def test_the_map_counts_every_customer_once(full):
     assert stakes == sorted(stakes, reverse=True)
 
 
+def test_the_lead_of_the_map_counts_everybody_above_one_half(tmp_path, engine):
+    risks = [0.40, 0.50, 0.51, 0.59, 0.60, 0.99]
+    rows = [
+        {**row, "p_churn": p_churn, "clv": 100.0, "value_tier": "top"}
+        for row, p_churn in zip(files.score_rows(6), risks, strict=True)
+    ]
+    base = files.base(tmp_path, engine)
+    files.write_scores(base.workspace, files.AS_OF, rows)
+    lead = value_map.section(value_map.read(base), words("en")).lead
+    assert lead == words("en")(
+        "value_map.lead", n=words("en").count(4, "customers"), clv=words("en").money(400.0, "EUR"), share="67%"
+    )
+
+
 def test_migrations_show_who_moved_and_leave_out_who_came_or_went_from_the_matrix(full):
     found = said(full, segments)
     assert "Who moved between segments?" in found
