@@ -60,10 +60,6 @@ class Base:
         """Day of the latest earlier scores on file."""
         return max((day for day in self.workspace.score_files() if day < self.as_of), default=None)
 
-    def of_run(self, room: str, name: str) -> Path:
-        """File that a stage wrote about ``as_of``."""
-        return self.workspace.outputs / room / f"as_of={self.as_of.isoformat()}" / name
-
     def shown(self, path: Path) -> str:
         """A path as the report names it: below the folder of outputs, not where that lies on this machine."""
         outputs = self.workspace.outputs

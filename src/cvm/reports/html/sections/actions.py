@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cvm.actions.files import TRIGGERS
 from cvm.errors import MissingOutputError
 from cvm.reports.base import Base
 from cvm.reports.html.markup import Child
@@ -49,7 +50,8 @@ class Content:
 
 def read(base: Base) -> Content:
     """What ``cvm actions`` wrote."""
-    path = base.of_run("actions", "actions.parquet")
+    folder = base.workspace.actions_of(base.as_of)
+    path = folder / "actions.parquet"
     return Content(
         base.currency,
         base.rows(_BY_ACTION, path, command=_COMMAND),
@@ -58,15 +60,15 @@ def read(base: Base) -> Content:
         _triggers(base),
         base.rows(
             _DUE.replace("{as_of}", base.as_of.isoformat()),
-            base.of_run("actions", "replenishment.parquet"),
+            folder / "replenishment.parquet",
             command=_COMMAND,
         ),
-        base.rows(_BOUGHT, base.of_run("actions", "also_bought.parquet"), command=_COMMAND),
+        base.rows(_BOUGHT, folder / "also_bought.parquet", command=_COMMAND),
     )
 
 
 def _triggers(base: Base) -> Sequence[Mapping[str, Any]]:
-    path = base.workspace.outputs / "triggers" / "triggers.json"
+    path = base.workspace.triggers / TRIGGERS
     if not path.is_file():
         return ()
     try:

@@ -34,7 +34,7 @@ class Content:
 
 def read(base: Base) -> Content:
     """What ``cvm kpis`` wrote."""
-    path = base.workspace.outputs / "kpis" / "cohorts.parquet"
+    path = base.workspace.kpis / "cohorts.parquet"
     return Content(base.currency, base.rows(_COHORTS, path, command="cvm kpis"))
 
 

@@ -47,7 +47,7 @@ class Content:
 
 def read(base: Base) -> Content:
     """Totals of the scores; goals and metrics where they are on file."""
-    outputs, previous = base.workspace.outputs / "kpis", base.previous
+    outputs, previous = base.workspace.kpis, base.previous
     before = base.rows(_TOTALS, base.workspace.scores_of(previous), command="cvm score") if previous else []
     return Content(
         base.as_of,
