@@ -226,8 +226,8 @@ def write_actions(outputs: Path, *, as_of: date) -> None:
     path.write_text(json.dumps({"as_of": str(as_of), "triggers": triggers}), encoding="utf-8")
 
 
-def write_campaign(folder: Path, *, campaign_id: str = f"spring {HOSTILE}") -> None:
-    """One evaluated campaign with two arms."""
+def write_campaign(folder: Path, *, campaign_id: str = f"spring {HOSTILE}", **changes: Any) -> None:
+    """One evaluated campaign with two arms, as a campaign of its own and as the only cell of another."""
 
     def effect(value: float, spread: float) -> dict[str, float]:
         return {
@@ -258,6 +258,7 @@ def write_campaign(folder: Path, *, campaign_id: str = f"spring {HOSTILE}") -> N
                         "word": "no harm seen"}],
         "earned": [earned(arm, margin) for arm, (_, margin) in arms.items()],
         "verdicts": [{"arm": arm, "word": word, "sentence": f"{arm} {word}."} for arm, (word, _) in arms.items()],
+        **changes,
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "spring.json").write_text(json.dumps(found), encoding="utf-8")
@@ -265,7 +266,8 @@ def write_campaign(folder: Path, *, campaign_id: str = f"spring {HOSTILE}") -> N
              "bootstrap": {"net": {"lower": -300.0, "upper": 3700.0}, "roi": {"lower": -0.3, "upper": 3.7}}}  # fmt: skip
     (folder / "cells").mkdir(exist_ok=True)
     (folder / "cells" / "autumn.json").write_text(
-        json.dumps({"campaign_id": "autumn", "currency": "EUR", "cells": [], "total": total}), encoding="utf-8"
+        json.dumps({"campaign_id": "autumn", "currency": found["currency"], "cells": [found], "total": total}),
+        encoding="utf-8",
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Base:
         Key that customer ids are hashed with; None shows them as they are.
     segment_goals : mapping of str to str
         What is wanted of customers of a segment, for segments of the user's own.
+    until : datetime or None
+        UTC; evaluations that observed anything after it are not known yet. None: all on file are.
     """
 
     engine: DuckDBEngine
@@ -44,6 +46,7 @@ class Base:
     as_of: date
     hash_salt: str | None = None
     segment_goals: Mapping[str, str] = field(default_factory=dict)
+    until: datetime | None = None
 
     @property
     def currency(self) -> str:

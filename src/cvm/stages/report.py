@@ -13,6 +13,7 @@ from cvm.reports.html.page import report_html
 from cvm.reports.model_card import markdown
 from cvm.reports.words import words
 from cvm.stages.context import Progress, StageOutcome, engine_trouble, scoring_date, silent, workspace_of
+from cvm.stages.inputs import known_until
 from cvm.stages.model import database_of, store_of
 from cvm.workspace import replaced_file
 
@@ -36,6 +37,7 @@ def run_report(params: Params, *, progress: Progress = silent) -> StageOutcome:
             as_of=scoring_date(params, workspace),
             hash_salt=params.campaigns.salt if params.report.hash_ids else None,
             segment_goals=params.segments.rule_set.goals,
+            until=known_until(params),
         )
         page = report_html(base, language=params.report.language)
         scored_by = {row["model_version"] for row in base.of_scores("SELECT DISTINCT model_version FROM {file}")}

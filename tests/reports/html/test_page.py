@@ -1,6 +1,8 @@
 """The whole page from hand-made files: what stands on it, what never does, and what it makes of hostile or missing input."""
 
 import re
+from dataclasses import replace
+from datetime import datetime
 from html.parser import HTMLParser
 
 import pyarrow as pa
@@ -209,6 +211,40 @@ def test_a_campaign_shows_its_verdict_interval_and_doubts(full):
     assert "no harm seen" in found
     assert "Campaigns drawn in cells, as a whole" in found
     assert "300 to 3.70\N{NO-BREAK SPACE}k)" in found
+
+
+def test_money_in_another_currency_and_effects_that_are_none_are_not_added_up(bare):
+    effects = bare.workspace.effects
+    files.write_campaign(effects)
+    (effects / "spring.json").rename(effects / "first.json")
+    files.write_campaign(effects, campaign_id="abroad", currency="USD")
+    (effects / "spring.json").rename(effects / "second.json")
+    verdicts = [{"arm": arm, "word": "not identified", "sentence": "None."} for arm in ("letter", "email")]
+    files.write_campaign(effects, campaign_id="broken", verdicts=verdicts)
+    content = campaigns.read(bare)
+    found = campaigns.section(content, words("en"))
+    assert "after cost: 1.70\N{NO-BREAK SPACE}k\N{NO-BREAK SPACE}EUR" in found.lead  # (2400 - 500) + (300 - 500)
+    page = said(bare, campaigns)
+    assert "The sum leaves out 4\N{NO-BREAK SPACE}treatments" in page
+    assert "<td>USD</td>" in page
+    table = page.partition("Verdict and money</caption>")[2].partition("</table>")[0]
+    assert ">Net<" in table
+    assert "broken · letter" not in page.partition("</figure>")[0]
+    assert [(whole.currency, whole.net["value"]) for whole in content.wholes] == [("EUR", None)]
+
+
+def test_where_nothing_can_be_added_up_there_is_no_sum(bare):
+    files.write_campaign(bare.workspace.effects, currency="USD")
+    assert "after cost" not in campaigns.section(campaigns.read(bare), words("en")).lead
+    assert "Net, USD" in said(bare, campaigns)
+
+
+@pytest.mark.parametrize(("until", "n"), [(None, 2), (datetime(2026, 1, 1, 5), 2), (datetime(2026, 1, 1, 4, 59), 0)])
+def test_what_was_evaluated_later_is_not_known_yet(bare, until, n):
+    files.write_campaign(bare.workspace.effects, observed_until="2026-01-01T05:00:00")
+    content = campaigns.read(replace(bare, until=until))
+    assert len(content.arms) == n
+    assert len(content.wholes) == n // 2
 
 
 def test_examples_of_findings_never_show(page):
