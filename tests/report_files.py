@@ -163,7 +163,12 @@ def write_segments(outputs: Path, *, as_of: date, previous: date) -> None:
 
 def write_kpis(outputs: Path, *, as_of: date) -> None:
     """Metrics of two months, cohorts, goals."""
-    kpis = [("retention_rate", 0.82, "share", None), ("revenue", 45_321.5, "currency", "EUR"), ("nps", None, "points", None)]
+    kpis = [
+        ("retention_rate", 0.82, "share", None),
+        ("revenue", 45_321.5, "currency", "EUR"),
+        ("orders", 1_200.0, "orders", None),
+        ("nps", None, "points", None),
+    ]
     months = [(date(2025, 11, 1), date(2025, 12, 1)), (date(2025, 12, 1), date(2026, 1, 1))]
     write_table(outputs / "kpis" / "kpis.parquet", [
         {"kpi": kpi, "period": "month", "period_start": start, "period_end": end, "group_by": by, "group": group,

@@ -105,6 +105,11 @@ class Base:
             raise MissingOutputError.from_stage(self.scores, command="cvm score")
         return self.rows(query, self.scores, command="cvm score")
 
+    def other_models(self) -> list[str]:
+        """Versions of models other than ``bundle`` that made any of the scores."""
+        found = {row["model_version"] for row in self.of_scores("SELECT DISTINCT model_version FROM {file}")}
+        return sorted(found - {self.bundle.model_version, None})
+
     def customer(self, customer_id: str) -> str:
         """The id as the report shows it."""
         if self.hash_salt is None:

@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -245,6 +246,60 @@ def test_what_was_evaluated_later_is_not_known_yet(bare, until, n):
     content = campaigns.read(replace(bare, until=until))
     assert len(content.arms) == n
     assert len(content.wholes) == n // 2
+
+
+def rows_of_kpis(base, **values):
+    """Orders and NPS of October to January, as a run in the middle of January leaves them."""
+    months = [date(2025, 10, 1), date(2025, 11, 1), date(2025, 12, 1), date(2026, 1, 1), date(2026, 2, 1)]
+    files.write_table(base.workspace.kpis / "kpis.parquet", [
+        {"kpi": kpi, "period": "month", "period_start": start, "period_end": end, "group_by": "all", "group": None,
+         "value": value, "unit": unit, "currency": None, "reason": None}
+        for kpi, unit in (("orders", "orders"), ("nps", "score"))
+        for start, end, value in zip(months, months[1:], values[kpi], strict=False)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("as_of", "orders", "months", "is_stale"),
+    [
+        (date(2026, 1, 15), (100.0, 110.0, 120.0, None), ["Dec", "Nov"], False),  # January is not over
+        (date(2026, 1, 1), (100.0, 110.0, 120.0, 5.0), ["Dec", "Nov"], False),  # the file is later than the report
+        (date(2025, 12, 10), (100.0, 110.0, 120.0, 5.0), ["Nov", "Oct"], False),
+        (date(2026, 1, 15), (100.0, 110.0, None, None), ["Nov", "Oct"], True),  # the file is earlier
+    ],
+)
+def test_metrics_are_of_the_last_month_with_orders_that_was_over(bare, as_of, orders, months, is_stale):
+    files.write_scores(bare.workspace, as_of, files.score_rows(20))
+    rows_of_kpis(bare, orders=orders, nps=(None, None, None, 9.0))
+    found = said(replace(bare, as_of=as_of), summary)
+    table = found.partition("Metrics of the latest month</caption>")[2].partition("</thead>")[0]
+    assert re.findall(r">(\w{3})\xa0\d{4}<", table) == months
+    assert ("The file ends with Nov" in found) == is_stale
+
+
+def test_cohorts_of_later_months_are_left_out_and_missing_ones_told(full):
+    earlier, later = (cohorts.read(replace(full, as_of=day)) for day in (date(2025, 12, 1), date(2026, 3, 1)))
+    assert max(row["cohort"] for row in earlier.cohorts) == date(2025, 11, 1)
+    assert max(row["cohort"] for row in later.cohorts) == date(2025, 12, 1)
+    said_of = [str(cohorts.section(content, words("en")).html(words("en"))) for content in (earlier, later)]
+    assert ["The file ends with Dec" in text for text in said_of] == [False, True]
+
+
+@pytest.mark.parametrize(("module", "command"), [(summary, "cvm kpis"), (actions, "cvm actions")])
+def test_goals_and_lists_of_another_day_are_told(full, bare, module, command):
+    stale = "This is as of 1\N{NO-BREAK SPACE}Oct\N{NO-BREAK SPACE}2025"
+    assert stale not in said(full, module)
+    files.fill(bare.workspace)
+    files.write_kpis(bare.workspace.outputs, as_of=files.PREVIOUS)
+    path = bare.workspace.triggers / "triggers.json"
+    path.write_text(path.read_text().replace(str(files.AS_OF), str(files.PREVIOUS)))
+    assert f"{stale}, which is not the day of this report. Run {command}." in said(bare, module)
+
+
+def test_the_page_says_when_another_model_made_the_scores(full):
+    assert "were made by model" not in said(full, summary)
+    other = replace(full, bundle=SimpleNamespace(**{**vars(full.bundle), "model_version": "ffffffffffff"}))
+    assert "were made by model 0123456789ab, the champion is ffffffffffff" in said(other, summary)
 
 
 def test_examples_of_findings_never_show(page):
