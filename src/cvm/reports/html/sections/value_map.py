@@ -66,7 +66,7 @@ def _map(content: Content, words: Words) -> Any:
     names = [words.known("value_tiers", tier) for tier in tiers]
 
     def text(cell: Mapping[str, Any] | None) -> str:
-        return "" if cell is None else f"{words.short(cell['n'])}<br>{words.money(cell['clv'], content.currency)}"
+        return "" if cell is None else f"{words.short(cell['n'])}\n{words.money(cell['clv'], content.currency)}"
 
     def hover(cell: Mapping[str, Any] | None, tier: str, band: str) -> str:
         if cell is None:
