@@ -1,5 +1,6 @@
 """The whole page from hand-made files: what stands on it, what never does, and what it makes of hostile or missing input."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import date, datetime
@@ -300,6 +301,23 @@ def test_the_page_says_when_another_model_made_the_scores(full):
     assert "were made by model" not in said(full, summary)
     other = replace(full, bundle=SimpleNamespace(**{**vars(full.bundle), "model_version": "ffffffffffff"}))
     assert "were made by model 0123456789ab, the champion is ffffffffffff" in said(other, summary)
+
+
+def test_the_latest_monitoring_up_to_the_date_of_the_report_is_told(bare):
+    assert "Monitoring as of" not in said(bare, data_quality)
+    folder = bare.workspace.monitoring
+    folder.mkdir(parents=True)
+    for day, word in (("2025-11-01", "ok"), ("2025-12-01", "retrain"), ("2026-02-01", "watch")):
+        verdict = {"word": word, "reasons": [{"word": word, "text": f"Reason {files.HOSTILE} of {day}."}]}
+        (folder / f"{day}.json").write_text(json.dumps({"as_of": day, "model_version": "abc", "verdict": verdict}))
+    found = said(bare, data_quality)
+    assert "Monitoring as of 1\N{NO-BREAK SPACE}Dec\N{NO-BREAK SPACE}2025, of model abc: train again." in found
+    assert "of 2025-12-01." in found
+    assert files.HOSTILE not in found
+    assert "2026-02-01" not in found
+    (folder / "2025-12-31.json").write_text("{")
+    with pytest.raises(MissingOutputError, match=r"2025-12-31\.json is damaged.*cvm monitor"):
+        data_quality.read(bare)
 
 
 def test_examples_of_findings_never_show(page):
