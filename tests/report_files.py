@@ -163,7 +163,12 @@ def write_segments(outputs: Path, *, as_of: date, previous: date) -> None:
 
 def write_kpis(outputs: Path, *, as_of: date) -> None:
     """Metrics of two months, cohorts, goals."""
-    kpis = [("retention_rate", 0.82, "share", None), ("revenue", 45_321.5, "currency", "EUR"), ("nps", None, "points", None)]
+    kpis = [
+        ("retention_rate", 0.82, "share", None),
+        ("revenue", 45_321.5, "currency", "EUR"),
+        ("orders", 1_200.0, "orders", None),
+        ("nps", None, "points", None),
+    ]
     months = [(date(2025, 11, 1), date(2025, 12, 1)), (date(2025, 12, 1), date(2026, 1, 1))]
     write_table(outputs / "kpis" / "kpis.parquet", [
         {"kpi": kpi, "period": "month", "period_start": start, "period_end": end, "group_by": by, "group": group,
@@ -226,8 +231,8 @@ def write_actions(outputs: Path, *, as_of: date) -> None:
     path.write_text(json.dumps({"as_of": str(as_of), "triggers": triggers}), encoding="utf-8")
 
 
-def write_campaign(folder: Path, *, campaign_id: str = f"spring {HOSTILE}") -> None:
-    """One evaluated campaign with two arms."""
+def write_campaign(folder: Path, *, campaign_id: str = f"spring {HOSTILE}", **changes: Any) -> None:
+    """One evaluated campaign with two arms, as a campaign of its own and as the only cell of another."""
 
     def effect(value: float, spread: float) -> dict[str, float]:
         return {
@@ -258,6 +263,7 @@ def write_campaign(folder: Path, *, campaign_id: str = f"spring {HOSTILE}") -> N
                         "word": "no harm seen"}],
         "earned": [earned(arm, margin) for arm, (_, margin) in arms.items()],
         "verdicts": [{"arm": arm, "word": word, "sentence": f"{arm} {word}."} for arm, (word, _) in arms.items()],
+        **changes,
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "spring.json").write_text(json.dumps(found), encoding="utf-8")
@@ -265,7 +271,8 @@ def write_campaign(folder: Path, *, campaign_id: str = f"spring {HOSTILE}") -> N
              "bootstrap": {"net": {"lower": -300.0, "upper": 3700.0}, "roi": {"lower": -0.3, "upper": 3.7}}}  # fmt: skip
     (folder / "cells").mkdir(exist_ok=True)
     (folder / "cells" / "autumn.json").write_text(
-        json.dumps({"campaign_id": "autumn", "currency": "EUR", "cells": [], "total": total}), encoding="utf-8"
+        json.dumps({"campaign_id": "autumn", "currency": found["currency"], "cells": [found], "total": total}),
+        encoding="utf-8",
     )
 
 

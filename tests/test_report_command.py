@@ -44,6 +44,17 @@ def test_without_a_store_the_report_is_written_and_a_note_says_so(params: Params
     assert not (params.root / "mlruns").exists()
 
 
+@pytest.mark.parametrize(("observed_until", "is_shown"), [("2026-01-01T05:00:00", True), ("2026-01-01T05:00:01", False)])
+def test_a_report_of_a_date_knows_nothing_that_was_evaluated_later(
+    params: Params, observed_until: str, is_shown: bool
+) -> None:
+    workspace = workspace_of(params)
+    files.write_campaign(workspace.effects, campaign_id="springtime", observed_until=observed_until)
+    business = params.business.model_copy(update={"timezone": "America/New_York"})
+    run_report(params.model_copy(update={"business": business}))
+    assert ("springtime" in workspace.report.read_text(encoding="utf-8")) == is_shown
+
+
 def test_the_language_of_params_opens_the_page(params: Params) -> None:
     spoken = params.model_copy(update={"report": params.report.model_copy(update={"language": "uk"})})
     run_report(spoken)

@@ -259,6 +259,27 @@ def test_hostile_names_run_nothing(browser, by_hand):
         assert visit.trouble == []
 
 
+def test_hostile_long_and_like_names_stay_text_and_apart_and_leave_room(browser, tmp_path):
+    names = ("big_spender", "big spender", "<a href='https://x.example'>win</a><b>b</b>", "n" * 200)
+    with DuckDBEngine() as engine:
+        base = files.base(tmp_path, engine)
+        files.write_scores(base.workspace, files.AS_OF, files.score_rows(segments=names))
+        path = tmp_path / "report.html"
+        path.write_text(report_html(base, language="en"), encoding="utf-8")
+    for size in (DESKTOP, PHONE):
+        with Visit(browser, path, size=size) as visit:
+            visit.draw_all()
+            figure = visit.page.locator("#segments figure .plot").first
+            ticks = figure.locator(".ytick text").all_text_contents()
+            assert [tick for tick in ticks if tick.startswith("big")] in (list(names[1::-1]), list(names[:2]))
+            assert any(tick.startswith("<a href") for tick in ticks)
+            assert len(ticks) == len(names)
+            assert visit.page.locator("svg a").count() == 0
+            widest = max(tick.bounding_box()["width"] for tick in figure.locator(".ytick text").all())
+            assert widest < figure.bounding_box()["width"] * 2 / 3
+            assert visit.trouble == []
+
+
 def test_a_run_names_the_report_and_keeps_it_with_the_model(cdnow):
     import time
 

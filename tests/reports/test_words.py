@@ -69,5 +69,5 @@ def test_dates():
 
 def test_names_of_the_users_own_stay_as_they_are():
     assert words("uk").known("segments", "vip") == "VIP"
-    assert words("uk").known("segments", "my_best") == "my best"
+    assert words("uk").known("segments", "my_best") == "my_best"
     assert words("en").known("segments", None) == "\N{EN DASH}"

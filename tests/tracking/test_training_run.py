@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import shop
 from cvm.evaluation import ContactTerms
 from cvm.models.churn import BtydChurn
 from cvm.models.clv_blend import fit_blended_value
@@ -9,6 +11,7 @@ from cvm.models.contact import judged_decision
 from cvm.models.search import Search, Trial
 from cvm.models.stage import Trained
 from cvm.models.training import Recipe, judge
+from cvm.stages.model import logged_params
 from cvm.tracking.training_run import _curves, _decision_metrics, _flat, _model_params, _trial_runs
 from simulated import bundle, sample
 
@@ -27,6 +30,13 @@ def test_a_booster_is_recorded_with_the_settings_it_was_fitted_with() -> None:
 
 def test_a_baseline_is_recorded_with_nothing_of_the_boosters() -> None:
     assert _model_params(BtydChurn(), {"num_leaves": 4}) == {}
+
+
+def test_the_salt_that_ids_are_hashed_with_is_never_recorded(tmp_path: Path) -> None:
+    params = shop.params_for(tmp_path, campaigns={"salt": "my own secret"})
+    recorded = dict(_flat(logged_params(params)))
+    assert not any("salt" in name or "my own secret" in value for name, value in recorded.items())
+    assert recorded["campaigns.outcome_days"] == str(params.campaigns.outcome_days)
 
 
 def test_every_trial_of_tuning_is_a_run_of_its_own() -> None:

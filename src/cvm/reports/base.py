@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Base:
         Key that customer ids are hashed with; None shows them as they are.
     segment_goals : mapping of str to str
         What is wanted of customers of a segment, for segments of the user's own.
+    until : datetime or None
+        UTC; evaluations that observed anything after it are not known yet. None: all on file are.
     """
 
     engine: DuckDBEngine
@@ -44,6 +46,7 @@ class Base:
     as_of: date
     hash_salt: str | None = None
     segment_goals: Mapping[str, str] = field(default_factory=dict)
+    until: datetime | None = None
 
     @property
     def currency(self) -> str:
@@ -59,10 +62,6 @@ class Base:
     def previous(self) -> date | None:
         """Day of the latest earlier scores on file."""
         return max((day for day in self.workspace.score_files() if day < self.as_of), default=None)
-
-    def of_run(self, room: str, name: str) -> Path:
-        """File that a stage wrote about ``as_of``."""
-        return self.workspace.outputs / room / f"as_of={self.as_of.isoformat()}" / name
 
     def shown(self, path: Path) -> str:
         """A path as the report names it: below the folder of outputs, not where that lies on this machine."""
@@ -105,6 +104,11 @@ class Base:
         if not self.scores.is_file():
             raise MissingOutputError.from_stage(self.scores, command="cvm score")
         return self.rows(query, self.scores, command="cvm score")
+
+    def other_models(self) -> list[str]:
+        """Versions of models other than ``bundle`` that made any of the scores."""
+        found = {row["model_version"] for row in self.of_scores("SELECT DISTINCT model_version FROM {file}")}
+        return sorted(found - {self.bundle.model_version, None})
 
     def customer(self, customer_id: str) -> str:
         """The id as the report shows it."""

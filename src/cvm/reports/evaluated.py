@@ -14,6 +14,8 @@ from cvm.errors import MissingOutputError
 _Found = TypeVar("_Found")
 
 _COMMAND = "cvm evaluate CAMPAIGN"
+# Verdict on an effect that is none, such as of arms that differ by more than chance.
+_UNTOLD = "not identified"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Arm:
     gates: Sequence[Mapping[str, Any]]
 
     @property
+    def is_identified(self) -> bool:
+        """Whether what it earned can be told at all."""
+        return self.word != _UNTOLD and self.net.get("standard_error") is not None
+
+    @property
     def name(self) -> str:
         """Campaign and treatment."""
         return f"{self.campaign} · {self.arm}"
@@ -50,32 +57,44 @@ class Whole:
     """A campaign drawn in cells, all arms of all cells together."""
 
     campaign: str
+    currency: str
     n_treated: int
     cost: float
     net: Mapping[str, float | None]
     roi: Mapping[str, float | None] | None
 
 
-def read_arms(effects: Path) -> list[Arm]:
-    """Every treatment of every campaign, the newest first.
+def read_arms(effects: Path, *, until: datetime | None) -> list[Arm]:
+    """Every treatment of every campaign evaluated on what was known at a moment, the newest first.
 
     Parameters
     ----------
     effects : Path
         Folder of evaluations; one that does not exist holds none.
+    until : datetime or None
+        UTC; evaluations that observed anything after it are left out; None leaves out none.
 
     Raises
     ------
     MissingOutputError
         If a file is no evaluation; its name says which.
     """
-    arms = [arm for path in sorted(effects.glob("*.json")) for arm in _read(path, lambda found: list(_arms(found)))]
+    arms = [
+        arm
+        for path in sorted(effects.glob("*.json"))
+        for arm in _read(path, lambda found: list(_arms(found)) if _is_known(found, until) else [])
+    ]
     return sorted(arms, key=lambda arm: (-arm.started.toordinal(), arm.campaign, arm.arm))
 
 
-def read_wholes(effects: Path) -> list[Whole]:
-    """Every campaign drawn in cells, as ``read_arms``."""
-    return [_read(path, _whole) for path in sorted((effects / "cells").glob("*.json"))]
+def read_wholes(effects: Path, *, until: datetime | None) -> list[Whole]:
+    """Every campaign drawn in cells of which all are known, as ``read_arms``."""
+    found = (_read(path, lambda whole: _whole(whole, until)) for path in sorted((effects / "cells").glob("*.json")))
+    return [whole for whole in found if whole is not None]
+
+
+def _is_known(found: Mapping[str, Any], until: datetime | None) -> bool:
+    return until is None or datetime.fromisoformat(found["observed_until"]) <= until
 
 
 def _read(path: Path, take: Callable[[Mapping[str, Any]], _Found]) -> _Found:
@@ -85,14 +104,19 @@ def _read(path: Path, take: Callable[[Mapping[str, Any]], _Found]) -> _Found:
         raise MissingOutputError.from_damage(path, command=_COMMAND) from error
 
 
-def _whole(found: Mapping[str, Any]) -> Whole:
+def _whole(found: Mapping[str, Any], until: datetime | None) -> Whole | None:
+    if not all(_is_known(cell, until) for cell in found["cells"]):
+        return None
     total, bounds = found["total"], found["total"]["bootstrap"] or {}
 
     def within(name: str) -> Mapping[str, float | None]:
         return {"value": total[name], "lower": None, "upper": None, **(bounds.get(name) or {})}
 
+    if any(verdict["word"] == _UNTOLD for cell in found["cells"] for verdict in cell["verdicts"]):
+        net: Mapping[str, float | None] = dict.fromkeys(("value", "lower", "upper"))
+        return Whole(found["campaign_id"], found["currency"], total["n_treated"], total["cost"], net, None)
     roi = None if total["roi"] is None else within("roi")
-    return Whole(found["campaign_id"], total["n_treated"], total["cost"], within("net"), roi)
+    return Whole(found["campaign_id"], found["currency"], total["n_treated"], total["cost"], within("net"), roi)
 
 
 def _arms(found: Mapping[str, Any]) -> Iterator[Arm]:

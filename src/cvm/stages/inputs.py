@@ -125,17 +125,22 @@ def audience_settings_of(params: Params) -> AudienceSettings:
     return AudienceSettings(**params.campaigns.audiences.model_dump(), country_code=params.identity.country_code)
 
 
+def known_until(params: Params) -> datetime | None:
+    """First moment of ``windows.as_of``, in UTC; None where it is the latest, so that all there is is known."""
+    as_of, zone = params.windows.as_of, ZoneInfo(params.business.timezone)
+    if as_of == "latest":
+        return None
+    return datetime.combine(as_of, time(), tzinfo=zone).astimezone(UTC).replace(tzinfo=None)
+
+
 def evaluation_settings_of(params: Params, *, score_files: Mapping[date, Path]) -> EvaluationSettings:
     """For the evaluation of a campaign; ``windows.as_of``, where it is a date, is the end of what is known."""
     asked: dict[str, Any] = params.campaigns.evaluate.model_dump()
-    as_of, zone = params.windows.as_of, ZoneInfo(params.business.timezone)
     return EvaluationSettings(
         **asked,
         outcome_days=params.campaigns.outcome_days,
         score_files=score_files,
-        observed_until=None
-        if as_of == "latest"
-        else datetime.combine(as_of, time(), tzinfo=zone).astimezone(UTC).replace(tzinfo=None),
+        observed_until=known_until(params),
         timezone=params.business.timezone,
         economics=economics_of(params),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cvm.errors import FeatureMismatchError
 from cvm.features.files import read_churn_definition, read_plan
@@ -123,5 +123,10 @@ def database_of(params: Params) -> Path | None:
 def _log(params: Params, workspace: Workspace, plan: SnapshotPlan, trained: Trained) -> str:
     from cvm.tracking.training_run import training_run
 
-    run = training_run(params.model_dump(mode="json"), plan, trained, features=workspace.features)
+    run = training_run(logged_params(params), plan, trained, features=workspace.features)
     return store_of(params).log(run, trained.bundle, workspace.champion)
+
+
+def logged_params(params: Params) -> dict[str, Any]:
+    """All but the salt: whoever has it and the report, which is kept beside them, can undo the hashes of customer ids."""
+    return params.model_dump(mode="json", exclude={"campaigns": {"salt"}})

@@ -13,6 +13,7 @@ from cvm.reports.html.page import report_html
 from cvm.reports.model_card import markdown
 from cvm.reports.words import words
 from cvm.stages.context import Progress, StageOutcome, engine_trouble, scoring_date, silent, workspace_of
+from cvm.stages.inputs import known_until
 from cvm.stages.model import database_of, store_of
 from cvm.workspace import replaced_file
 
@@ -36,9 +37,10 @@ def run_report(params: Params, *, progress: Progress = silent) -> StageOutcome:
             as_of=scoring_date(params, workspace),
             hash_salt=params.campaigns.salt if params.report.hash_ids else None,
             segment_goals=params.segments.rule_set.goals,
+            until=known_until(params),
         )
         page = report_html(base, language=params.report.language)
-        scored_by = {row["model_version"] for row in base.of_scores("SELECT DISTINCT model_version FROM {file}")}
+        other_models = base.other_models()
     card = markdown(bundle, words(params.report.language))
     for path, text in ((workspace.report, page), (workspace.model_card, card)):
         with replaced_file(path) as temporary:
@@ -49,19 +51,19 @@ def run_report(params: Params, *, progress: Progress = silent) -> StageOutcome:
         "report",
         f"{workspace.report} ({size:.1f} MiB, opens offline), {workspace.model_card}",
         (
-            *_strange(scored_by - {bundle.model_version}, bundle),
+            *_strange(other_models, bundle),
             *_attached(params, bundle, [workspace.report, workspace.model_card]),
             *_salted(params),
         ),
     )
 
 
-def _strange(others: set[str], bundle: Bundle) -> list[str]:
+def _strange(others: list[str], bundle: Bundle) -> list[str]:
     """That scores and model card speak of different models, if so."""
     if not others:
         return []
     return [
-        f"The scores were made by model {', '.join(sorted(others))}, the champion is {bundle.model_version}: churn, value "
+        f"The scores were made by model {', '.join(others)}, the champion is {bundle.model_version}: churn, value "
         "and the model card are about the champion. Run `cvm score` to have both of one model."
     ]
 

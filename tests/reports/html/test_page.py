@@ -1,7 +1,11 @@
 """The whole page from hand-made files: what stands on it, what never does, and what it makes of hostile or missing input."""
 
+import json
 import re
+from dataclasses import replace
+from datetime import date, datetime
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -174,6 +178,20 @@ def test_the_map_counts_every_customer_once(full):
     assert stakes == sorted(stakes, reverse=True)
 
 
+def test_the_lead_of_the_map_counts_everybody_above_one_half(tmp_path, engine):
+    risks = [0.40, 0.50, 0.51, 0.59, 0.60, 0.99]
+    rows = [
+        {**row, "p_churn": p_churn, "clv": 100.0, "value_tier": "top"}
+        for row, p_churn in zip(files.score_rows(6), risks, strict=True)
+    ]
+    base = files.base(tmp_path, engine)
+    files.write_scores(base.workspace, files.AS_OF, rows)
+    lead = value_map.section(value_map.read(base), words("en")).lead
+    assert lead == words("en")(
+        "value_map.lead", n=words("en").count(4, "customers"), clv=words("en").money(400.0, "EUR"), share="67%"
+    )
+
+
 def test_migrations_show_who_moved_and_leave_out_who_came_or_went_from_the_matrix(full):
     found = said(full, segments)
     assert "Who moved between segments?" in found
@@ -195,6 +213,111 @@ def test_a_campaign_shows_its_verdict_interval_and_doubts(full):
     assert "no harm seen" in found
     assert "Campaigns drawn in cells, as a whole" in found
     assert "300 to 3.70\N{NO-BREAK SPACE}k)" in found
+
+
+def test_money_in_another_currency_and_effects_that_are_none_are_not_added_up(bare):
+    effects = bare.workspace.effects
+    files.write_campaign(effects)
+    (effects / "spring.json").rename(effects / "first.json")
+    files.write_campaign(effects, campaign_id="abroad", currency="USD")
+    (effects / "spring.json").rename(effects / "second.json")
+    verdicts = [{"arm": arm, "word": "not identified", "sentence": "None."} for arm in ("letter", "email")]
+    files.write_campaign(effects, campaign_id="broken", verdicts=verdicts)
+    content = campaigns.read(bare)
+    found = campaigns.section(content, words("en"))
+    assert "after cost: 1.70\N{NO-BREAK SPACE}k\N{NO-BREAK SPACE}EUR" in found.lead  # (2400 - 500) + (300 - 500)
+    page = said(bare, campaigns)
+    assert "The sum leaves out 4\N{NO-BREAK SPACE}treatments" in page
+    assert "<td>USD</td>" in page
+    table = page.partition("Verdict and money</caption>")[2].partition("</table>")[0]
+    assert ">Net<" in table
+    assert "broken · letter" not in page.partition("</figure>")[0]
+    assert [(whole.currency, whole.net["value"]) for whole in content.wholes] == [("EUR", None)]
+
+
+def test_where_nothing_can_be_added_up_there_is_no_sum(bare):
+    files.write_campaign(bare.workspace.effects, currency="USD")
+    assert "after cost" not in campaigns.section(campaigns.read(bare), words("en")).lead
+    assert "Net, USD" in said(bare, campaigns)
+
+
+@pytest.mark.parametrize(("until", "n"), [(None, 2), (datetime(2026, 1, 1, 5), 2), (datetime(2026, 1, 1, 4, 59), 0)])
+def test_what_was_evaluated_later_is_not_known_yet(bare, until, n):
+    files.write_campaign(bare.workspace.effects, observed_until="2026-01-01T05:00:00")
+    content = campaigns.read(replace(bare, until=until))
+    assert len(content.arms) == n
+    assert len(content.wholes) == n // 2
+
+
+def rows_of_kpis(base, **values):
+    """Orders and NPS of October to January, as a run in the middle of January leaves them."""
+    months = [date(2025, 10, 1), date(2025, 11, 1), date(2025, 12, 1), date(2026, 1, 1), date(2026, 2, 1)]
+    files.write_table(base.workspace.kpis / "kpis.parquet", [
+        {"kpi": kpi, "period": "month", "period_start": start, "period_end": end, "group_by": "all", "group": None,
+         "value": value, "unit": unit, "currency": None, "reason": None}
+        for kpi, unit in (("orders", "orders"), ("nps", "score"))
+        for start, end, value in zip(months, months[1:], values[kpi], strict=False)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("as_of", "orders", "months", "is_stale"),
+    [
+        (date(2026, 1, 15), (100.0, 110.0, 120.0, None), ["Dec", "Nov"], False),  # January is not over
+        (date(2026, 1, 1), (100.0, 110.0, 120.0, 5.0), ["Dec", "Nov"], False),  # the file is later than the report
+        (date(2025, 12, 10), (100.0, 110.0, 120.0, 5.0), ["Nov", "Oct"], False),
+        (date(2026, 1, 15), (100.0, 110.0, None, None), ["Nov", "Oct"], True),  # the file is earlier
+    ],
+)
+def test_metrics_are_of_the_last_month_with_orders_that_was_over(bare, as_of, orders, months, is_stale):
+    files.write_scores(bare.workspace, as_of, files.score_rows(20))
+    rows_of_kpis(bare, orders=orders, nps=(None, None, None, 9.0))
+    found = said(replace(bare, as_of=as_of), summary)
+    table = found.partition("Metrics of the latest month</caption>")[2].partition("</thead>")[0]
+    assert re.findall(r">(\w{3})\xa0\d{4}<", table) == months
+    assert ("The file ends with Nov" in found) == is_stale
+
+
+def test_cohorts_of_later_months_are_left_out_and_missing_ones_told(full):
+    earlier, later = (cohorts.read(replace(full, as_of=day)) for day in (date(2025, 12, 1), date(2026, 3, 1)))
+    assert max(row["cohort"] for row in earlier.cohorts) == date(2025, 11, 1)
+    assert max(row["cohort"] for row in later.cohorts) == date(2025, 12, 1)
+    said_of = [str(cohorts.section(content, words("en")).html(words("en"))) for content in (earlier, later)]
+    assert ["The file ends with Dec" in text for text in said_of] == [False, True]
+
+
+@pytest.mark.parametrize(("module", "command"), [(summary, "cvm kpis"), (actions, "cvm actions")])
+def test_goals_and_lists_of_another_day_are_told(full, bare, module, command):
+    stale = "This is as of 1\N{NO-BREAK SPACE}Oct\N{NO-BREAK SPACE}2025"
+    assert stale not in said(full, module)
+    files.fill(bare.workspace)
+    files.write_kpis(bare.workspace.outputs, as_of=files.PREVIOUS)
+    path = bare.workspace.triggers / "triggers.json"
+    path.write_text(path.read_text().replace(str(files.AS_OF), str(files.PREVIOUS)))
+    assert f"{stale}, which is not the day of this report. Run {command}." in said(bare, module)
+
+
+def test_the_page_says_when_another_model_made_the_scores(full):
+    assert "were made by model" not in said(full, summary)
+    other = replace(full, bundle=SimpleNamespace(**{**vars(full.bundle), "model_version": "ffffffffffff"}))
+    assert "were made by model 0123456789ab, the champion is ffffffffffff" in said(other, summary)
+
+
+def test_the_latest_monitoring_up_to_the_date_of_the_report_is_told(bare):
+    assert "Monitoring as of" not in said(bare, data_quality)
+    folder = bare.workspace.monitoring
+    folder.mkdir(parents=True)
+    for day, word in (("2025-11-01", "ok"), ("2025-12-01", "retrain"), ("2026-02-01", "watch")):
+        verdict = {"word": word, "reasons": [{"word": word, "text": f"Reason {files.HOSTILE} of {day}."}]}
+        (folder / f"{day}.json").write_text(json.dumps({"as_of": day, "model_version": "abc", "verdict": verdict}))
+    found = said(bare, data_quality)
+    assert "Monitoring as of 1\N{NO-BREAK SPACE}Dec\N{NO-BREAK SPACE}2025, of model abc: train again." in found
+    assert "of 2025-12-01." in found
+    assert files.HOSTILE not in found
+    assert "2026-02-01" not in found
+    (folder / "2025-12-31.json").write_text("{")
+    with pytest.raises(MissingOutputError, match=r"2025-12-31\.json is damaged.*cvm monitor"):
+        data_quality.read(bare)
 
 
 def test_examples_of_findings_never_show(page):

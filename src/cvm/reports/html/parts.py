@@ -80,6 +80,13 @@ def note(text: str) -> Markup:
     return tag("p", text, class_="remark")
 
 
+def months_missing(latest: date, as_of: date, words: Words) -> Markup | None:
+    """That a file of months ends before the last month that was over at ``as_of``, if so."""
+    if (as_of.year - latest.year) * 12 + as_of.month - latest.month <= 1:
+        return None
+    return note(words("page.other_month", month=words.month(latest), day=words.day(as_of)))
+
+
 def english(text: str, words: Words) -> Markup:
     """Text that there is in English only."""
     return tag("span", text, lang=None if words.language == "en" else "en")

@@ -1,14 +1,24 @@
-"""Plots as plain values for Plotly. Colours are names of the theme, so that light and dark share one plot."""
+"""Plots as plain values for Plotly. Colours are names of the theme, so that light and dark share one plot.
+
+Plotly takes some HTML in its texts, so whatever is not ours, such as a segment's name, is escaped here. In texts handed in,
+a line ends with a line feed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
+from textwrap import wrap
 from typing import Any
 
 Numbers = Sequence[float | None]
 Plot = dict[str, Any]
 
 _HEIGHT = 360
+
+# Characters of a name beside an axis, also on a phone; the pointer shows all of it, in lines of so many.
+_LONG, _LONG_ON_PHONES = 28, 19
+_LINE = 72
 
 # Of several series, in order; hues of Okabe and Ito like those of reports/canvas.py.
 SERIES = ("@accent", "@series1", "@series2", "@series3", "@series4")
@@ -17,12 +27,48 @@ SERIES = ("@accent", "@series1", "@series2", "@series3", "@series4")
 def plot(traces: Sequence[Plot], **layout: Any) -> Plot:
     """Traces and layout, and the ``height`` in pixels out of it."""
     height = layout.pop("height", _HEIGHT)
-    return {"data": list(traces), "layout": layout, "height": height}
+    data = list(traces)
+    for letter in ("x", "y"):
+        along = layout.get(f"{letter}axis", {})
+        if data and along.get("type") == "category" and not _are_plain(data[0][letter]):
+            layout[f"{letter}axis"] = {**along, **_ticks(data[0][letter])}
+            data = [{**trace, letter: list(range(len(trace[letter])))} for trace in data]
+    return {"data": data, "layout": layout, "height": height}
+
+
+def _are_plain(names: Sequence[str]) -> bool:
+    """Whether names can stand as they are: short, each another, and nothing in them that Plotly would read."""
+    return len(set(names)) == len(names) and all(len(name) <= _LONG_ON_PHONES and escaped(name) == name for name in names)
+
+
+def _ticks(names: Sequence[str]) -> Plot:
+    """Places by number, so that two names which look the same stay two; ``shorttext`` is for the page, on a phone."""
+    ticks = {
+        "ticktext": [_shortened(name, _LONG) for name in names],
+        "shorttext": [_shortened(name, _LONG_ON_PHONES) for name in names],
+    }
+    return {"tickmode": "array", "tickvals": list(range(len(names))), **ticks}
+
+
+def _shortened(name: str, most: int) -> str:
+    """Start and end of a long name, which often tells it from others."""
+    tail = most // 2
+    return escaped(name if len(name) <= most else f"{name[: most - tail - 1]}…{name[-tail:]}")
+
+
+def escaped(text: str) -> str:
+    """Text that Plotly shows as it is; a line feed is a new line."""
+    return escape(text, quote=False).replace("\n", "<br>")
+
+
+def _hovers(texts: Sequence[str]) -> list[str]:
+    """Texts beside the pointer, in lines that fit."""
+    return ["<br>".join(escaped(part) for line in text.split("\n") for part in wrap(line, _LINE) or [""]) for text in texts]
 
 
 def axis(title: str = "", **rest: Any) -> Plot:
     """An axis with a title."""
-    return {"title": {"text": title}, **rest}
+    return {"title": {"text": escaped(title)}, **rest}
 
 
 def share_axis(title: str, **rest: Any) -> Plot:
@@ -44,8 +90,8 @@ def heatmap(
         "z": [list(row) for row in values],
         "x": list(columns),
         "y": list(rows),
-        "text": [list(row) for row in texts],
-        "customdata": [list(row) for row in hover],
+        "text": [[escaped(text) for text in row] for row in texts],
+        "customdata": [_hovers(row) for row in hover],
         "texttemplate": "%{text}",
         "textfont": {"color": "@ink"},
         "hovertemplate": "%{customdata}<extra></extra>",
@@ -75,8 +121,8 @@ def bars(
         "x": list(values) if across else list(names),
         "y": list(names) if across else list(values),
         "orientation": "h" if across else "v",
-        "name": label,
-        "customdata": list(hover),
+        "name": escaped(label),
+        "customdata": _hovers(hover),
         "hovertemplate": "%{customdata}<extra></extra>" if hover else "%{x}, %{y}<extra></extra>",
         "marker": {"color": colour},
     }
@@ -92,8 +138,8 @@ def line(
         "mode": mode,
         "x": list(x),
         "y": list(y),
-        "name": label,
-        "customdata": list(hover),
+        "name": escaped(label),
+        "customdata": _hovers(hover),
         "hovertemplate": "%{customdata}<extra></extra>" if hover else None,
         "hoverinfo": None if hover else "skip",
         "line": {"color": colour, "dash": dash, "width": 2.4 if dash == "solid" else 1.2},
@@ -122,8 +168,8 @@ def intervals(
         "x": list(x),
         "y": list(y),
         "error_x" if across else "error_y": error,
-        "name": label,
-        "customdata": list(hover),
+        "name": escaped(label),
+        "customdata": _hovers(hover),
         "hovertemplate": "%{customdata}<extra></extra>",
         "marker": {"color": colour if isinstance(colour, str) else list(colour), "size": 9},
     }

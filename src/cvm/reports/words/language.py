@@ -42,7 +42,7 @@ class Words:
 
     def known(self, group: str, name: str | None) -> str:
         """What ``name`` is called here, such as the segment ``vip``; names of the user's own stay as they are."""
-        return NOTHING if name is None else self.texts.get(f"{group}.{name}", name.replace("_", " "))
+        return NOTHING if name is None else self.texts.get(f"{group}.{name}", name)
 
     def count(self, n: float, noun: str) -> str:
         """``n`` and the noun in the form that goes with it, such as ``12 customers``."""

@@ -71,10 +71,9 @@
       return one;
     });
     // Long names leave no room for the data on a phone.
-    if (narrow && layout.yaxis.type === "category") {
-      layout.yaxis.tickmode = "array";
-      layout.yaxis.tickvals = data[0].y;
-      layout.yaxis.ticktext = data[0].y.map((name) => (name.length > 19 ? name.slice(0, 8) + "…" + name.slice(-10) : name));
+    for (const name of ["xaxis", "yaxis"]) {
+      if (narrow && layout[name].shorttext) layout[name].ticktext = layout[name].shorttext;
+      delete layout[name].shorttext;
     }
     plot.dataset.drawn = "yes";
     return Plotly.react(plot, data, layout, { displayModeBar: false, responsive: true, displaylogo: false });

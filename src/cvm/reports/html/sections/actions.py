@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+from cvm.actions.files import TRIGGERS
 from cvm.errors import MissingOutputError
 from cvm.reports.base import Base
 from cvm.reports.html.markup import Child
@@ -42,6 +44,8 @@ class Content:
     actions: Sequence[Mapping[str, Any]]
     customers: Sequence[Mapping[str, Any]]
     actions_file: str
+    as_of: date
+    triggers_as_of: date | None
     triggers: Sequence[Mapping[str, Any]]
     due: Sequence[Mapping[str, Any]]
     pairs: Sequence[Mapping[str, Any]]
@@ -49,30 +53,34 @@ class Content:
 
 def read(base: Base) -> Content:
     """What ``cvm actions`` wrote."""
-    path = base.of_run("actions", "actions.parquet")
+    folder = base.workspace.actions_of(base.as_of)
+    path = folder / "actions.parquet"
     return Content(
         base.currency,
         base.rows(_BY_ACTION, path, command=_COMMAND),
         base.with_ids(base.rows(_LIST, path, command=_COMMAND)),
         base.shown(path),
-        _triggers(base),
+        base.as_of,
+        *_triggers(base),
         base.rows(
             _DUE.replace("{as_of}", base.as_of.isoformat()),
-            base.of_run("actions", "replenishment.parquet"),
+            folder / "replenishment.parquet",
             command=_COMMAND,
         ),
-        base.rows(_BOUGHT, base.of_run("actions", "also_bought.parquet"), command=_COMMAND),
+        base.rows(_BOUGHT, folder / "also_bought.parquet", command=_COMMAND),
     )
 
 
-def _triggers(base: Base) -> Sequence[Mapping[str, Any]]:
-    path = base.workspace.outputs / "triggers" / "triggers.json"
+def _triggers(base: Base) -> tuple[date | None, Sequence[Mapping[str, Any]]]:
+    """Their date, and each of them."""
+    path = base.workspace.triggers / TRIGGERS
     if not path.is_file():
-        return ()
+        return None, ()
     try:
-        return [
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return date.fromisoformat(found["as_of"]), [
             {**{key: one.get(key) for key in ("meaning", "n_customers", "file", "reason")}, "name": str(one["name"])}
-            for one in json.loads(path.read_text(encoding="utf-8"))["triggers"]
+            for one in found["triggers"]
         ]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise MissingOutputError.from_damage(path, command=_COMMAND) from error
@@ -202,7 +210,10 @@ def _triggered(content: Content, words: Words) -> list[Child]:
         [words.known("triggers", row["name"]), row["meaning"], row["n_customers"], row["file"], row["reason"]]
         for row in content.triggers
     ]
-    return [subtitle(caption), note(words("actions.triggers_note")), table(words, caption, columns, rows)]
+    stale = None
+    if content.triggers_as_of and content.triggers_as_of != content.as_of:
+        stale = note(words("page.other_day", day=words.day(content.triggers_as_of), command=_COMMAND))
+    return [subtitle(caption), note(words("actions.triggers_note")), stale, table(words, caption, columns, rows)]
 
 
 def _replenishment(content: Content, words: Words) -> list[Child]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cvm.reports.base import Base
@@ -19,13 +19,15 @@ _TONES = {"works": "good", "does harm": "bad", "harmed": "bad", "serious": "bad"
 class Content:
     """Every arm of every campaign evaluated, the newest first, and what campaigns drawn in cells earned as a whole."""
 
+    currency: str
     arms: Sequence[Arm]
     wholes: Sequence[Whole] = ()
 
 
 def read(base: Base) -> Content:
     """What ``cvm evaluate`` wrote."""
-    return Content(read_arms(base.workspace.effects), read_wholes(base.workspace.effects))
+    effects, until = base.workspace.effects, base.until
+    return Content(base.currency, read_arms(effects, until=until), read_wholes(effects, until=until))
 
 
 def section(content: Content, words: Words) -> Section:
@@ -33,17 +35,20 @@ def section(content: Content, words: Words) -> Section:
     if not content.arms:
         return Section("campaigns", words("campaigns.empty"))
     working = [arm for arm in content.arms if arm.word == "works"]
-    net = sum(arm.net["value"] or 0.0 for arm in content.arms)
+    summed = [arm for arm in content.arms if arm.is_identified and arm.currency == content.currency]
     lead = words(
-        "campaigns.lead",
+        "campaigns.lead" if summed else "campaigns.lead_no_sum",
         n=words.count(len(content.arms), "treatments"),
         working=words.number(len(working)),
-        net=words.money(net, content.arms[0].currency),
+        net=words.money(sum(arm.net["value"] or 0.0 for arm in summed), content.currency),
     )
+    n_apart = len(content.arms) - len(summed)
+    apart = words("campaigns.apart", n=words.count(n_apart, "treatments"), currency=content.currency)
     return Section(
         "campaigns",
         lead,
         (
+            note(apart) if n_apart else None,
             _forest(content, words),
             _table(content, words),
             _wholes(content, words),
@@ -54,7 +59,9 @@ def section(content: Content, words: Words) -> Section:
 
 
 def _forest(content: Content, words: Words) -> Child:
-    shown = [arm for arm in content.arms if all(arm.relative[end] is not None for end in ("value", "lower", "upper"))][::-1]
+    ends = ("value", "lower", "upper")
+    told = [arm for arm in content.arms if arm.word != "not identified"]
+    shown = [arm for arm in told if all(arm.relative[end] is not None for end in ends)][::-1]
     if not shown:
         return None
     hover = [
@@ -116,11 +123,19 @@ def _percent(words: Words, value: float | None) -> str:
     return NOTHING if value is None else words.signed(words.percent(value), value)
 
 
+def _one_currency(of: Iterable[Arm | Whole]) -> str:
+    """That of all, for the header; empty where they differ, so that each row has to name its own."""
+    found = {one.currency for one in of}
+    return found.pop() if len(found) == 1 else ""
+
+
 def _table(content: Content, words: Words) -> list[Child]:
+    currency = _one_currency(content.arms)
     columns = [
         Column(words("columns.campaign")),
         Column(words("campaigns.arm")),
         Column(words("campaigns.verdict")),
+        Column(words("campaigns.currency"), only_explains=True),
         Column(words("campaigns.net"), "money"),
         Column(words("campaigns.roi"), "percent"),
         Column(words("campaigns.p_pays"), "percent"),
@@ -135,6 +150,7 @@ def _table(content: Content, words: Words) -> list[Child]:
             arm.campaign,
             arm.arm,
             _badge(words.known("verdicts", arm.word), arm.word),
+            None if currency else arm.currency,
             interval(words, arm.net),
             interval(words, arm.roi, kind="percent") if arm.roi else None,
             arm.p_pays,
@@ -154,7 +170,7 @@ def _table(content: Content, words: Words) -> list[Child]:
     )
     return [
         subtitle(caption),
-        table(words, caption, columns, rows, currency=content.arms[0].currency),
+        table(words, caption, columns, rows, currency=currency),
         [note(text) for text in (words("campaigns.table_note"), *partial)],
     ]
 
@@ -162,8 +178,10 @@ def _table(content: Content, words: Words) -> list[Child]:
 def _wholes(content: Content, words: Words) -> list[Child]:
     if not content.wholes:
         return []
+    currency = _one_currency(content.wholes)
     columns = [
         Column(words("columns.campaign")),
+        Column(words("campaigns.currency"), only_explains=True),
         Column(words("campaigns.net"), "money"),
         Column(words("campaigns.roi"), "percent"),
         Column(words("campaigns.cost"), "money"),
@@ -172,6 +190,7 @@ def _wholes(content: Content, words: Words) -> list[Child]:
     rows = [
         [
             one.campaign,
+            None if currency else one.currency,
             interval(words, one.net),
             interval(words, one.roi, kind="percent") if one.roi else None,
             one.cost,
@@ -180,7 +199,7 @@ def _wholes(content: Content, words: Words) -> list[Child]:
         for one in content.wholes
     ]
     caption = words("campaigns.wholes")
-    return [subtitle(caption), table(words, caption, columns, rows, currency=content.arms[0].currency)]
+    return [subtitle(caption), table(words, caption, columns, rows, currency=currency)]
 
 
 def _badge(text: str, word: str) -> Markup:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cvm.reports.base import Base
 from cvm.reports.html.markup import Child
-from cvm.reports.html.parts import Column, Section, figure
+from cvm.reports.html.parts import Column, Section, figure, months_missing
 from cvm.reports.html.plots import axis, grid_layout, heatmap, line, plot
 from cvm.reports.words import Words
 
@@ -19,8 +19,13 @@ _LINES = 6
 
 _COHORTS = f"""
 SELECT cohort, months_since, n_customers, n_active, retention, cumulative_margin_per_customer AS margin, is_complete
-FROM {{file}} WHERE channel IS NULL AND months_since <= {_MOST_MONTHS}
+FROM {{file}}
+WHERE channel IS NULL AND months_since <= {_MOST_MONTHS} AND cohort + to_months(months_since + 1) <= DATE '{{as_of}}'
 QUALIFY dense_rank() OVER (ORDER BY cohort DESC) <= {_MOST_COHORTS} ORDER BY cohort, months_since
+"""
+_LATEST = """
+SELECT CAST(max(cohort + to_months(months_since)) AS DATE) AS month FROM {file}
+WHERE is_complete AND cohort + to_months(months_since + 1) <= DATE '{as_of}'
 """
 
 
@@ -30,12 +35,19 @@ class Content:
 
     currency: str
     cohorts: Sequence[Mapping[str, Any]]
+    as_of: date
+    latest: date | None
 
 
 def read(base: Base) -> Content:
     """What ``cvm kpis`` wrote."""
-    path = base.workspace.outputs / "kpis" / "cohorts.parquet"
-    return Content(base.currency, base.rows(_COHORTS, path, command="cvm kpis"))
+    path = base.workspace.kpis / "cohorts.parquet"
+
+    def rows(query: str) -> list[dict[str, Any]]:
+        return base.rows(query.replace("{as_of}", base.as_of.isoformat()), path, command="cvm kpis")
+
+    latest = [row["month"] for row in rows(_LATEST)]
+    return Content(base.currency, rows(_COHORTS), base.as_of, latest[0] if latest else None)
 
 
 def section(content: Content, words: Words) -> Section:
@@ -51,7 +63,8 @@ def section(content: Content, words: Words) -> Section:
         share=words.percent(sum(row["n_active"] for row in at) / n if n else 0.0, 0),
         months=words.count(after, "months_later"),
     )
-    return Section("cohorts", lead, (_retention(words, whole, at), _margin(content, words, whole)))
+    stale = months_missing(content.latest, content.as_of, words) if content.latest else None
+    return Section("cohorts", lead, (stale, _retention(words, whole, at), _margin(content, words, whole)))
 
 
 def _retention(words: Words, whole: Sequence[Mapping[str, Any]], at: Sequence[Mapping[str, Any]]) -> Child:

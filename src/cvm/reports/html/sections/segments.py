@@ -39,12 +39,13 @@ class Content:
 
 def read(base: Base) -> Content:
     """From the scores and what ``cvm segment`` wrote."""
-    moves = base.of_run("segments", "moves.parquet")
+    folder = base.workspace.segments_of(base.as_of)
+    moves = folder / "moves.parquet"
     return Content(
         base.currency,
         base.segment_goals,
         base.of_scores(_SEGMENTS),
-        base.rows(_MIGRATIONS, base.of_run("segments", "migrations.parquet"), command=_COMMAND),
+        base.rows(_MIGRATIONS, folder / "migrations.parquet", command=_COMMAND),
         base.with_ids(base.rows(_MOVES, moves, command=_COMMAND)),
         base.shown(moves),
         _clusters(base),
@@ -52,7 +53,7 @@ def read(base: Base) -> Content:
 
 
 def _clusters(base: Base) -> Mapping[str, Any] | None:
-    path = base.of_run("segments", "clusters.json")
+    path = base.workspace.segments_of(base.as_of) / "clusters.json"
     if not path.is_file():
         return None
     try:

@@ -9,18 +9,23 @@ from typing import Any
 
 from cvm.reports.base import Base
 from cvm.reports.html.markup import Child, Markup, tag
-from cvm.reports.html.parts import Column, Section, card, cards, note, subtitle, table
+from cvm.reports.html.parts import Column, Section, card, cards, months_missing, note, subtitle, table
 from cvm.reports.words import NOTHING, Words
 
+_COMMAND = "cvm kpis"
 _TOTALS = """
 SELECT count(*) AS n, sum(clv) AS clv, sum(expected_orders * expected_order_value) AS revenue, sum(p_churn) AS leavers,
        count(p_churn) AS n_judged, sum(clv * p_churn) AS at_risk, count(next_best_action) AS n_actions,
        sum(expected_net_value) FILTER (WHERE next_best_action IS NOT NULL) AS net
 FROM {file}
 """
+# A month that is not over has no orders yet.
 _LATEST = """
-SELECT kpi, period_start, value, unit, currency, reason FROM {file}
-WHERE "group_by" = 'all' AND period = 'month'
+WITH months AS (
+  SELECT * FROM {file} WHERE "group_by" = 'all' AND period = 'month' AND period_end <= DATE '{as_of}'
+)
+SELECT kpi, period_start, value, unit, currency, reason FROM months
+WHERE period_start <= (SELECT max(period_start) FROM months WHERE kpi = 'orders' AND value IS NOT NULL)
 QUALIFY dense_rank() OVER (ORDER BY period_start DESC) <= 2 ORDER BY kpi, period_start
 """
 # Units that are written in percent.
@@ -43,11 +48,13 @@ class Content:
     goals: Sequence[Mapping[str, Any]]
     kpis: Sequence[Mapping[str, Any]]
     kpi_file: str
+    other_models: Sequence[str]
+    model_version: str
 
 
 def read(base: Base) -> Content:
     """Totals of the scores; goals and metrics where they are on file."""
-    outputs, previous = base.workspace.outputs / "kpis", base.previous
+    outputs, previous = base.workspace.kpis, base.previous
     before = base.rows(_TOTALS, base.workspace.scores_of(previous), command="cvm score") if previous else []
     return Content(
         base.as_of,
@@ -58,9 +65,11 @@ def read(base: Base) -> Content:
         base.of_scores(_TOTALS)[0],
         before[0] if before else None,
         base.bundle.evidence.get("portfolio"),
-        base.rows("SELECT * FROM {file} ORDER BY goal", outputs / "goals.parquet", command="cvm kpis"),
-        base.rows(_LATEST, outputs / "kpis.parquet", command="cvm kpis"),
+        base.rows("SELECT * FROM {file} ORDER BY goal", outputs / "goals.parquet", command=_COMMAND),
+        base.rows(_LATEST.replace("{as_of}", base.as_of.isoformat()), outputs / "kpis.parquet", command=_COMMAND),
         base.shown(outputs / "kpis.csv"),
+        base.other_models(),
+        base.bundle.model_version,
     )
 
 
@@ -76,6 +85,9 @@ def section(content: Content, words: Words) -> Section:
         risk=words.money(now["at_risk"] or 0.0, content.currency),
     )
     body: list[Child] = [cards(*_cards(content, words))]
+    if content.other_models:
+        others = ", ".join(content.other_models)
+        body.append(note(words("summary.other_models", others=others, model=content.model_version)))
     if content.before is None:
         body.append(note(words("summary.first_run")))
     body += [_goals(content, words), _kpis(content, words)]
@@ -139,7 +151,13 @@ def _rate_change(content: Content, words: Words) -> Markup | None:
 def _goals(content: Content, words: Words) -> list[Child]:
     if not content.goals:
         return [subtitle(words("summary.goals")), note(words("summary.no_goals"))]
-    return [subtitle(words("summary.goals")), tag("ul", [_goal(goal, words) for goal in content.goals], class_="goals")]
+    days = {goal["as_of"] for goal in content.goals} - {content.as_of}
+    stale = [note(words("page.other_day", day=words.day(day), command=_COMMAND)) for day in sorted(days)]
+    return [
+        subtitle(words("summary.goals")),
+        stale,
+        tag("ul", [_goal(goal, words) for goal in content.goals], class_="goals"),
+    ]
 
 
 def _goal(goal: Mapping[str, Any], words: Words) -> Markup:
@@ -189,7 +207,7 @@ def _written(words: Words, value: float | None, unit: str | None) -> str:
 
 def _kpis(content: Content, words: Words) -> list[Child]:
     if not content.kpis:
-        return [subtitle(words("summary.kpis")), note(words("summary.no_kpis"))]
+        return [subtitle(words("summary.kpis")), note(words("summary.no_kpis", day=words.day(content.as_of)))]
     months = sorted({row["period_start"] for row in content.kpis})
     latest, by_kpi = months[-1], dict[str, dict[date, Mapping[str, Any]]]()
     for row in content.kpis:
@@ -212,7 +230,8 @@ def _kpis(content: Content, words: Words) -> list[Child]:
         Column(words("summary.kpi_reason"), "english", only_explains=True),
     ]
     caption = words("summary.kpis")
-    return [subtitle(caption), table(words, caption, columns, rows, more=words("page.all_rows", file=content.kpi_file))]
+    more = words("page.all_rows", file=content.kpi_file)
+    return [subtitle(caption), months_missing(latest, content.as_of, words), table(words, caption, columns, rows, more=more)]
 
 
 def _kpi(words: Words, value: float | None, row: Mapping[str, Any]) -> Markup | None:

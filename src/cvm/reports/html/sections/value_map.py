@@ -16,7 +16,8 @@ _BANDS = 5
 
 _CELLS = f"""
 SELECT value_tier, CAST(least(floor(p_churn * {_BANDS}), {_BANDS - 1}) AS INTEGER) AS band, count(*) AS n,
-       sum(clv) AS clv, sum(clv * p_churn) AS at_risk
+       sum(clv) AS clv, sum(clv * p_churn) AS at_risk, count(*) FILTER (WHERE p_churn > 0.5) AS n_leaving,
+       coalesce(sum(clv) FILTER (WHERE p_churn > 0.5), 0) AS clv_leaving
 FROM {{file}} WHERE p_churn IS NOT NULL AND value_tier IS NOT NULL GROUP BY ALL
 """
 _TOP = f"""
@@ -46,8 +47,7 @@ def section(content: Content, words: Words) -> Section:
     if not content.cells:
         return Section("value_map", words("value_map.empty"))
     valued = [cell for cell in content.cells if cell["value_tier"] in VALUE_TIERS[:2]]
-    shaky = [cell for cell in valued if cell["band"] * 2 >= _BANDS]
-    n, clv = sum(cell["n"] for cell in shaky), sum(cell["clv"] for cell in shaky)
+    n, clv = sum(cell["n_leaving"] for cell in valued), sum(cell["clv_leaving"] for cell in valued)
     total = sum(cell["clv"] for cell in content.cells)
     lead = words(
         "value_map.lead" if n else "value_map.lead_nobody",
@@ -66,7 +66,7 @@ def _map(content: Content, words: Words) -> Any:
     names = [words.known("value_tiers", tier) for tier in tiers]
 
     def text(cell: Mapping[str, Any] | None) -> str:
-        return "" if cell is None else f"{words.short(cell['n'])}<br>{words.money(cell['clv'], content.currency)}"
+        return "" if cell is None else f"{words.short(cell['n'])}\n{words.money(cell['clv'], content.currency)}"
 
     def hover(cell: Mapping[str, Any] | None, tier: str, band: str) -> str:
         if cell is None:
