@@ -13,7 +13,7 @@ import pytest
 from cvm.errors import InsufficientDataError, MissingOutputError
 from cvm.kpis.campaign_returns import CAMPAIGN_KPIS, campaign_rows
 from cvm.kpis.documentation import kpi_tables_of_the_page
-from cvm.kpis.files import read_kpi_file, write_kpi_files, write_plain_csv
+from cvm.kpis.files import latest_complete, read_kpi_file, write_kpi_files, write_plain_csv
 from cvm.kpis.settings import KpiSettings, Scores
 from cvm.kpis.stage import compute_kpis
 from shop import cvm, order, typed_warehouse, write_params
@@ -103,6 +103,13 @@ class TestFiles:
         (tmp_path / "kpis.parquet").write_text("no")
         with pytest.raises(MissingOutputError, match="cvm kpis"):
             read_kpi_file(tmp_path, "kpis")
+
+
+def test_the_latest_complete_period_is_the_last_with_orders(outcome):
+    rows = outcome.kpis.to_pandas()
+    assert latest_complete(rows, "month") == date(2024, 6, 1)
+    assert latest_complete(rows, "year") is None  # 2024 is not over
+    assert latest_complete(rows[rows["period_start"] < date(2024, 6, 1)], "month") == date(2024, 5, 1)
 
 
 def test_the_page_holds_the_catalogue_as_it_is():
