@@ -87,6 +87,15 @@ def base_tables(
         engine.execute("; ".join(f"DROP TABLE IF EXISTS temp.{name}" for name in held))
 
 
+def first_subscribed(engine: DuckDBEngine, schema: Schema, settings: KpiSettings, *, as_of: date) -> date | None:
+    """Day on which the first subscription known at ``as_of`` began; ``None`` where there is none."""
+    known = _subscriptions(schema, settings, number_of(as_of))
+    found: date | None = engine.row(f"SELECT DATE '1970-01-01' + CAST(min(starts) AS INTEGER) AS first FROM ({known})")[
+        "first"
+    ]
+    return found
+
+
 def number_of(day: date) -> int:
     """Days since 1970-01-01."""
     return (day - date(1970, 1, 1)).days
@@ -162,7 +171,7 @@ def _customers(schema: Schema, scores: Scores) -> str:
     return f"""
   WITH joined AS (
     SELECT who, min(day) AS joined_day, any_value(channel) AS first_channel FROM (
-      SELECT who, min(day) AS day, arg_min(channel, struct_pack(day := day, key := order_key)) AS channel
+      SELECT who, min(day) AS day, arg_min_null(channel, struct_pack(day := day, key := order_key)) AS channel
       FROM kpi_order GROUP BY who
       UNION ALL SELECT who, min(starts), NULL FROM kpi_subscription GROUP BY who
     ) GROUP BY who
