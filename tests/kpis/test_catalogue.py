@@ -11,7 +11,7 @@ from cvm.kpis.definition import ATTRIBUTES, GROUPS
 from cvm.kpis.measures import MEASURES
 from cvm.kpis.settings import KpiSettings, Scores
 from cvm.kpis.stage import compute_kpis
-from shop import order, typed_warehouse
+from shop import event, order, typed_warehouse
 
 MAY, JUNE = date(2024, 5, 1), date(2024, 6, 1)
 # At 1 May a, b (ordered in April) and g (subscribed) are customers, at 1 June a, d, f. In May a (twice), c, d, f order.
@@ -137,6 +137,13 @@ def test_what_cannot_be_told_has_a_reason_and_no_value(outcome, kpi, start, peri
     assert row["reason"].startswith(reason)
 
 
+def test_months_after_the_last_order_are_not_told(engine, tmp_path):
+    told = compute_kpis(engine, KpiSettings(active_days=25), score_files=Scores(), effects=tmp_path, as_of=date(2024, 9, 1))
+    for kpi in ("revenue", "churn_rate", "customers_at_end", "new_customers"):
+        row = found(told, kpi, start=date(2024, 8, 1))
+        assert (row["value"], row["reason"]) == (None, "orders end before 2024-07-01")
+
+
 def test_a_month_without_anybody_counts_zero(outcome):
     zeros = ("orders", "revenue", "new_customers", "customers_at_end")
     assert {kpi: found(outcome, kpi, start=JUNE)["value"] for kpi in zeros} == dict.fromkeys(zeros, 0)
@@ -176,10 +183,30 @@ def test_groups_add_up_to_everybody_where_they_must(outcome):
 @pytest.mark.parametrize(("share", "n"), [(1, 1), (10, 3), (20, 6)])
 def test_concentration_counts_a_share_of_the_buyers(tmp_path, share, n):
     lines = [order(f"c{number:02}", on="2024-05-02", amount=1 + number) for number in range(30)]
-    lines += [order("c00", on="2024-05-16", amount=100), order("refunded", on="2024-05-17", amount=-5)]
+    lines += [order("c00", on="2024-05-16", amount=100), order("refunded", on="2024-05-30", amount=-5)]
     with typed_warehouse(transactions=lines) as engine:
         asked = KpiSettings(periods=("month",))
         found = compute_kpis(engine, asked, score_files=Scores(), effects=tmp_path, as_of=JUNE)
     amounts = sorted([101, *range(2, 31)], reverse=True)
     rows = {row["kpi"]: row for row in found.kpis.to_pylist() if row["group_by"] == "all"}
     assert rows[f"revenue_share_top_{share}"]["value"] == pytest.approx(sum(amounts[:n]) / sum(amounts))
+
+
+def test_events_that_are_all_later_than_as_of_mean_nothing_yet(tmp_path):
+    lines = [order("a", on="2024-05-02", amount=10), order("a", on="2024-05-30", amount=10)]
+    later = [event("a", kind, on="2024-06-10") for kind in ("email_sent", "email_open")]
+    with typed_warehouse(transactions=lines, events=later) as engine:
+        asked = KpiSettings(periods=("month",))
+        outcome = compute_kpis(engine, asked, score_files=Scores(), effects=tmp_path, as_of=JUNE)
+    assert found(outcome, "revenue")["value"] == 20
+    assert "users" not in outcome.kpis["kpi"].to_pylist()
+
+
+def test_a_kind_of_event_first_seen_after_as_of_changes_nothing(tmp_path):
+    lines = [order("a", on="2024-05-02", amount=10), order("a", on="2024-05-30", amount=10)]
+    events = [event("a", "email_sent", on=f"2024-05-{day}") for day in ("01", "30")]
+    opened = event("a", "email_open", on="2024-06-10")
+    with typed_warehouse(transactions=lines, events=[*events, opened]) as engine:
+        asked = KpiSettings(periods=("month",))
+        outcome = compute_kpis(engine, asked, score_files=Scores(), effects=tmp_path, as_of=JUNE)
+    assert found(outcome, "open_rate")["reason"] == "no message sent whose opens are recorded"

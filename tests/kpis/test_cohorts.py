@@ -91,7 +91,7 @@ def test_a_month_begins_at_midnight_of_the_business(tmp_path, timezone, month):
 def test_the_months_of_kpis_begin_there_too(tmp_path, timezone, revenue):
     late = order("a", on="2024-04-30", amount=10)
     late["occurred_at"] += timedelta(hours=9, minutes=30)
-    lines = [order("c", on="2024-03-10", amount=5), late, order("b", on="2024-05-20", amount=1)]
+    lines = [order("c", on="2024-03-10", amount=5), late, order("b", on="2024-05-30", amount=1)]
     with typed_warehouse(transactions=lines) as engine:
         settings = KpiSettings(timezone=timezone, periods=("month",))
         found = compute_kpis(engine, settings, score_files=Scores(), effects=tmp_path, as_of=date(2024, 6, 1))

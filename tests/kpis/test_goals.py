@@ -27,7 +27,7 @@ def measure(tmp_path_factory: pytest.TempPathFactory):
     for month in range(1, 7):
         lines.append(order("steady", on=f"2024-{month:02}-15", amount=100 + 20 * (month - 1) - 10))
         lines += [order(f"{month} {n}", on=f"2024-{month:02}-20", amount=0.1) for n in range(100)]
-        lines += [order(f"{month - 1} {n}", on=f"2024-{month:02}-21", amount=0) for n in range(50)]
+        lines += [order(f"{month - 1} {n}", on=f"2024-{month:02}-28", amount=0) for n in range(50)]
     folder = tmp_path_factory.mktemp("goals")
 
     def progress(**changes: Any) -> GoalProgress:
@@ -64,7 +64,7 @@ def test_the_status_follows_from_the_way_and_the_time(measure, target, deadline,
 
 def test_a_share_has_wilsons_interval(measure):
     found = measure(metric="churn_rate", target=-0.2)
-    # Half of the hundred who ordered on the 20th of May, and the fifty of the 21st, who never order again.
+    # Half of the hundred who ordered on the 20th of May, and the fifty of the 28th, who never order again.
     lower, upper = wilson_interval(np.array([found.value]), np.array([151]))
     assert found.value == pytest.approx(100 / 151, abs=0.01)
     assert (found.lower, found.upper) == (pytest.approx(lower[0], abs=0.01), pytest.approx(upper[0], abs=0.01))

@@ -34,6 +34,9 @@ def rows_of(sales, contracts) -> tuple[list[Row], list[Row], list[tuple[str, dat
     # History reaches back to the first day, whatever is drawn.
     lines.append(order("z", on=START, amount=1, channel="web", order_id="first"))
     kept.append(("z", START))
+    # And on to the last.
+    lines.append(order("z", on=AS_OF - timedelta(days=1), amount=1, channel="web", order_id="last"))
+    kept.append(("z", AS_OF - timedelta(days=1)))
     for number, (who, day, amount, channel, back) in enumerate(sales):
         lines.append(order(who, on=day, amount=amount, channel=channel, order_id=str(number)))
         if back > day + timedelta(days=120):

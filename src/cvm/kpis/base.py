@@ -75,7 +75,8 @@ def base_tables(
         "kpi_purchase": f"{snapshot} {_purchases(schema, settings, end)}",
     }
     if schema.has("events"):
-        types = engine.table("SELECT DISTINCT event_type FROM events").column(0).to_pylist()
+        known = known_rows(schema, "events", settings.timezone)
+        types = engine.table(f"{snapshot} SELECT DISTINCT event_type FROM ({known})").column(0).to_pylist()
         engine.register(EVENT_KINDS, event_kinds(types, active=settings.active_events))
         held["kpi_behaviour"] = f"{snapshot} {_behaviour(schema, settings)}"
     try:

@@ -45,9 +45,10 @@ def cohort_table(engine: DuckDBEngine, schema: Schema, *, orders_from: date, as_
 def _query(split: str | None, *, orders_from: date, end: int) -> str:
     channel = f"coalesce({split}, {literal(UNKNOWN)})" if split else "CAST(NULL AS VARCHAR)"
     told_from = orders_from.year * 12 + orders_from.month - 1
+    is_told = f"is_complete AND cohort_month >= {told_from}"
+    so_far = "OVER (PARTITION BY cohort_month, channel ORDER BY months_since)"
     cumulative = ", ".join(
-        f"CASE WHEN is_complete AND cohort_month >= {told_from} THEN sum({what}) OVER (PARTITION BY cohort_month, channel ORDER BY months_since) "
-        f"/ n_customers END AS cumulative_{what}_per_customer"
+        f"CASE WHEN {is_told} THEN sum({what}) {so_far} / n_customers END AS cumulative_{what}_per_customer"
         for what in ("revenue", "margin")
     )
     # Of everybody, and once more by channel where there is one.

@@ -103,8 +103,7 @@ class Coverage:
     def _without_orders(self, relations: Collection[str], period: Period) -> str | None:
         if not {"joined", "standing", "quiet", "purchase"} & set(relations):
             return None
-        # What is not over was told apart already; a shop may close its last days without a sale.
-        return Span(self.orders.first, max(self.orders.end, self.as_of)).gap(period, what="orders")
+        return self.orders.gap(period, what="orders")
 
     def _without_events(self, relations: Collection[str], period: Period) -> str | None:
         return self.events.gap(period, what="events") if "behaviour" in relations and self.events else None

@@ -70,6 +70,6 @@ def event_kinds(types: Iterable[str], *, active: Collection[str]) -> pa.Table:
         }
 
     rows = [kind(spelled, name) for spelled, name in named.items()]
-    flags = [name for name in rows[0] if name.startswith("is_")] if rows else []
+    flags = [name for name in kind("", "") if name.startswith("is_")]
     fields = [("event_type", pa.string()), ("message_channel", pa.string()), *((name, pa.int32()) for name in flags)]
     return pa.Table.from_pylist(rows, schema=pa.schema(fields))

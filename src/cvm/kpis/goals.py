@@ -102,7 +102,6 @@ def goal_progress(engine: DuckDBEngine, goals: Sequence[Goal], scores: Scores, c
     ----------
     engine : DuckDBEngine
         Within ``base_tables``.
-    schema : Schema
     goals : sequence of Goal
     scores : Scores
         Up to ``coverage.as_of``.
@@ -214,7 +213,7 @@ def _judged(found: GoalProgress, goal: Goal, *, baseline: float, since: date, va
     found = replace(found, baseline=baseline, baseline_from=since, target=target)
     if target == baseline:
         return replace(found, reason=f"the target is the baseline, {baseline:g}: there is no way to go")
-    progress = (baseline - value) / (baseline - target)
+    progress = (baseline - value) / (baseline - target) + 0.0  # no -0.0
     passed = (until - since).days / max((goal.deadline - since).days, 1)
     if progress >= 1:
         status = "reached"
