@@ -161,6 +161,13 @@ class TestCommand:
                 "neither a figure such as 0.25",
             ),
             ("goals=[{name: a, metric: clv, target: 5, deadline: soon}]", "goals.0.deadline: 'soon' is no date"),
+            ("goals=[{name: a, metric: clv, target: -150%, deadline: 2025-01-01}]", "-100% is the least there is"),
+            ("goals=[{name: a, metric: clv, target: 5, deadline: 0001-01-01}]", "before 1970"),
+            ("goals=[{name: ' ', metric: clv, target: 5, deadline: 2025-01-01}]", "goals.0.name: ' ' is blank"),
+            (
+                "goals=[{name: a, metric: clv, target: 5, baseline_from: 2025-01-01, deadline: 2025-01-01}]",
+                "baseline_from 2025-01-01 is not before the deadline 2025-01-01",
+            ),
             ("kpis.periods=[]", "kpis.periods"),
             ("kpis.inactivity_days=0", "kpis.inactivity_days"),
             ("kpis.group_by=[town]", "kpis.group_by"),
