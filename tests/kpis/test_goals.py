@@ -71,6 +71,21 @@ def test_a_share_has_wilsons_interval(measure):
 
 
 @pytest.mark.parametrize(
+    ("deadline", "target", "status", "measured_until"),
+    [
+        (date(2024, 5, 31), 195.0, "missed", date(2024, 6, 1)),  # 180 in May; the 200 of June come too late
+        (date(2024, 5, 31), 175.0, "reached", date(2024, 6, 1)),
+        (date(2024, 6, 29), 250.0, "missed", date(2024, 6, 1)),
+        (date(2024, 6, 30), 250.0, "missed", AS_OF),
+        (date(2024, 7, 1), 250.0, "behind", AS_OF),  # the day of the deadline is not over
+    ],
+)
+def test_a_verdict_is_that_of_the_last_period_before_the_deadline(measure, deadline, target, status, measured_until):
+    found = measure(deadline=deadline, target=target, is_relative=False)
+    assert (found.status, found.measured_until) == (status, measured_until)
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"metric": "users"}, "needs events, and there is none"),
@@ -79,6 +94,7 @@ def test_a_share_has_wilsons_interval(measure):
         ({"segment": "vip"}, "no scores of the 31 days before 2024-06-01 tell who was in segment 'vip' then"),
         ({"baseline_from": date(2024, 6, 2)}, "no month measured begins on 2024-06-02 or later"),
         ({"baseline_from": date(2024, 6, 1)}, "Jun 2024 is the baseline, and the only value so far"),
+        ({"deadline": date(2023, 11, 30)}, "no month that ends by the deadline 2023-11-30 is over yet"),
         ({"target": 0.0}, "the target is the baseline, 120: there is no way to go"),
     ],
 )
