@@ -121,6 +121,17 @@ def test_predicted_value_by_acquisition_channel_and_its_change(outcome):
     assert found(outcome, "clv_change", group="organic", **of)["value"] == pytest.approx((5 - 50) / 50)
 
 
+def test_the_change_of_predicted_value_is_that_of_who_was_in_the_segment_before(outcome):
+    of = {"start": outcome.as_of, "period": "snapshot", "group_by": "segment"}
+    # a and b were vip; b is lost since, and took 45 along.
+    assert found(outcome, "clv_change", group="vip", **of)["value"] == pytest.approx((120 + 5 - 150) / 150)
+    assert found(outcome, "clv_change", group="lost", **of)["reason"] == "no run before it with the same customers"
+    assert {group: found(outcome, "customers_scored", group=group, **of)["value"] for group in ("vip", "lost")} == {
+        "vip": 1,
+        "lost": 1,
+    }
+
+
 @pytest.mark.parametrize(
     ("kpi", "start", "period", "reason"),
     [

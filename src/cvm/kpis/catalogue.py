@@ -311,7 +311,7 @@ _SCORES = (
     ),
     Kpi(
         "clv_change",
-        "change of predicted CLV since the run before / CLV then, of customers in both",
+        "change of predicted CLV since the run before / CLV then, of customers in both, by their segment then",
         "{clv_of_both} - {previous_clv}",
         "{previous_clv}",
         "change",

@@ -9,7 +9,7 @@ relation          one row per
 ``purchase``      customer and period with an order, a return or a cost
 ``leader``        buyer and period who may be among those who brought most, with their ranks
 ``behaviour``     customer and period with an event
-``scored``        customer and run of scores
+``scored``        customer and run of scores, and once more, not ``is_now``, by the segment of the run before
 ================  ==============================================================================================
 
 Rows of customers add up, so do the sums over segments, channels and cohorts: a ratio of sums is right for every group.
@@ -105,7 +105,7 @@ _BEHAVIOUR = (
 )
 
 _SCORED = (
-    Measure("scored", "scored", "TRUE"),
+    Measure("scored", "scored", "is_now"),
     *_counted("scored", "clv previous_clv clv_of_both p_churn expected_revenue"),
     Measure("p_churn_known", "scored", "p_churn IS NOT NULL"),
 )
