@@ -137,6 +137,7 @@ def test_the_change_of_predicted_value_is_that_of_who_was_in_the_segment_before(
     [
         ("average_order_value", JUNE, "month", "no orders"),
         ("churn_rate", date(2024, 1, 1), "month", "who was a customer on 2024-01-01 needs 25 days of orders before it"),
+        ("new_customers", date(2024, 1, 1), "month", "who is new from 2024-01-01 on needs 25 days of orders before it"),
         ("users", JUNE, "month", "events end before 2024-05-30"),
         ("revenue", date(2024, 1, 1), "year", "the year is not over: the data end before 2024-07-01"),
         ("engagement_rate", date(2024, 2, 1), "month", "events begin on 2024-04-02"),

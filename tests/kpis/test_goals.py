@@ -94,6 +94,7 @@ def test_a_verdict_is_that_of_the_last_period_before_the_deadline(measure, deadl
         ({"segment": "vip"}, "no scores of the 31 days before 2024-06-01 tell who was in segment 'vip' then"),
         ({"baseline_from": date(2024, 6, 2)}, "no month measured begins on 2024-06-02 or later"),
         ({"baseline_from": date(2024, 6, 1)}, "Jun 2024 is the baseline, and the only value so far"),
+        ({"metric": "new_customers", "deadline": date(2023, 12, 31)}, "who is new from 2023-12-01 on needs 20 days"),
         ({"deadline": date(2023, 11, 30)}, "no month that ends by the deadline 2023-11-30 is over yet"),
         ({"target": 0.0}, "the target is the baseline, 120: there is no way to go"),
     ],

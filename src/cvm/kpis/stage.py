@@ -93,11 +93,11 @@ def _notes(coverage: Coverage, settings: KpiSettings) -> list[str]:
     if known_from >= coverage.as_of:
         notes.append(
             f"orders begin on {begins}: who had been a customer {settings.active_days} days before is not known on any day, "
-            "so there is no retention and no churn; give more history, or lower business.active_days"
+            "so there are no new customers, no retention and no churn; give more history, or lower business.active_days"
         )
     else:
         notes.append(
-            f"orders begin on {begins}: until {known_from} earlier customers cannot be told from new ones, so there is no "
-            "retention or churn before, and new_customers of that time may be old ones"
+            f"orders begin on {begins}: until {known_from} earlier customers cannot be told from new ones, so there are no "
+            "new customers, retention or churn before"
         )
     return notes
