@@ -53,7 +53,7 @@ EVENTS = [
     event("a", "login", on="2024-05-03", channel="web"),
     event("c", "app_open", on="2024-05-04", channel="app"),
     event("c", "Cart-Add", on="2024-05-04", channel="app"),
-    *[event(who, "email_sent", on="2024-05-06") for who in "aabb"],
+    *[event(who, "email_sent", on=f"2024-05-{day}") for who in "ab" for day in ("05", "06")],
     event("a", "email_open", on="2024-05-06"),
     event("a", "email_click", on="2024-05-06"),
     event("b", "call", on="2024-05-07", channel="phone"),

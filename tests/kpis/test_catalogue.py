@@ -222,3 +222,27 @@ def test_a_kind_of_event_first_seen_after_as_of_changes_nothing(tmp_path):
         asked = KpiSettings(periods=("month",))
         outcome = compute_kpis(engine, asked, score_files=Scores(), effects=tmp_path, as_of=JUNE)
     assert found(outcome, "open_rate")["reason"] == "no message sent whose opens are recorded"
+
+
+@pytest.mark.parametrize("with_campaign", [True, False])
+def test_open_rate_is_a_share_of_messages(tmp_path, with_campaign):
+    def told(kind, on, campaign):
+        return event("a", kind, on=on, channel="email", **({"campaign_id": campaign} if with_campaign else {}))
+
+    lines = [order("a", on="2024-05-02", amount=10), order("a", on="2024-06-29", amount=10)]
+    # Sent twice by mistake, opened three times, once in June; the second message, of May, is never opened.
+    events = [told("email_sent", "2024-05-05", "one")] * 2
+    events += [told("email_open", day, "one") for day in ("2024-05-05", "2024-05-05", "2024-05-06", "2024-06-03")]
+    events += [told("email_sent", "2024-05-28", "two"), told("email_sent", "2024-06-10", "two")]
+    events += [event("a", "email_click", on=day) for day in ("2024-05-01", "2024-06-10", "2024-06-28")]
+    with typed_warehouse(transactions=lines, events=events) as engine:
+        asked = KpiSettings(periods=("month",))
+        outcome = compute_kpis(engine, asked, score_files=Scores(), effects=tmp_path, as_of=date(2024, 7, 1))
+    rows = {(kpi, month): found(outcome, kpi, start=month) for kpi in ("open_rate", "click_rate") for month in (MAY, JUNE)}
+    counts = {key: (row["numerator"], row["denominator"]) for key, row in rows.items()}
+    # Without a campaign the open of June belongs to the latest message, that of 28 May.
+    assert counts["open_rate", MAY] == (1 if with_campaign else 2, 2)
+    assert counts["open_rate", JUNE] == (0, 1)
+    # A click before any message has none; clicks without a campaign belong to the latest message.
+    assert (counts["click_rate", MAY], counts["click_rate", JUNE]) == ((0, 2), (1, 1))
+    assert found(outcome, "users", start=MAY)["value"] == 1

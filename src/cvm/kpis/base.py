@@ -31,6 +31,7 @@ from cvm.features.netting import netted_orders, placed_orders
 from cvm.features.query import Schema, contract_days, known_rows, order_key
 from cvm.features.subscriptions import subscription_days
 from cvm.kpis.event_kinds import BEHAVIOUR, EVENT_KINDS, event_kinds
+from cvm.kpis.messages import ANSWERED, message_rows
 from cvm.kpis.settings import KpiSettings, Scores
 
 # No subscription lasts longer.
@@ -78,11 +79,15 @@ def base_tables(
         known = known_rows(schema, "events", settings.timezone)
         types = engine.table(f"{snapshot} SELECT DISTINCT event_type FROM ({known})").column(0).to_pylist()
         engine.register(EVENT_KINDS, event_kinds(types, active=settings.active_events))
+        held["kpi_message"] = f"{snapshot} {_messages(schema, settings)}"
         held["kpi_behaviour"] = f"{snapshot} {_behaviour(schema, settings)}"
     try:
         for name, query in held.items():
             engine.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
-        engine.execute("DROP TABLE temp.line; DROP TABLE temp.kpi_placed; DROP TABLE temp.kpi_spell")
+        engine.execute(
+            "DROP TABLE temp.line; DROP TABLE temp.kpi_placed; DROP TABLE temp.kpi_spell; "
+            "DROP TABLE IF EXISTS temp.kpi_message"
+        )
         yield
     finally:
         engine.execute("; ".join(f"DROP TABLE IF EXISTS temp.{name}" for name in held))
@@ -233,13 +238,28 @@ def _purchases(schema: Schema, settings: KpiSettings, end: int) -> str:
     )
 
 
-def _behaviour(schema: Schema, settings: KpiSettings) -> str:
+def _events(schema: Schema, settings: KpiSettings) -> str:
     own = "events.channel" if schema.has("events", "channel") else "NULL"
     value = "TRY_CAST(events.value AS DOUBLE)" if schema.has("events", "value") else "CAST(NULL AS DOUBLE)"
-    sums = ", ".join(f"sum({sql.format(value=value)}) AS {name}" for name, sql in BEHAVIOUR.items())
+    campaign = "coalesce(events.campaign_id, '')" if schema.has("events", "campaign_id") else "''"
     return (
-        f"SELECT who, month, coalesce({own}, kind.message_channel) AS channel, {sums} "
-        f"FROM ({known_rows(schema, 'events', settings.timezone)}) AS events "
-        f"JOIN {EVENT_KINDS} AS kind USING (event_type) JOIN kpi_day USING (day) JOIN kpi_person USING (customer_id) "
-        "GROUP BY ALL"
+        f"SELECT who, month, day, coalesce({own}, kind.message_channel) AS channel, "
+        f"{value} AS value, {campaign} AS campaign, kind.* EXCLUDE (event_type) FROM ({known_rows(schema, 'events', settings.timezone)}) AS events "
+        f"JOIN {EVENT_KINDS} AS kind USING (event_type) JOIN kpi_day USING (day) JOIN kpi_person USING (customer_id)"
+    )
+
+
+def _messages(schema: Schema, settings: KpiSettings) -> str:
+    flags = ("is_openable", "is_open", "is_clickable", "is_click")
+    return (
+        f"SELECT who, month, day, channel, message_channel, campaign, {', '.join(flags)} "
+        f"FROM ({_events(schema, settings)}) WHERE 1 IN ({', '.join(flags)})"
+    )
+
+
+def _behaviour(schema: Schema, settings: KpiSettings) -> str:
+    sums = ", ".join(f"sum({sql.format(value='value')}) AS {name}" for name, sql in BEHAVIOUR.items())
+    return (
+        f"SELECT who, month, channel, {sums} FROM ({_events(schema, settings)}) GROUP BY who, month, channel "
+        f"UNION ALL BY NAME SELECT who, month, channel, {', '.join(ANSWERED)} FROM ({message_rows('kpi_message')})"
     )

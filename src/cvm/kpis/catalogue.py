@@ -236,7 +236,7 @@ _EVENTS = (
     ),
     Kpi(
         "open_rate",
-        "opens / messages sent, of channels that record opens",
+        "messages sent in the period and opened since / messages sent, of channels that record opens",
         "{messages_opened}",
         "{messages_openable}",
         "share",
@@ -246,7 +246,7 @@ _EVENTS = (
     ),
     Kpi(
         "click_rate",
-        "clicks / messages sent, of channels that record clicks (CTR)",
+        "messages sent in the period and clicked since / messages sent, of channels that record clicks (CTR)",
         "{messages_clicked}",
         "{messages_clickable}",
         "share",
