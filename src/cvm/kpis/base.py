@@ -84,10 +84,8 @@ def base_tables(
     try:
         for name, query in held.items():
             engine.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
-        engine.execute(
-            "DROP TABLE temp.line; DROP TABLE temp.kpi_placed; DROP TABLE temp.kpi_spell; "
-            "DROP TABLE IF EXISTS temp.kpi_message"
-        )
+        for name in ("line", "kpi_placed", "kpi_spell", "kpi_message"):
+            engine.execute(f"DROP TABLE IF EXISTS temp.{name}")
         yield
     finally:
         engine.execute("; ".join(f"DROP TABLE IF EXISTS temp.{name}" for name in held))
@@ -242,9 +240,10 @@ def _events(schema: Schema, settings: KpiSettings) -> str:
     own = "events.channel" if schema.has("events", "channel") else "NULL"
     value = "TRY_CAST(events.value AS DOUBLE)" if schema.has("events", "value") else "CAST(NULL AS DOUBLE)"
     campaign = "coalesce(events.campaign_id, '')" if schema.has("events", "campaign_id") else "''"
+    known = known_rows(schema, "events", settings.timezone)
     return (
-        f"SELECT who, month, day, coalesce({own}, kind.message_channel) AS channel, "
-        f"{value} AS value, {campaign} AS campaign, kind.* EXCLUDE (event_type) FROM ({known_rows(schema, 'events', settings.timezone)}) AS events "
+        f"SELECT who, month, day, coalesce({own}, kind.message_channel) AS channel, {value} AS value, "
+        f"{campaign} AS campaign, kind.* EXCLUDE (event_type) FROM ({known}) AS events "
         f"JOIN {EVENT_KINDS} AS kind USING (event_type) JOIN kpi_day USING (day) JOIN kpi_person USING (customer_id)"
     )
 
