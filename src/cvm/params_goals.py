@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from difflib import get_close_matches
 from math import isfinite
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from cvm.kpis.catalogue import ACTIVE_EVENTS, GOAL_METRICS
 from cvm.params_data import Day, Days, Section
 
+
+def _not_blank(given: str) -> str:
+    if not given.strip():
+        raise ValueError(f"{given!r} is blank; write a name")
+    return given
+
+
 PeriodKind = Literal["month", "quarter", "year"]
 Grouping = Literal["channel", "segment", "segment_at_start", "acquisition_channel", "cohort"]
-Name = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1), AfterValidator(_not_blank)]
+_FIRST_YEAR = 1970
 Figure = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -45,6 +54,24 @@ class GoalParams(Section):
             hint = f"did you mean {near[0]!r}?" if near else f"there are {list(GOAL_METRICS)}"
             raise ValueError(f"{given!r} is no metric of docs/kpis.md; {hint}")
         return given
+
+    @field_validator("deadline")
+    @classmethod
+    def _is_of_our_time(cls, given: date) -> date:
+        if given.year < _FIRST_YEAR:
+            raise ValueError(f"{given} is before {_FIRST_YEAR}; write the year in full, such as 2026-12-31")
+        return given
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.is_relative and self.aim < -1:
+            raise ValueError(f"target {self.target} would take {self.metric} below 0; -100% is the least there is")
+        if self.baseline_from and self.baseline_from >= self.deadline:
+            raise ValueError(
+                f"baseline_from {self.baseline_from} is not before the deadline {self.deadline}: "
+                "there is no time to get from the one to the other; take an earlier baseline or a later deadline"
+            )
+        return self
 
     @property
     def is_relative(self) -> bool:

@@ -29,7 +29,8 @@ def line(who: str, day: str, amount: float, margin: float, channel: str, order_i
 
 
 # a stays; b and the subscriber g are lost in May; c is new and lost again within it, f new and there at its end; d was lost
-# and is back; e bought in April and brought it all back in May. Nobody buys in June.
+# and is back; e bought in April and brought it all back in May. Nobody buys in June but x,
+# who brings it all back.
 LINES = [
     line("a", "01-01", 100, 40, "web"),
     line("d", "02-10", 20, 8, "store"),
@@ -42,6 +43,8 @@ LINES = [
     line("a", "05-10", 60, 24, "web"),
     line("d", "05-20", 25, 10, "store"),
     line("a", "05-25", 40, 16, "store"),
+    line("x", "06-28", 90, 36, "web", "x1"),
+    line("x", "06-30", -90, -36, "web", "x1"),
 ]
 EVENTS = [
     event("a", "visit", on="2024-04-02", channel="web", value=1.0),
@@ -50,7 +53,7 @@ EVENTS = [
     event("a", "login", on="2024-05-03", channel="web"),
     event("c", "app_open", on="2024-05-04", channel="app"),
     event("c", "Cart-Add", on="2024-05-04", channel="app"),
-    *[event(who, "email_sent", on="2024-05-06") for who in "aabb"],
+    *[event(who, "email_sent", on=f"2024-05-{day}") for who in "ab" for day in ("05", "06")],
     event("a", "email_open", on="2024-05-06"),
     event("a", "email_click", on="2024-05-06"),
     event("b", "call", on="2024-05-07", channel="phone"),

@@ -11,7 +11,7 @@ from cvm.kpis.definition import ATTRIBUTES, GROUPS
 from cvm.kpis.measures import MEASURES
 from cvm.kpis.settings import KpiSettings, Scores
 from cvm.kpis.stage import compute_kpis
-from shop import order, typed_warehouse
+from shop import event, order, typed_warehouse
 
 MAY, JUNE = date(2024, 5, 1), date(2024, 6, 1)
 # At 1 May a, b (ordered in April) and g (subscribed) are customers, at 1 June a, d, f. In May a (twice), c, d, f order.
@@ -121,11 +121,23 @@ def test_predicted_value_by_acquisition_channel_and_its_change(outcome):
     assert found(outcome, "clv_change", group="organic", **of)["value"] == pytest.approx((5 - 50) / 50)
 
 
+def test_the_change_of_predicted_value_is_that_of_who_was_in_the_segment_before(outcome):
+    of = {"start": outcome.as_of, "period": "snapshot", "group_by": "segment"}
+    # a and b were vip; b is lost since, and took 45 along.
+    assert found(outcome, "clv_change", group="vip", **of)["value"] == pytest.approx((120 + 5 - 150) / 150)
+    assert found(outcome, "clv_change", group="lost", **of)["reason"] == "no run before it with the same customers"
+    assert {group: found(outcome, "customers_scored", group=group, **of)["value"] for group in ("vip", "lost")} == {
+        "vip": 1,
+        "lost": 1,
+    }
+
+
 @pytest.mark.parametrize(
     ("kpi", "start", "period", "reason"),
     [
         ("average_order_value", JUNE, "month", "no orders"),
         ("churn_rate", date(2024, 1, 1), "month", "who was a customer on 2024-01-01 needs 25 days of orders before it"),
+        ("new_customers", date(2024, 1, 1), "month", "who is new from 2024-01-01 on needs 25 days of orders before it"),
         ("users", JUNE, "month", "events end before 2024-05-30"),
         ("revenue", date(2024, 1, 1), "year", "the year is not over: the data end before 2024-07-01"),
         ("engagement_rate", date(2024, 2, 1), "month", "events begin on 2024-04-02"),
@@ -135,6 +147,13 @@ def test_what_cannot_be_told_has_a_reason_and_no_value(outcome, kpi, start, peri
     row = found(outcome, kpi, start=start, period=period)
     assert row["value"] is None
     assert row["reason"].startswith(reason)
+
+
+def test_months_after_the_last_order_are_not_told(engine, tmp_path):
+    told = compute_kpis(engine, KpiSettings(active_days=25), score_files=Scores(), effects=tmp_path, as_of=date(2024, 9, 1))
+    for kpi in ("revenue", "churn_rate", "customers_at_end", "new_customers"):
+        row = found(told, kpi, start=date(2024, 8, 1))
+        assert (row["value"], row["reason"]) == (None, "orders end before 2024-07-01")
 
 
 def test_a_month_without_anybody_counts_zero(outcome):
@@ -176,10 +195,54 @@ def test_groups_add_up_to_everybody_where_they_must(outcome):
 @pytest.mark.parametrize(("share", "n"), [(1, 1), (10, 3), (20, 6)])
 def test_concentration_counts_a_share_of_the_buyers(tmp_path, share, n):
     lines = [order(f"c{number:02}", on="2024-05-02", amount=1 + number) for number in range(30)]
-    lines += [order("c00", on="2024-05-16", amount=100), order("refunded", on="2024-05-17", amount=-5)]
+    lines += [order("c00", on="2024-05-16", amount=100), order("refunded", on="2024-05-30", amount=-5)]
     with typed_warehouse(transactions=lines) as engine:
         asked = KpiSettings(periods=("month",))
         found = compute_kpis(engine, asked, score_files=Scores(), effects=tmp_path, as_of=JUNE)
     amounts = sorted([101, *range(2, 31)], reverse=True)
     rows = {row["kpi"]: row for row in found.kpis.to_pylist() if row["group_by"] == "all"}
     assert rows[f"revenue_share_top_{share}"]["value"] == pytest.approx(sum(amounts[:n]) / sum(amounts))
+
+
+def test_events_that_are_all_later_than_as_of_mean_nothing_yet(tmp_path):
+    lines = [order("a", on="2024-05-02", amount=10), order("a", on="2024-05-30", amount=10)]
+    later = [event("a", kind, on="2024-06-10") for kind in ("email_sent", "email_open")]
+    with typed_warehouse(transactions=lines, events=later) as engine:
+        asked = KpiSettings(periods=("month",))
+        outcome = compute_kpis(engine, asked, score_files=Scores(), effects=tmp_path, as_of=JUNE)
+    assert found(outcome, "revenue")["value"] == 20
+    assert "users" not in outcome.kpis["kpi"].to_pylist()
+
+
+def test_a_kind_of_event_first_seen_after_as_of_changes_nothing(tmp_path):
+    lines = [order("a", on="2024-05-02", amount=10), order("a", on="2024-05-30", amount=10)]
+    events = [event("a", "email_sent", on=f"2024-05-{day}") for day in ("01", "30")]
+    opened = event("a", "email_open", on="2024-06-10")
+    with typed_warehouse(transactions=lines, events=[*events, opened]) as engine:
+        asked = KpiSettings(periods=("month",))
+        outcome = compute_kpis(engine, asked, score_files=Scores(), effects=tmp_path, as_of=JUNE)
+    assert found(outcome, "open_rate")["reason"] == "no message sent whose opens are recorded"
+
+
+@pytest.mark.parametrize("with_campaign", [True, False])
+def test_open_rate_is_a_share_of_messages(tmp_path, with_campaign):
+    def told(kind, on, campaign):
+        return event("a", kind, on=on, channel="email", **({"campaign_id": campaign} if with_campaign else {}))
+
+    lines = [order("a", on="2024-05-02", amount=10), order("a", on="2024-06-29", amount=10)]
+    # Sent twice by mistake, opened three times, once in June; the second message, of May, is never opened.
+    events = [told("email_sent", "2024-05-05", "one")] * 2
+    events += [told("email_open", day, "one") for day in ("2024-05-05", "2024-05-05", "2024-05-06", "2024-06-03")]
+    events += [told("email_sent", "2024-05-28", "two"), told("email_sent", "2024-06-10", "two")]
+    events += [event("a", "email_click", on=day) for day in ("2024-05-01", "2024-06-10", "2024-06-28")]
+    with typed_warehouse(transactions=lines, events=events) as engine:
+        asked = KpiSettings(periods=("month",))
+        outcome = compute_kpis(engine, asked, score_files=Scores(), effects=tmp_path, as_of=date(2024, 7, 1))
+    rows = {(kpi, month): found(outcome, kpi, start=month) for kpi in ("open_rate", "click_rate") for month in (MAY, JUNE)}
+    counts = {key: (row["numerator"], row["denominator"]) for key, row in rows.items()}
+    # Without a campaign the open of June belongs to the latest message, that of 28 May.
+    assert counts["open_rate", MAY] == (1 if with_campaign else 2, 2)
+    assert counts["open_rate", JUNE] == (0, 1)
+    # A click before any message has none; clicks without a campaign belong to the latest message.
+    assert (counts["click_rate", MAY], counts["click_rate", JUNE]) == ((0, 2), (1, 1))
+    assert found(outcome, "users", start=MAY)["value"] == 1

@@ -55,6 +55,23 @@ def test_the_channel_of_acquisition_goes_before_that_of_the_first_order(tmp_path
     assert {channel for _, _, channel in found} == {None, "ads", "unknown"}
 
 
+def test_a_first_order_without_a_channel_is_unknown_whatever_came_later(tmp_path):
+    lines = [order("a", on="2024-01-05", amount=10, channel=None), order("a", on="2024-02-05", amount=10, channel="web")]
+    found = cohorts(tmp_path, date(2024, 3, 1), transactions=lines)
+    assert {channel for _, _, channel in found} == {None, "unknown"}
+
+
+def test_who_subscribed_before_the_year_of_the_first_order_has_a_cohort(tmp_path):
+    held = [subscription("s", "2023-11-10", None), subscription("t", "2025-01-01", None)]
+    found = cohorts(tmp_path, date(2024, 5, 1), transactions=LINES, subscriptions=held)
+    rows = [found[date(2023, 11, 1), month, None] for month in range(6)]
+    assert [row["n_active"] for row in rows] == [1] * 6
+    # What they paid before orders are told of is not known.
+    assert [row["cumulative_revenue_per_customer"] for row in rows] == [None] * 6
+    assert found[JANUARY, 0, None]["cumulative_revenue_per_customer"] == 50
+    assert sum(row["n_customers"] for (_, month, channel), row in found.items() if month == 0 and channel is None) == 4
+
+
 def test_who_holds_a_subscription_at_the_end_of_a_month_is_active(tmp_path):
     held = [subscription("s", "2024-01-10", "2024-03-15")]
     found = cohorts(tmp_path, date(2024, 5, 1), transactions=LINES, subscriptions=held)
@@ -74,7 +91,7 @@ def test_a_month_begins_at_midnight_of_the_business(tmp_path, timezone, month):
 def test_the_months_of_kpis_begin_there_too(tmp_path, timezone, revenue):
     late = order("a", on="2024-04-30", amount=10)
     late["occurred_at"] += timedelta(hours=9, minutes=30)
-    lines = [order("c", on="2024-03-10", amount=5), late, order("b", on="2024-05-20", amount=1)]
+    lines = [order("c", on="2024-03-10", amount=5), late, order("b", on="2024-05-30", amount=1)]
     with typed_warehouse(transactions=lines) as engine:
         settings = KpiSettings(timezone=timezone, periods=("month",))
         found = compute_kpis(engine, settings, score_files=Scores(), effects=tmp_path, as_of=date(2024, 6, 1))

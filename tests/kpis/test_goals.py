@@ -27,7 +27,7 @@ def measure(tmp_path_factory: pytest.TempPathFactory):
     for month in range(1, 7):
         lines.append(order("steady", on=f"2024-{month:02}-15", amount=100 + 20 * (month - 1) - 10))
         lines += [order(f"{month} {n}", on=f"2024-{month:02}-20", amount=0.1) for n in range(100)]
-        lines += [order(f"{month - 1} {n}", on=f"2024-{month:02}-21", amount=0) for n in range(50)]
+        lines += [order(f"{month - 1} {n}", on=f"2024-{month:02}-28", amount=0) for n in range(50)]
     folder = tmp_path_factory.mktemp("goals")
 
     def progress(**changes: Any) -> GoalProgress:
@@ -64,10 +64,25 @@ def test_the_status_follows_from_the_way_and_the_time(measure, target, deadline,
 
 def test_a_share_has_wilsons_interval(measure):
     found = measure(metric="churn_rate", target=-0.2)
-    # Half of the hundred who ordered on the 20th of May, and the fifty of the 21st, who never order again.
+    # Half of the hundred who ordered on the 20th of May, and the fifty of the 28th, who never order again.
     lower, upper = wilson_interval(np.array([found.value]), np.array([151]))
     assert found.value == pytest.approx(100 / 151, abs=0.01)
     assert (found.lower, found.upper) == (pytest.approx(lower[0], abs=0.01), pytest.approx(upper[0], abs=0.01))
+
+
+@pytest.mark.parametrize(
+    ("deadline", "target", "status", "measured_until"),
+    [
+        (date(2024, 5, 31), 195.0, "missed", date(2024, 6, 1)),  # 180 in May; the 200 of June come too late
+        (date(2024, 5, 31), 175.0, "reached", date(2024, 6, 1)),
+        (date(2024, 6, 29), 250.0, "missed", date(2024, 6, 1)),
+        (date(2024, 6, 30), 250.0, "missed", AS_OF),
+        (date(2024, 7, 1), 250.0, "behind", AS_OF),  # the day of the deadline is not over
+    ],
+)
+def test_a_verdict_is_that_of_the_last_period_before_the_deadline(measure, deadline, target, status, measured_until):
+    found = measure(deadline=deadline, target=target, is_relative=False)
+    assert (found.status, found.measured_until) == (status, measured_until)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +94,8 @@ def test_a_share_has_wilsons_interval(measure):
         ({"segment": "vip"}, "no scores of the 31 days before 2024-06-01 tell who was in segment 'vip' then"),
         ({"baseline_from": date(2024, 6, 2)}, "no month measured begins on 2024-06-02 or later"),
         ({"baseline_from": date(2024, 6, 1)}, "Jun 2024 is the baseline, and the only value so far"),
+        ({"metric": "new_customers", "deadline": date(2023, 12, 31)}, "who is new from 2023-12-01 on needs 20 days"),
+        ({"deadline": date(2023, 11, 30)}, "no month that ends by the deadline 2023-11-30 is over yet"),
         ({"target": 0.0}, "the target is the baseline, 120: there is no way to go"),
     ],
 )

@@ -29,6 +29,12 @@ def test_a_period_that_begins_when_the_data_end_is_none():
     ]
 
 
+def test_three_days_may_pass_without_a_sale_in_february_too():
+    february = Period("month", date(2023, 2, 1), date(2023, 3, 1))
+    assert Span(date(2022, 1, 1), date(2023, 2, 26)).gap(february, what="orders") is None
+    assert Span(date(2022, 1, 1), date(2023, 2, 25)).gap(february, what="orders") == "orders end before 2023-02-25"
+
+
 @pytest.mark.parametrize(
     ("first", "end", "reason"),
     [

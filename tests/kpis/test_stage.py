@@ -13,7 +13,7 @@ import pytest
 from cvm.errors import InsufficientDataError, MissingOutputError
 from cvm.kpis.campaign_returns import CAMPAIGN_KPIS, campaign_rows
 from cvm.kpis.documentation import kpi_tables_of_the_page
-from cvm.kpis.files import read_kpi_file, write_kpi_files, write_plain_csv
+from cvm.kpis.files import latest_complete, read_kpi_file, write_kpi_files, write_plain_csv
 from cvm.kpis.settings import KpiSettings, Scores
 from cvm.kpis.stage import compute_kpis
 from shop import cvm, order, typed_warehouse, write_params
@@ -43,10 +43,10 @@ def evaluation(**changes):
 
 
 class TestCampaignReturns:
-    def rows(self, folder, *evaluations):
+    def rows(self, folder, *evaluations, as_of=date(2024, 4, 1)):
         for number, found in enumerate(evaluations):
             (folder / f"{number}.json").write_text(json.dumps(found))
-        rows = campaign_rows(folder, currency="USD").to_dict("records")
+        rows = campaign_rows(folder, currency="USD", as_of=as_of).to_dict("records")
         return {(row["kpi"], row["group_by"], row["group"]): row for row in rows}
 
     def test_returns_by_hand(self, tmp_path):
@@ -62,13 +62,16 @@ class TestCampaignReturns:
         assert {key[0] for key in found} == set(CAMPAIGN_KPIS)
 
     def test_another_currency_and_no_campaign_at_all_are_nothing(self, tmp_path):
-        assert campaign_rows(tmp_path / "none", currency="USD").empty
+        assert campaign_rows(tmp_path / "none", currency="USD", as_of=date(2024, 4, 1)).empty
         assert self.rows(tmp_path, evaluation(currency="EUR")) == {}
+
+    def test_what_was_observed_after_as_of_is_not_known(self, tmp_path):
+        assert self.rows(tmp_path, evaluation(), as_of=date(2024, 3, 31)) == {}
 
     def test_a_damaged_evaluation_is_named(self, tmp_path):
         (tmp_path / "spring.json").write_text('{"currency": "USD"}')
         with pytest.raises(MissingOutputError, match=r"spring\.json"):
-            campaign_rows(tmp_path, currency="USD")
+            campaign_rows(tmp_path, currency="USD", as_of=date(2024, 4, 1))
 
 
 class TestFiles:
@@ -103,6 +106,13 @@ class TestFiles:
         (tmp_path / "kpis.parquet").write_text("no")
         with pytest.raises(MissingOutputError, match="cvm kpis"):
             read_kpi_file(tmp_path, "kpis")
+
+
+def test_the_latest_complete_period_is_the_last_with_orders(outcome):
+    rows = outcome.kpis.to_pandas()
+    assert latest_complete(rows, "month") == date(2024, 6, 1)
+    assert latest_complete(rows, "year") is None  # 2024 is not over
+    assert latest_complete(rows[rows["period_start"] < date(2024, 6, 1)], "month") == date(2024, 5, 1)
 
 
 def test_the_page_holds_the_catalogue_as_it_is():
@@ -151,6 +161,13 @@ class TestCommand:
                 "neither a figure such as 0.25",
             ),
             ("goals=[{name: a, metric: clv, target: 5, deadline: soon}]", "goals.0.deadline: 'soon' is no date"),
+            ("goals=[{name: a, metric: clv, target: -150%, deadline: 2025-01-01}]", "-100% is the least there is"),
+            ("goals=[{name: a, metric: clv, target: 5, deadline: 0001-01-01}]", "before 1970"),
+            ("goals=[{name: ' ', metric: clv, target: 5, deadline: 2025-01-01}]", "goals.0.name: ' ' is blank"),
+            (
+                "goals=[{name: a, metric: clv, target: 5, baseline_from: 2025-01-01, deadline: 2025-01-01}]",
+                "baseline_from 2025-01-01 is not before the deadline 2025-01-01",
+            ),
             ("kpis.periods=[]", "kpis.periods"),
             ("kpis.inactivity_days=0", "kpis.inactivity_days"),
             ("kpis.group_by=[town]", "kpis.group_by"),

@@ -31,6 +31,7 @@ from cvm.features.netting import netted_orders, placed_orders
 from cvm.features.query import Schema, contract_days, known_rows, order_key
 from cvm.features.subscriptions import subscription_days
 from cvm.kpis.event_kinds import BEHAVIOUR, EVENT_KINDS, event_kinds
+from cvm.kpis.messages import ANSWERED, message_rows
 from cvm.kpis.settings import KpiSettings, Scores
 
 # No subscription lasts longer.
@@ -75,16 +76,28 @@ def base_tables(
         "kpi_purchase": f"{snapshot} {_purchases(schema, settings, end)}",
     }
     if schema.has("events"):
-        types = engine.table("SELECT DISTINCT event_type FROM events").column(0).to_pylist()
+        known = known_rows(schema, "events", settings.timezone)
+        types = engine.table(f"{snapshot} SELECT DISTINCT event_type FROM ({known})").column(0).to_pylist()
         engine.register(EVENT_KINDS, event_kinds(types, active=settings.active_events))
+        held["kpi_message"] = f"{snapshot} {_messages(schema, settings)}"
         held["kpi_behaviour"] = f"{snapshot} {_behaviour(schema, settings)}"
     try:
         for name, query in held.items():
             engine.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
-        engine.execute("DROP TABLE temp.line; DROP TABLE temp.kpi_placed; DROP TABLE temp.kpi_spell")
+        for name in ("line", "kpi_placed", "kpi_spell", "kpi_message"):
+            engine.execute(f"DROP TABLE IF EXISTS temp.{name}")
         yield
     finally:
         engine.execute("; ".join(f"DROP TABLE IF EXISTS temp.{name}" for name in held))
+
+
+def first_subscribed(engine: DuckDBEngine, schema: Schema, settings: KpiSettings, *, as_of: date) -> date | None:
+    """Day on which the first subscription known at ``as_of`` began; ``None`` where there is none."""
+    known = _subscriptions(schema, settings, number_of(as_of))
+    found: date | None = engine.row(f"SELECT DATE '1970-01-01' + CAST(min(starts) AS INTEGER) AS first FROM ({known})")[
+        "first"
+    ]
+    return found
 
 
 def number_of(day: date) -> int:
@@ -162,7 +175,7 @@ def _customers(schema: Schema, scores: Scores) -> str:
     return f"""
   WITH joined AS (
     SELECT who, min(day) AS joined_day, any_value(channel) AS first_channel FROM (
-      SELECT who, min(day) AS day, arg_min(channel, struct_pack(day := day, key := order_key)) AS channel
+      SELECT who, min(day) AS day, arg_min_null(channel, struct_pack(day := day, key := order_key)) AS channel
       FROM kpi_order GROUP BY who
       UNION ALL SELECT who, min(starts), NULL FROM kpi_subscription GROUP BY who
     ) GROUP BY who
@@ -223,13 +236,29 @@ def _purchases(schema: Schema, settings: KpiSettings, end: int) -> str:
     )
 
 
-def _behaviour(schema: Schema, settings: KpiSettings) -> str:
+def _events(schema: Schema, settings: KpiSettings) -> str:
     own = "events.channel" if schema.has("events", "channel") else "NULL"
     value = "TRY_CAST(events.value AS DOUBLE)" if schema.has("events", "value") else "CAST(NULL AS DOUBLE)"
-    sums = ", ".join(f"sum({sql.format(value=value)}) AS {name}" for name, sql in BEHAVIOUR.items())
+    campaign = "coalesce(events.campaign_id, '')" if schema.has("events", "campaign_id") else "''"
+    known = known_rows(schema, "events", settings.timezone)
     return (
-        f"SELECT who, month, coalesce({own}, kind.message_channel) AS channel, {sums} "
-        f"FROM ({known_rows(schema, 'events', settings.timezone)}) AS events "
-        f"JOIN {EVENT_KINDS} AS kind USING (event_type) JOIN kpi_day USING (day) JOIN kpi_person USING (customer_id) "
-        "GROUP BY ALL"
+        f"SELECT who, month, day, coalesce({own}, kind.message_channel) AS channel, {value} AS value, "
+        f"{campaign} AS campaign, kind.* EXCLUDE (event_type) FROM ({known}) AS events "
+        f"JOIN {EVENT_KINDS} AS kind USING (event_type) JOIN kpi_day USING (day) JOIN kpi_person USING (customer_id)"
+    )
+
+
+def _messages(schema: Schema, settings: KpiSettings) -> str:
+    flags = ("is_openable", "is_open", "is_clickable", "is_click")
+    return (
+        f"SELECT who, month, day, channel, message_channel, campaign, {', '.join(flags)} "
+        f"FROM ({_events(schema, settings)}) WHERE 1 IN ({', '.join(flags)})"
+    )
+
+
+def _behaviour(schema: Schema, settings: KpiSettings) -> str:
+    sums = ", ".join(f"sum({sql.format(value='value')}) AS {name}" for name, sql in BEHAVIOUR.items())
+    return (
+        f"SELECT who, month, channel, {sums} FROM ({_events(schema, settings)}) GROUP BY who, month, channel "
+        f"UNION ALL BY NAME SELECT who, month, channel, {', '.join(ANSWERED)} FROM ({message_rows('kpi_message')})"
     )

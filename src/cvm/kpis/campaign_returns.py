@@ -31,7 +31,7 @@ class _Return:
     end: date
 
 
-def campaign_rows(folder: Path, *, currency: str) -> pd.DataFrame:
+def campaign_rows(folder: Path, *, currency: str, as_of: date) -> pd.DataFrame:
     """ROI of every campaign's arms, of all together, and by segment over all campaigns that were evaluated so.
 
     Parameters
@@ -40,6 +40,8 @@ def campaign_rows(folder: Path, *, currency: str) -> pd.DataFrame:
         ``outputs/effects``; one that does not exist holds none.
     currency : str
         Campaigns evaluated in another are left out.
+    as_of : date
+        Evaluations that observed anything later are left out: nobody knew of them then.
 
     Returns
     -------
@@ -56,7 +58,8 @@ def campaign_rows(folder: Path, *, currency: str) -> pd.DataFrame:
     for path in sorted(folder.glob("*.json")):
         try:
             evaluated = json.loads(path.read_text(encoding="utf-8"))
-            if evaluated["currency"] == currency:
+            known = _day(evaluated["observed_until"]) <= as_of
+            if known and evaluated["currency"] == currency:
                 found += _returns(evaluated)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise MissingOutputError.from_damage(path, command="cvm evaluate CAMPAIGN") from error
@@ -81,8 +84,12 @@ def campaign_rows(folder: Path, *, currency: str) -> pd.DataFrame:
     )
 
 
+def _day(moment: str) -> date:
+    return datetime.fromisoformat(moment).date()
+
+
 def _returns(evaluated: Mapping[str, Any]) -> Iterator[_Return]:
-    days = [datetime.fromisoformat(evaluated[name]).date() for name in ("assigned_from", "observed_until")]
+    days = [_day(evaluated[name]) for name in ("assigned_from", "observed_until")]
     each: dict[str, float] = {}
     for arm in evaluated["earned"]:
         each[arm["arm"]] = arm["cost"] / arm["n_treated"] if arm["n_treated"] else 0.0

@@ -236,7 +236,7 @@ _EVENTS = (
     ),
     Kpi(
         "open_rate",
-        "opens / messages sent, of channels that record opens",
+        "messages sent in the period and opened since / messages sent, of channels that record opens",
         "{messages_opened}",
         "{messages_openable}",
         "share",
@@ -246,7 +246,7 @@ _EVENTS = (
     ),
     Kpi(
         "click_rate",
-        "clicks / messages sent, of channels that record clicks (CTR)",
+        "messages sent in the period and clicked since / messages sent, of channels that record clicks (CTR)",
         "{messages_clicked}",
         "{messages_clickable}",
         "share",
@@ -311,7 +311,7 @@ _SCORES = (
     ),
     Kpi(
         "clv_change",
-        "change of predicted CLV since the run before / CLV then, of customers in both",
+        "change of predicted CLV since the run before / CLV then, of customers in both, by their segment then",
         "{clv_of_both} - {previous_clv}",
         "{previous_clv}",
         "change",

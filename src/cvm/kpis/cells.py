@@ -132,7 +132,7 @@ def behaviour_rows(*, by_channel: bool = False) -> str:
 
 
 def scored_rows(runs: Mapping[int, tuple[Path, Path | None]]) -> str:
-    """Rows of ``scored``.
+    """Rows of ``scored``: of each customer one, and one more of who was in the run before, in the segment of then.
 
     Parameters
     ----------
@@ -141,17 +141,17 @@ def scored_rows(runs: Mapping[int, tuple[Path, Path | None]]) -> str:
     """
     parts = []
     for number, (path, before) in runs.items():
-        earlier = (
-            f"SELECT customer_id, clv FROM {parquet([before])}"
-            if before
-            else "SELECT '' AS customer_id, 0.0 AS clv WHERE FALSE"
-        )
         parts.append(
-            f"SELECT {number} AS period, now.customer_id, now.segment, now.clv, now.p_churn, "
-            "now.expected_orders * now.expected_order_value AS expected_revenue, earlier.clv AS previous_clv, "
-            "CASE WHEN earlier.clv IS NOT NULL THEN now.clv END AS clv_of_both "
-            f"FROM {parquet([path])} AS now LEFT JOIN ({earlier}) AS earlier USING (customer_id)"
+            f"SELECT {number} AS period, customer_id, segment, TRUE AS is_now, clv, p_churn, "
+            "expected_orders * expected_order_value AS expected_revenue, NULL AS previous_clv, NULL AS clv_of_both "
+            f"FROM {parquet([path])}"
         )
+        if before:
+            parts.append(
+                f"SELECT {number}, customer_id, earlier.segment, FALSE, NULL, NULL, NULL, earlier.clv, now.clv "
+                f"FROM {parquet([path])} AS now JOIN {parquet([before])} AS earlier USING (customer_id) "
+                "WHERE earlier.clv IS NOT NULL"
+            )
     return f"SELECT who, scores.* FROM ({' UNION ALL '.join(parts)}) AS scores JOIN kpi_customer USING (customer_id)"
 
 

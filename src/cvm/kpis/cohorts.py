@@ -17,7 +17,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def cohort_table(engine: DuckDBEngine, schema: Schema, *, as_of: date) -> pa.Table:
+def cohort_table(engine: DuckDBEngine, schema: Schema, *, orders_from: date, as_of: date) -> pa.Table:
     """One row per cohort, channel and month since the first order, up to the month that ``as_of`` cuts or ends.
 
     Parameters
@@ -25,6 +25,8 @@ def cohort_table(engine: DuckDBEngine, schema: Schema, *, as_of: date) -> pa.Tab
     engine : DuckDBEngine
         Within ``base_tables``.
     schema : Schema
+    orders_from : date
+        Day of the first order: what earlier cohorts paid before it is not known, so they have no cumulative values.
     as_of : date
 
     Returns
@@ -37,14 +39,16 @@ def cohort_table(engine: DuckDBEngine, schema: Schema, *, as_of: date) -> pa.Tab
     """
     split = "acquisition_channel" if schema.has("customers", "acquisition_channel") else "first_channel"
     has_split = split == "acquisition_channel" or schema.has("transactions", "channel")
-    return engine.table(_query(split if has_split else None, end=number_of(as_of))).select(COLUMNS)
+    return engine.table(_query(split if has_split else None, orders_from=orders_from, end=number_of(as_of))).select(COLUMNS)
 
 
-def _query(split: str | None, *, end: int) -> str:
+def _query(split: str | None, *, orders_from: date, end: int) -> str:
     channel = f"coalesce({split}, {literal(UNKNOWN)})" if split else "CAST(NULL AS VARCHAR)"
+    told_from = orders_from.year * 12 + orders_from.month - 1
+    is_told = f"is_complete AND cohort_month >= {told_from}"
+    so_far = "OVER (PARTITION BY cohort_month, channel ORDER BY months_since)"
     cumulative = ", ".join(
-        f"CASE WHEN is_complete THEN sum({what}) OVER (PARTITION BY cohort_month, channel ORDER BY months_since) "
-        f"/ n_customers END AS cumulative_{what}_per_customer"
+        f"CASE WHEN {is_told} THEN sum({what}) {so_far} / n_customers END AS cumulative_{what}_per_customer"
         for what in ("revenue", "margin")
     )
     # Of everybody, and once more by channel where there is one.

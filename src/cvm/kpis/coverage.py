@@ -28,7 +28,7 @@ class Coverage:
     orders, events : Span
         Days told of; None where there is no table of events, or none of its rows is known.
     looks_back_days : mapping of str to int
-        By relation, how long before a moment one may have ordered to be a customer at it.
+        By relation, how long before a moment one may have ordered to be a customer at it, and not new after it.
     missing : frozenset of str
         Of what KPIs need: tables and columns that are not there.
     """
@@ -71,7 +71,11 @@ class Coverage:
             as_of=as_of,
             orders=Span(first, max(min(last + timedelta(days=1), as_of), first)),
             events=events,
-            looks_back_days={"standing": settings.active_days, "quiet": settings.inactivity_days},
+            looks_back_days={
+                "joined": settings.active_days,
+                "standing": settings.active_days,
+                "quiet": settings.inactivity_days,
+            },
             missing=frozenset(needed - there - ({"scores"} if scores.until(as_of).files else set())),
         )
 
@@ -103,8 +107,7 @@ class Coverage:
     def _without_orders(self, relations: Collection[str], period: Period) -> str | None:
         if not {"joined", "standing", "quiet", "purchase"} & set(relations):
             return None
-        # What is not over was told apart already; a shop may close its last days without a sale.
-        return Span(self.orders.first, max(self.orders.end, self.as_of)).gap(period, what="orders")
+        return self.orders.gap(period, what="orders")
 
     def _without_events(self, relations: Collection[str], period: Period) -> str | None:
         return self.events.gap(period, what="events") if "behaviour" in relations and self.events else None
@@ -114,6 +117,7 @@ class Coverage:
             moment = {"start": period.start, "end": period.end}.get(measure.looks_back)
             days = self.looks_back_days.get(measure.relation, 0)
             if moment and (moment - self.orders.first).days < days:
-                needs = f"who was a customer on {moment} needs {days} days of orders before it"
+                asked = f"is new from {moment} on" if measure.relation == "joined" else f"was a customer on {moment}"
+                needs = f"who {asked} needs {days} days of orders before it"
                 return f"{needs}, and orders begin on {self.orders.first}"
         return None

@@ -14,18 +14,14 @@ _NPS = "nps"
 
 # Sums of ``kpi_behaviour``; ``{value}`` is the event's value.
 BEHAVIOUR: dict[str, str] = {
-    "interactions": "kind.is_active",
-    "sessions": "kind.is_session",
-    "logins": "kind.is_login",
-    "timed_sessions": "CASE WHEN {value} IS NOT NULL THEN kind.is_session ELSE 0 END",
-    "minutes": "CASE WHEN kind.is_session = 1 THEN {value} END",
-    "messages_openable": "kind.is_openable",
-    "messages_opened": "kind.is_open",
-    "messages_clickable": "kind.is_clickable",
-    "messages_clicked": "kind.is_click",
-    "nps_answers": "CASE WHEN {value} BETWEEN 0 AND 10 THEN kind.is_nps ELSE 0 END",
-    "nps_promoters": "CASE WHEN {value} BETWEEN 9 AND 10 THEN kind.is_nps ELSE 0 END",
-    "nps_detractors": "CASE WHEN {value} BETWEEN 0 AND 6 THEN kind.is_nps ELSE 0 END",
+    "interactions": "is_active",
+    "sessions": "is_session",
+    "logins": "is_login",
+    "timed_sessions": "CASE WHEN {value} IS NOT NULL THEN is_session ELSE 0 END",
+    "minutes": "CASE WHEN is_session = 1 THEN {value} END",
+    "nps_answers": "CASE WHEN {value} BETWEEN 0 AND 10 THEN is_nps ELSE 0 END",
+    "nps_promoters": "CASE WHEN {value} BETWEEN 9 AND 10 THEN is_nps ELSE 0 END",
+    "nps_detractors": "CASE WHEN {value} BETWEEN 0 AND 6 THEN is_nps ELSE 0 END",
 }
 
 
@@ -70,6 +66,6 @@ def event_kinds(types: Iterable[str], *, active: Collection[str]) -> pa.Table:
         }
 
     rows = [kind(spelled, name) for spelled, name in named.items()]
-    flags = [name for name in rows[0] if name.startswith("is_")] if rows else []
+    flags = [name for name in kind("", "") if name.startswith("is_")]
     fields = [("event_type", pa.string()), ("message_channel", pa.string()), *((name, pa.int32()) for name in flags)]
     return pa.Table.from_pylist(rows, schema=pa.schema(fields))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -63,3 +65,22 @@ def read_kpi_file(folder: Path, name: str) -> pa.Table:
         return pq.read_table(path)
     except (OSError, ValueError) as error:
         raise MissingOutputError.from_damage(path, command="cvm kpis") from error
+
+
+def latest_complete(kpis: pd.DataFrame, period: str) -> date | None:
+    """Start of the latest period that is over and told of as a whole: the last with a number of orders of everybody.
+
+    Parameters
+    ----------
+    kpis : DataFrame
+        Rows of the table ``kpis``; of its columns ``kpi``, ``group_by``, ``period``, ``period_start`` and ``value``.
+    period : {"month", "quarter", "year"}
+
+    Returns
+    -------
+    date or None
+        None where no period is.
+    """
+    told = (kpis["group_by"] == "all") & (kpis["kpi"] == "orders") & (kpis["period"] == period) & kpis["value"].notna()
+    starts: list[date] = kpis.loc[told, "period_start"].tolist()
+    return max(starts, default=None)

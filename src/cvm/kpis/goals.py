@@ -26,6 +26,7 @@ from cvm.kpis.table import START_SEGMENT_DAYS, fill, relation_rows, runs_of
 
 LEVEL = 0.95
 _SEED = 7
+_DAY = timedelta(days=1)
 # Of a goal whose baseline has a figure and no date.
 _YEAR = timedelta(days=365)
 SCHEMA = pa.schema(
@@ -102,7 +103,6 @@ def goal_progress(engine: DuckDBEngine, goals: Sequence[Goal], scores: Scores, c
     ----------
     engine : DuckDBEngine
         Within ``base_tables``.
-    schema : Schema
     goals : sequence of Goal
     scores : Scores
         Up to ``coverage.as_of``.
@@ -167,12 +167,15 @@ def _progress(engine: DuckDBEngine, goal: Goal, periods: Mapping[int, Period], c
     lacking = [need for need in kpi.needs if need in coverage.missing]
     if lacking:
         return replace(blank, reason=f"needs {' and '.join(lacking)}, and there is none")
+    is_any_over = bool(periods)
+    periods = {number: period for number, period in periods.items() if period.end <= goal.deadline + _DAY}
     reasons = {number: coverage.reason(kpi, period) for number, period in periods.items()}
     values = _values(engine, kpi, goal) if periods else {}
-    known = {number: value for number, value in values.items() if value is not None and reasons[number] is None}
+    known = {number: value for number, value in values.items() if value is not None and reasons.get(number, "") is None}
     last = max(periods, default=None)
     if last is None:
-        return replace(blank, reason=f"no {_kind(goal)} is over yet")
+        by = f" that ends by the deadline {goal.deadline}" if is_any_over else ""
+        return replace(blank, reason=f"no {_kind(goal)}{by} is over yet")
     if last not in known:
         without = kpi.without if last in values else _absent(engine, goal, last, periods[last])
         return replace(blank, reason=reasons[last] or without)
@@ -214,11 +217,11 @@ def _judged(found: GoalProgress, goal: Goal, *, baseline: float, since: date, va
     found = replace(found, baseline=baseline, baseline_from=since, target=target)
     if target == baseline:
         return replace(found, reason=f"the target is the baseline, {baseline:g}: there is no way to go")
-    progress = (baseline - value) / (baseline - target)
+    progress = (baseline - value) / (baseline - target) + 0.0  # no -0.0
     passed = (until - since).days / max((goal.deadline - since).days, 1)
     if progress >= 1:
         status = "reached"
-    elif max(until, found.as_of) >= goal.deadline:
+    elif found.as_of > goal.deadline:  # so its last period is over
         status = "missed"
     else:
         status = "on_track" if progress >= passed else "behind"

@@ -9,7 +9,7 @@ relation          one row per
 ``purchase``      customer and period with an order, a return or a cost
 ``leader``        buyer and period who may be among those who brought most, with their ranks
 ``behaviour``     customer and period with an event
-``scored``        customer and run of scores
+``scored``        customer and run of scores, and once more, not ``is_now``, by the segment of the run before
 ================  ==============================================================================================
 
 Rows of customers add up, so do the sums over segments, channels and cohorts: a ratio of sums is right for every group.
@@ -66,18 +66,19 @@ _STANDING = (
     Measure("at_start", "standing", "at_start", "start"),
     Measure("at_end", "standing", "at_end", "end"),
     Measure("lost", "standing", "at_start AND NOT at_end", "start"),
-    Measure("new_at_end", "standing", "joined_day >= start_day AND at_end"),
+    Measure("new_at_end", "standing", "joined_day >= start_day AND at_end", "start"),
     Measure("reactivated", "standing", f"{_COMES} < start_day", "start"),
     Measure("reactivated_at_end", "standing", f"{_COMES} < start_day AND at_end", "start"),
     Measure("customers", "standing", "TRUE", "start"),
 )
 
+# Who is older than the data would be counted as new.
 _JOINED = (
-    Measure("came_new", "joined", "TRUE"),
-    Measure("costed", "joined", "acquisition_cost IS NOT NULL"),
-    *_counted("joined", "acquisition_cost"),
-    Measure("costed_lifetime_value", "joined", "CASE WHEN acquisition_cost IS NOT NULL THEN lifetime_value END"),
-    Measure("valued_acquisition_cost", "joined", "CASE WHEN lifetime_value IS NOT NULL THEN acquisition_cost END"),
+    Measure("came_new", "joined", "TRUE", "start"),
+    Measure("costed", "joined", "acquisition_cost IS NOT NULL", "start"),
+    Measure("acquisition_cost", "joined", "acquisition_cost", "start"),
+    Measure("costed_lifetime_value", "joined", "CASE WHEN acquisition_cost IS NOT NULL THEN lifetime_value END", "start"),
+    Measure("valued_acquisition_cost", "joined", "CASE WHEN lifetime_value IS NOT NULL THEN acquisition_cost END", "start"),
 )
 
 _QUIET = (
@@ -105,7 +106,7 @@ _BEHAVIOUR = (
 )
 
 _SCORED = (
-    Measure("scored", "scored", "TRUE"),
+    Measure("scored", "scored", "is_now"),
     *_counted("scored", "clv previous_clv clv_of_both p_churn expected_revenue"),
     Measure("p_churn_known", "scored", "p_churn IS NOT NULL"),
 )

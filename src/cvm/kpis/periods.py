@@ -11,6 +11,8 @@ PeriodKind = Literal["month", "quarter", "year"]
 MONTHS: dict[str, int] = {"month": 1, "quarter": 3, "year": 12}
 # Days without any row at the edge of a table that may be missing by chance, as a share of the period.
 _EDGE = 0.1
+# And at least so many, in months of any length.
+_EDGE_DAYS = 3
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ class Span:
     def gap(self, period: Period, *, what: str) -> str | None:
         """Why the rows of a period are not all there; ``None`` where they are.
 
-        A tenth of the period may pass without a row at either edge: a shop has days without a sale.
+        A tenth of the period, and three days, may pass without a row at either edge: a shop has days without a sale.
         """
-        slack = timedelta(days=int((period.end - period.start).days * _EDGE))
+        slack = timedelta(days=max(_EDGE_DAYS, int((period.end - period.start).days * _EDGE)))
         if self.first > period.start + slack:
             return f"{what} begin on {self.first}"
         if self.end < period.end - slack:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from cvm.engines import DuckDBEngine
 from cvm.features.query import Schema
-from cvm.kpis.base import base_tables
+from cvm.kpis.base import base_tables, first_subscribed
 from cvm.kpis.campaign_returns import campaign_rows
 from cvm.kpis.cohorts import cohort_table
 from cvm.kpis.coverage import Coverage
@@ -68,16 +68,19 @@ def compute_kpis(
     coverage = Coverage.of(engine, schema, settings, score_files, as_of=as_of)
     scores = score_files.until(coverage.as_of)
     progress(f"adding up customers, orders and events before {coverage.as_of}")
-    first = coverage.orders.first.replace(month=1, day=1)
+    subscribed = first_subscribed(engine, schema, settings, as_of=coverage.as_of)
+    first = min(coverage.orders.first, subscribed or coverage.orders.first).replace(month=1, day=1)
     with base_tables(engine, schema, settings, scores, first=first, as_of=coverage.as_of):
         progress(f"KPIs by {', '.join(settings.periods)}")
         rows = kpi_rows(engine, schema, settings, scores, coverage)
         progress("cohorts")
-        cohorts = cohort_table(engine, schema, as_of=coverage.as_of)
+        cohorts = cohort_table(engine, schema, orders_from=coverage.orders.first, as_of=coverage.as_of)
         if goals:
             progress(f"{len(goals)} goals")
         stand = goal_progress(engine, goals, scores, coverage)
-    rows = pd.concat([rows, campaign_rows(effects, currency=settings.economics.currency)], ignore_index=True)
+    # Without an as_of all on file is known: events, so evaluations too, may go on after the last transaction.
+    returns = campaign_rows(effects, currency=settings.economics.currency, as_of=as_of or date.max)
+    rows = pd.concat([rows, returns], ignore_index=True)
     table = pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False)
     return KpiOutcome(coverage.as_of, table, cohorts, stand, tuple(_notes(coverage, settings)))
 
@@ -90,11 +93,11 @@ def _notes(coverage: Coverage, settings: KpiSettings) -> list[str]:
     if known_from >= coverage.as_of:
         notes.append(
             f"orders begin on {begins}: who had been a customer {settings.active_days} days before is not known on any day, "
-            "so there is no retention and no churn; give more history, or lower business.active_days"
+            "so there are no new customers, no retention and no churn; give more history, or lower business.active_days"
         )
     else:
         notes.append(
-            f"orders begin on {begins}: until {known_from} earlier customers cannot be told from new ones, so there is no "
-            "retention or churn before, and new_customers of that time may be old ones"
+            f"orders begin on {begins}: until {known_from} earlier customers cannot be told from new ones, so there are no "
+            "new customers, retention or churn before"
         )
     return notes

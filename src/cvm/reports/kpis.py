@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cvm.kpis.files import COHORTS, GOALS, KPIS, read_kpi_file
+from cvm.kpis.files import COHORTS, GOALS, KPIS, latest_complete, read_kpi_file
 from cvm.kpis.periods import MONTHS, Period
 
 # What is better when it grows, when it shrinks, and what is neither.
@@ -58,9 +58,7 @@ def kpi_tables(folder: Path) -> list[RenderableType]:
 
 def _headlines(kpis: pd.DataFrame) -> RenderableType:
     everybody = kpis[(kpis["group_by"] == "all") & kpis["kpi"].isin(_HEADLINES)]
-    over = everybody[(everybody["kpi"] == "orders") & everybody["value"].notna()]
-    starts = over.groupby("period")["period_start"].max().to_dict()
-    latest = {kind: starts[kind] for kind in MONTHS if kind in starts}
+    latest = {kind: start for kind in MONTHS if (start := latest_complete(everybody, kind)) is not None}
     if not latest:
         return Text("No period is over and told from its beginning, so there are no KPIs to show.", style="yellow")
     table = Table(title="KPIs of the latest periods that are over", title_justify="left", title_style="bold")

@@ -1,0 +1,49 @@
+"""Which messages were opened and clicked: each answer belongs to one message, so that rates are shares of messages."""
+
+from __future__ import annotations
+
+ANSWERED = ("messages_openable", "messages_opened", "messages_clickable", "messages_clicked")
+
+
+def message_rows(events: str) -> str:
+    """SQL for the messages of each customer, month and channel that they were sent in.
+
+    Of one customer, campaign, kind of message and day there is one message: copies do not count. An answer belongs to the
+    latest message of its campaign that was sent on its day or before; where there is none, to the latest of its kind.
+
+    Parameters
+    ----------
+    events : str
+        Relation with ``who``, ``month``, ``day``, ``channel``, ``campaign`` (empty where there is none) and the columns of
+        ``event_kinds``.
+
+    Returns
+    -------
+    str
+        A query with ``who``, ``month``, ``channel`` and ``ANSWERED``.
+    """
+    key = "who, message_channel, campaign, day"
+    same = "answer.who = {0}.who AND answer.message_channel = {0}.message_channel AND answer.day >= {0}.day"
+    return f"""
+  WITH message AS (
+    SELECT {key}, min(month) AS month, min(channel) AS channel, max(is_openable) AS is_openable,
+      max(is_clickable) AS is_clickable
+    FROM {events} WHERE is_openable = 1 OR is_clickable = 1 GROUP BY {key}
+  ),
+  of_kind AS (SELECT who, message_channel, day, min(campaign) AS campaign FROM message GROUP BY who, message_channel, day),
+  answer AS (
+    SELECT {key}, max(is_open) AS is_open, max(is_click) AS is_click
+    FROM {events} WHERE is_open = 1 OR is_click = 1 GROUP BY {key}
+  ),
+  answered AS (
+    SELECT answer.who, answer.message_channel, coalesce(own.campaign, other.campaign) AS campaign,
+      coalesce(own.day, other.day) AS day, max(is_open) AS is_open, max(is_click) AS is_click
+    FROM answer
+    ASOF LEFT JOIN message AS own ON answer.campaign = own.campaign AND {same.format("own")}
+    ASOF LEFT JOIN of_kind AS other ON {same.format("other")}
+    GROUP BY ALL
+  )
+  SELECT who, month, channel, sum(is_openable) AS messages_openable,
+    sum(CASE WHEN is_open = 1 THEN is_openable ELSE 0 END) AS messages_opened, sum(is_clickable) AS messages_clickable,
+    sum(CASE WHEN is_click = 1 THEN is_clickable ELSE 0 END) AS messages_clicked
+  FROM message LEFT JOIN answered USING ({key}) GROUP BY who, month, channel"""
