@@ -9,7 +9,7 @@ from datetime import date
 from cvm.actions.also_bought import also_bought
 from cvm.actions.evidence import evidence_by_arm
 from cvm.actions.files import ACTIONS, ALSO_BOUGHT, RECOMMENDATIONS, REPLENISHMENT, write_table, write_triggers
-from cvm.actions.history import History
+from cvm.actions.history import History, midnight
 from cvm.actions.next_best import ActionSettings, NextBest, implied_rules, next_best, written_scores
 from cvm.actions.playbook import Rule
 from cvm.actions.recommendations import recommendations
@@ -108,7 +108,9 @@ def decide(
     def reach(contacts: Sequence[Treatment]) -> PlanSettings:
         return _reach(params, contacts)
 
-    settings = ActionSettings(rules, reach, evidence_by_arm(workspace.effects))
+    # The latest as_of is the day after the last order; events, and so evaluations, may reach a little further.
+    until = None if params.windows.as_of == "latest" else midnight(as_of, params.business.timezone)
+    settings = ActionSettings(rules, reach, evidence_by_arm(workspace.effects, until=until))
     try:
         found = next_best(engine, settings, inputs)
     except PlanError as error:
