@@ -60,3 +60,9 @@ def test_numbers_that_a_rule_may_bound_are_those_of_the_scores() -> None:
     constant = {"horizon_days", "clv_days"}
     numbers = {field.name for field in SCORE_SCHEMA if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)}
     assert set(SCORE_NUMBERS) == numbers - constant
+
+
+@pytest.mark.parametrize("key", ["window_days", "cart_hours", "inactive_days", "falling_days", "falling_against_days"])
+def test_a_span_that_no_calendar_holds_is_refused(tmp_path, key: str) -> None:
+    with pytest.raises(ParamsError, match=f"triggers.{key}: 999999999: input should be less than or equal to"):
+        shop.params_for(tmp_path, triggers={key: 999_999_999})

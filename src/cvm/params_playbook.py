@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from math import nextafter
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -21,6 +21,9 @@ SCORE_NUMBERS = (
 TriggerName = Literal[
     "cart_left", "inactive", "falling_activity", "add_on_dropped", "complaint", "anniversary", "replenishment"
 ]
+
+# Ten years; a day so long before as_of is still a date.
+TriggerDays = Annotated[Days, Field(le=3650)]
 
 
 class PlaybookWhenParams(WhoParams):
@@ -78,12 +81,12 @@ class PlaybookRuleParams(Section):
 class TriggerParams(Section):
     """Which lists of customers are written because something happened, and what counts as that."""
 
-    window_days: Days = 7
+    window_days: TriggerDays = 7
     without: list[TriggerName] = Field(default_factory=list)
-    cart_hours: Count = 24
-    inactive_days: Days = 60
-    falling_days: Days = 30
-    falling_against_days: Days = 90
+    cart_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 24
+    inactive_days: TriggerDays = 60
+    falling_days: TriggerDays = 30
+    falling_against_days: TriggerDays = 90
 
 
 class ActionParams(Section):
