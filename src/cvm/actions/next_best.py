@@ -232,7 +232,8 @@ def _reasons(customers: ScoredCustomers, rows: pa.Array, net: Floats, evidence: 
         join(", expected to add ", size, " ", currency, " beyond its cost", ""),
     )
     stakes = pc.if_else(pc.is_valid(worth), gain, pc.if_else(pc.is_valid(at_risk), stake, ""))
-    return join(scores["segment"].fill_null("unknown"), churn, stakes, f". {said}." if said else ".", "")
+    segment = pc.replace_substring(scores["segment"].fill_null("unknown"), pattern="_", replacement=" ")
+    return join(segment, churn, stakes, f". {said}." if said else ".", "")
 
 
 def _fixed(numbers: pa.Array, digits: int) -> pa.Array:
