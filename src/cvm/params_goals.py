@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from cvm.kpis.catalogue import ACTIVE_EVENTS, GOAL_METRICS
-from cvm.params_data import Day, Days, Section
+from cvm.params_data import Day, Days, Section, Title
 
 PeriodKind = Literal["month", "quarter", "year"]
 Grouping = Literal["channel", "segment", "segment_at_start", "acquisition_channel", "cohort"]
@@ -28,7 +28,7 @@ def _figure_or_change(value: object) -> object:
 class GoalParams(Section):
     """What a metric of a segment shall come to, by when."""
 
-    name: Name
+    name: Title
     metric: Name
     segment: Name | None = None
     period: PeriodKind = "quarter"

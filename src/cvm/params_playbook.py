@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cvm.params_data import Cost, Days, Section
+from cvm.params_data import Cost, Days, Section, Title
 from cvm.params_plans import Count, Name, WhoParams
 
 # Columns of numbers that scores have; a test compares them with the schema of scores.
@@ -53,8 +53,8 @@ class PlaybookWhenParams(WhoParams):
 class PlaybookRuleParams(Section):
     """One rule: who gets what, for which goal, and how many at most."""
 
-    name: Name
-    goal: Name
+    name: Title
+    goal: Title
     when: PlaybookWhenParams = PlaybookWhenParams()
     offer: Name | None = None
     treatment: Name | None = None
