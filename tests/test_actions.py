@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import pytest
 
 import shop
 from acted import AS_OF, write_full_scores
-from cvm.engines import DuckDBEngine
-from cvm.errors import MissingOutputError
+from cvm.engines import DuckDBEngine, QueryError
+from cvm.errors import CvmError, MissingOutputError
 from cvm.params import Params
+from cvm.scoring.batch import read_scores, write_scores
+from cvm.segments import Segmentation
 from cvm.stages.actions import decide_actions, find_actions, run_actions
 from cvm.stages.context import workspace_of
 from planned import ids, profile, scored
@@ -133,6 +136,33 @@ def test_without_playbook_effects_and_items_there_is_little_to_do(tmp_path: Path
     )
     assert workspace_of(params).scores_of(AS_OF).read_bytes() == before
     assert not workspace_of(params).actions_of(AS_OF).exists()
+
+
+@pytest.mark.parametrize("by", [run_actions, decide_actions])
+def test_without_its_playbook_scores_say_what_the_model_says(tmp_path: Path, by: Callable[[Params], object]) -> None:
+    params = base(tmp_path)
+    workspace = workspace_of(params)
+    write_scores(read_scores(workspace.scores_of(AS_OF)), workspace.scores_of(AS_OF), segmentation=Segmentation())
+    before = workspace.scores_of(AS_OF).read_bytes()
+    run_actions(params)
+    assert workspace.scores_of(AS_OF).read_bytes() != before
+    by(params.model_copy(update={"playbook": []}))
+    assert workspace.scores_of(AS_OF).read_bytes() == before
+    assert not (workspace.actions_of(AS_OF) / "actions.parquet").exists()
+
+
+def test_a_run_that_fails_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = base(tmp_path)
+    run_actions(params)
+    before = {path: path.read_bytes() for path in (tmp_path / "outputs").rglob("*") if path.is_file()}
+
+    def fails(*_: object) -> None:
+        raise QueryError("out of memory")
+
+    monkeypatch.setattr("cvm.stages.actions.trigger_lists", fails)
+    with pytest.raises(CvmError, match=r"out of memory\. Nothing was replaced"):
+        run_actions(params.model_copy(update={"playbook": []}))
+    assert {path: path.read_bytes() for path in (tmp_path / "outputs").rglob("*") if path.is_file()} == before
 
 
 def test_recommendations_are_written_on_request(tmp_path: Path) -> None:

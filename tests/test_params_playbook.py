@@ -60,3 +60,35 @@ def test_numbers_that_a_rule_may_bound_are_those_of_the_scores() -> None:
     constant = {"horizon_days", "clv_days"}
     numbers = {field.name for field in SCORE_SCHEMA if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)}
     assert set(SCORE_NUMBERS) == numbers - constant
+
+
+@pytest.mark.parametrize("key", ["window_days", "cart_hours", "inactive_days", "falling_days", "falling_against_days"])
+def test_a_span_that_no_calendar_holds_is_refused(tmp_path, key: str) -> None:
+    with pytest.raises(ParamsError, match=f"triggers.{key}: 999999999: input should be less than or equal to"):
+        shop.params_for(tmp_path, triggers={key: 999_999_999})
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("", "a name of 0 characters, blanks at its ends left out; write 1 to 60"),
+        ("  ", "a name of 0 characters, blanks at its ends left out; write 1 to 60"),
+        ("x" * 61, "a name of 61 characters, blanks at its ends left out; write 1 to 60"),
+        ("two\nlines", r"'two\\nlines' holds '\\n' at character 4, which no line of text shows; remove it"),
+        ("a\x00", r"'a\\x00' holds '\\x00' at character 2"),
+    ],
+)
+@pytest.mark.parametrize("where", ["playbook", "goals", "segments"])
+def test_a_name_that_no_table_can_show_is_refused(tmp_path, where: str, name: str, problem: str) -> None:
+    sections = {
+        "playbook": {"goals": GOALS, "playbook": [{"name": name, "goal": "keep vips"}]},
+        "goals": {"goals": [{**GOALS[0], "name": name}]},
+        "segments": {"segments": {"rules": [{"name": name, "goal": "keep"}]}},
+    }
+    with pytest.raises(ParamsError, match=rf"{where}.*name: {problem}"):
+        shop.params_for(tmp_path, **sections[where])
+
+
+def test_blanks_at_the_ends_of_a_name_are_no_part_of_it(tmp_path) -> None:
+    rules = [{"name": " everybody ", "goal": "keep"}]
+    assert shop.params_for(tmp_path, segments={"rules": rules}).segments.rule_set.names == ("everybody",)

@@ -12,6 +12,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 # Files that hold several tables, so that one must be named.
 DATABASE_FILES = (".duckdb", ".db", ".sqlite", ".sqlite3")
 
+# Longest name of a segment, a goal or a rule: what a table or an axis can show.
+MAX_TITLE = 60
+
 # Names that the machine's zone files know beside the IANA zones, and no engine does.
 _ZONE_FILES = ("localtime", "posix", "right")
 
@@ -34,6 +37,17 @@ def _usable_path(path: str) -> str:
     if "\0" in path:
         raise ValueError(f"{path!r} holds a null character")
     return path
+
+
+def _title(name: str) -> str:
+    given, name = name, name.strip()
+    if not 1 <= len(name) <= MAX_TITLE:
+        raise ValueError(f"a name of {len(name)} characters, blanks at its ends left out; write 1 to {MAX_TITLE}")
+    strange = next((sign for sign in name if not sign.isprintable()), None)
+    if strange is not None:
+        place = given.index(strange) + 1
+        raise ValueError(f"{given!r} holds {strange!r} at character {place}, which no line of text shows; remove it")
+    return name
 
 
 def _digits(code: object) -> object:
@@ -60,6 +74,7 @@ def _date(value: object) -> object:
 
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_usable_path)]
+Title = Annotated[str, AfterValidator(_title)]
 CountryCode = Annotated[str, BeforeValidator(_digits), Field(pattern=r"^[1-9][0-9]{0,2}$")]
 AsOf = Annotated[date | Literal["latest"], BeforeValidator(_date_or_latest)]
 Day = Annotated[date, BeforeValidator(_date)]

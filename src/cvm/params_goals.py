@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from cvm.kpis.catalogue import ACTIVE_EVENTS, GOAL_METRICS
-from cvm.params_data import Day, Days, Section
+from cvm.params_data import Day, Days, Section, Title
 
 
 def _not_blank(given: str) -> str:
@@ -37,7 +37,7 @@ def _figure_or_change(value: object) -> object:
 class GoalParams(Section):
     """What a metric of a segment shall come to, by when."""
 
-    name: Name
+    name: Title
     metric: Name
     segment: Name | None = None
     period: PeriodKind = "quarter"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from math import nextafter
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cvm.params_data import Cost, Days, Section
+from cvm.params_data import Cost, Days, Section, Title
 from cvm.params_plans import Count, Name, WhoParams
 
 # Columns of numbers that scores have; a test compares them with the schema of scores.
@@ -21,6 +21,9 @@ SCORE_NUMBERS = (
 TriggerName = Literal[
     "cart_left", "inactive", "falling_activity", "add_on_dropped", "complaint", "anniversary", "replenishment"
 ]
+
+# Ten years; a day so long before as_of is still a date.
+TriggerDays = Annotated[Days, Field(le=3650)]
 
 
 class PlaybookWhenParams(WhoParams):
@@ -50,8 +53,8 @@ class PlaybookWhenParams(WhoParams):
 class PlaybookRuleParams(Section):
     """One rule: who gets what, for which goal, and how many at most."""
 
-    name: Name
-    goal: Name
+    name: Title
+    goal: Title
     when: PlaybookWhenParams = PlaybookWhenParams()
     offer: Name | None = None
     treatment: Name | None = None
@@ -78,12 +81,12 @@ class PlaybookRuleParams(Section):
 class TriggerParams(Section):
     """Which lists of customers are written because something happened, and what counts as that."""
 
-    window_days: Days = 7
+    window_days: TriggerDays = 7
     without: list[TriggerName] = Field(default_factory=list)
-    cart_hours: Count = 24
-    inactive_days: Days = 60
-    falling_days: Days = 30
-    falling_against_days: Days = 90
+    cart_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 24
+    inactive_days: TriggerDays = 60
+    falling_days: TriggerDays = 30
+    falling_against_days: TriggerDays = 90
 
 
 class ActionParams(Section):

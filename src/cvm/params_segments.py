@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from cvm.params_data import Section, Share
+from cvm.params_data import Section, Share, Title
 from cvm.params_plans import Name, Number
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class SegmentWhenParams(Section):
 class SegmentRuleParams(Section):
     """One segment; without ``when`` it takes everybody whom no earlier rule took."""
 
-    name: Name
+    name: Title
     goal: Name
     when: SegmentWhenParams = SegmentWhenParams()
 

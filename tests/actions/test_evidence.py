@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -47,6 +48,12 @@ def test_sure_segments_overrule_the_verdict(tmp_path, word: str, harmed: list[bo
     write(tmp_path, evaluation("a", "2024-03-01", word, segments=segments))
     columns = {"segment": np.array(["vip", "core", "new"])}
     assert evidence_by_arm(tmp_path)["letter"].harms(columns, n=3).tolist() == harmed
+
+
+def test_an_evaluation_that_saw_later_days_is_left_out(tmp_path) -> None:
+    write(tmp_path, evaluation("a", "2024-03-01", "does harm"))
+    assert set(evidence_by_arm(tmp_path, until=datetime(2024, 6, 1))) == {"letter"}
+    assert evidence_by_arm(tmp_path, until=datetime(2024, 5, 31)) == {}
 
 
 def test_nothing_evaluated_is_no_evidence_and_a_damaged_file_is_refused(tmp_path) -> None:

@@ -43,6 +43,11 @@ def test_each_gets_the_first_action_that_is_for_them(tmp_path) -> None:
     assert found.score_columns["next_best_action"].to_pylist() == ["call", "rest", None]
 
 
+def test_a_reason_writes_the_segment_in_words(tmp_path) -> None:
+    found = decided(tmp_path, planned.warehouse(ids(1)), [scored("c000", segment="at_risk")], rule("rest"))
+    assert by_customer(found)["c000"]["reason"].startswith("at risk with 50% churn risk")
+
+
 def test_nobody_without_consent_on_a_list_or_in_the_holdout_is_named_for_a_contact(tmp_path) -> None:
     names = ids(40)
     profiles = [profile(name, consent_post=number % 2 == 0) for number, name in enumerate(names)]

@@ -112,13 +112,20 @@ def test_a_product_takes_the_place_of_its_category() -> None:
     assert kinds["other"] == ("category", "coffee")
 
 
-def test_returns_and_rows_that_are_not_known_yet_change_nothing() -> None:
+def test_returns_of_a_part_and_rows_that_are_not_known_yet_change_nothing() -> None:
     rows = [*crowd(), *bought("c", "coffee", [5, 35, 65])]
     more = [
-        shop.order("c", on=AS_OF - timedelta(days=20), amount=-5.0, category="coffee"),
+        shop.order("c", on=AS_OF - timedelta(days=20), amount=-2.0, category="coffee"),
         shop.order("c", on=AS_OF + timedelta(days=1), amount=5.0, category="coffee"),
     ]
     assert due_of(rows)["c"] == due_of([*rows, *more])["c"]
+
+
+def test_an_order_that_was_wholly_refunded_is_no_purchase() -> None:
+    rows = [*crowd(), *bought("c", "coffee", [5, 35, 65, 95])]
+    refund = shop.order("c", on=AS_OF - timedelta(days=2), amount=-5.0, category="coffee")
+    due = due_of([*rows, refund])["c"]
+    assert (due["n_purchases"], due["last_bought_at"]) == (3, AS_OF - timedelta(days=35))
 
 
 def test_without_items_nothing_is_due() -> None:

@@ -53,6 +53,28 @@ def test_silence_is_told_in_the_week_in_which_it_gets_so_long() -> None:
     assert found["b"] == (days_before(61), "nothing for 61 days")
 
 
+@pytest.mark.parametrize("by_id", [True, False])
+def test_an_order_that_was_wholly_refunded_is_no_activity(by_id: bool) -> None:
+    def named(name: str, number: int) -> dict[str, object]:
+        return {"order_id": f"{name} {number}"} if by_id else {}
+
+    def refund(name: str, number: int, days: int, amount: float = -10.0) -> dict[str, object]:
+        return shop.order(name, on=days_before(days), amount=amount, **named(name, number))
+
+    rows = [
+        order("silent", 62, **named("silent", 1)), order("silent", 5, **named("silent", 2)), refund("silent", 2, 4),
+        order("partly", 62, **named("partly", 1)), order("partly", 5, **named("partly", 2)), refund("partly", 2, 4, -6.0),
+        order("only", 62, **named("only", 1)), refund("only", 1, 61),
+        order("year", 730, **named("year", 1)), refund("year", 1, 729), order("year", 364, **named("year", 2)),
+        order("cart", 2, **named("cart", 1)), refund("cart", 1, 1),
+    ]  # fmt: skip
+    found = lists(transactions=rows, events=[event("cart", "cart_add", 3)])
+    assert found["inactive"] == {"silent": (days_before(62), "nothing for 62 days")}
+    assert set(found["anniversary"]) == {"year"}
+    assert found["anniversary"]["year"][0] == days_before(364)
+    assert set(found["cart_left"]) == {"cart"}
+
+
 def test_activity_that_fell_more_than_chance_is_told() -> None:
     steady = [order("steady", days) for days in range(2, 120, 5)]
     fell = [order("fell", days) for days in range(32, 120, 4)]

@@ -5,7 +5,6 @@ from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from cvm.errors import MissingOutputError
@@ -13,19 +12,19 @@ from cvm.features.files import features_file
 from cvm.scoring.batch import read_scores, score_batch, segment_batch, with_previous_segment, write_scores
 from cvm.scoring.schema import SCORE_SCHEMA
 from cvm.scoring.score import score
-from cvm.segments import ValueCuts
+from cvm.segments import Condition, Rule, RuleSet, Segmentation, ValueCuts
 
 
 def scores_on(workspace, as_of, segments):
     """Scores of another date on file, of which only the segments matter."""
-    table = pa.table({"customer_id": list(segments), "segment": list(segments.values())})
-    path = workspace.scores_of(as_of)
-    path.parent.mkdir(parents=True)
-    pq.write_table(table, path)
+    rows = [{**dict.fromkeys(SCORE_SCHEMA.names), "customer_id": name, "segment": one} for name, one in segments.items()]
+    table = pa.Table.from_pylist(rows, schema=SCORE_SCHEMA)
+    write_scores(table, workspace.scores_of(as_of), segmentation=Segmentation())
 
 
 def previous(workspace, trained, as_of=None):
-    features = with_previous_segment(trained.features, workspace, as_of=as_of or trained.as_of)
+    rules, as_of = trained.bundle.segmentation.rules, as_of or trained.as_of
+    features = with_previous_segment(trained.features, workspace, as_of=as_of, rules=rules)
     if "previous_segment" not in features:
         return None
     return dict(
@@ -158,6 +157,21 @@ class TestSegmentBatch:
         for name in SCORE_SCHEMA.names:
             if name not in segmentation:
                 assert after[name].equals(before[name]), name
+
+    def test_the_past_is_told_by_the_new_rules_too(self, trained, workspace):
+        good = Condition({"value_tier": ["top", "high"]})
+        own = Segmentation(RuleSet((Rule("good", "keep", good), Rule("rest", "wait"))))
+        score_batch(trained.bundle, workspace, as_of=trained.as_of)
+        earlier = read_scores(workspace.scores_of(trained.as_of))
+        write_scores(earlier, workspace.scores_of(trained.as_of - timedelta(days=30)))
+        before = score_batch(trained.bundle, workspace, as_of=trained.as_of)
+        assert before["previous_segment"].equals(earlier["segment"])
+        done = segment_batch(trained.bundle, workspace, as_of=trained.as_of, segmentation=own)
+        assert done.is_changed
+        assert set(done.scores["segment"].to_pylist()) == {"good", "rest"}
+        assert done.scores["previous_segment"].equals(done.scores["segment"])
+        scored = score_batch(trained.bundle, workspace, as_of=trained.as_of, segmentation=own)
+        assert scored["previous_segment"].equals(done.scores["previous_segment"])
 
     def test_segments_changed_by_hand_are_put_right(self, trained, workspace):
         before = score_batch(trained.bundle, workspace, as_of=trained.as_of)

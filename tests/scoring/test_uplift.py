@@ -20,7 +20,7 @@ from cvm.scoring.batch import read_scores, score_batch
 from cvm.scoring.pyfunc import ScoringModel, _load_pyfunc
 from cvm.scoring.schema import SCORE_SCHEMA
 from cvm.scoring.score import score
-from cvm.scoring.uplift import UPLIFT_SCHEMA, expected_uplift, uplift_columns, uplift_table
+from cvm.scoring.uplift import UPLIFT_SCHEMA, expected_uplift, uplift_columns, uplift_columns_again, uplift_table
 from simulated import bundle
 
 AS_OF = date(2024, 6, 1)
@@ -199,3 +199,16 @@ class TestServed:
 
 def _by(name: str) -> LinearEffect:
     return LinearEffect(LinearDesign(Encoder((name,), {}), (0.0,), (1.0,), (0.5,), (1.0,)), (0.0,), ((1.0,),))
+
+
+class TestUpliftColumnsAgain:
+    def test_the_table_tells_what_the_model_told(self):
+        model = bundle(uplift=BOTH)
+        found = expected_uplift(model, FEATURES, as_of=AS_OF)
+        again = uplift_columns_again(pa.chunked_array([FEATURES["customer_id"]]), uplift_table(model, FEATURES, found))
+        assert {name: one.to_pylist() for name, one in again.items()} == scored(BOTH)
+
+    @pytest.mark.parametrize("effects", [None, UPLIFT_SCHEMA.empty_table()])
+    def test_without_effects_nothing_is_known(self, effects):
+        again = uplift_columns_again(pa.chunked_array([["a", "b"]]), effects)
+        assert {name: one.to_pylist() for name, one in again.items()} == {name: [None, None] for name in COLUMNS}

@@ -94,6 +94,16 @@ class TestRefusals:
         said = refused(("a", values(value_tier=["top"])), ("b", values(value_tier=["low"])), ("a", Condition()))
         assert said == "rules 1 and 3 are both called 'a'; give each segment one rule"
 
+    @pytest.mark.parametrize("other", ["At risk", "at_risk ", "AT__RISK"])
+    def test_names_that_read_alike(self, other: str):
+        said = refused(("at_risk", values(value_tier=["top"])), (other, Condition()))
+        assert said == f"rules 'at_risk' and {other!r} read alike; give one segment another name"
+
+    @pytest.mark.parametrize("name", ["unknown", "Unknown"])
+    def test_the_name_of_customers_without_scores(self, name: str):
+        said = refused(("a", values(value_tier=["top"])), (name, Condition()))
+        assert said == f"rule {name!r} is called as customers without scores are; give the segment another name"
+
     def test_a_value_that_nobody_has_gets_the_nearest_that_somebody_has(self):
         assert "the lifecycle_stage 'slow'; did you mean 'slowing'?" in refused(
             ("a", values(lifecycle_stage=["slow"])), ("b", Condition())

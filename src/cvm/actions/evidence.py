@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -47,20 +48,22 @@ class Evidence:
         return found
 
 
-def evidence_by_arm(folder: Path) -> dict[str, Evidence]:
+def evidence_by_arm(folder: Path, *, until: datetime | None = None) -> dict[str, Evidence]:
     """Evidence of each arm that was ever evaluated, of its latest campaign.
 
     Parameters
     ----------
     folder : Path
         ``outputs/effects``.
+    until : datetime, optional
+        Of UTC, without zone. An evaluation that saw what happened after it is left out.
 
     Raises
     ------
     MissingOutputError
         If a file of it is no evaluation.
     """
-    rows = effect_table(folder).to_pylist()
+    rows = [row for row in effect_table(folder).to_pylist() if until is None or row["observed_until"] <= until]
     judged = sorted((row for row in rows if row["verdict"]), key=lambda row: (row["assigned_from"], row["campaign_id"]))
     found = {}
     for row in judged:  # the last one stays

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -28,6 +28,16 @@ def write_table(table: pa.Table | None, path: Path) -> None:
         return
     with replaced_file(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+def write_tables(tables: Mapping[str, pa.Table | None], folder: Path) -> None:
+    """Replace ``folder`` by one Parquet file per name, all or none; without any table no folder stays."""
+    there = {name: table for name, table in tables.items() if table is not None}
+    with replaced_directory(folder) as target:
+        for name, table in there.items():
+            write_table(table, target / name)
+    if not there:
+        folder.rmdir()
 
 
 def write_triggers(lists: Iterable[TriggerList], folder: Path, *, as_of: date) -> None:

@@ -7,11 +7,20 @@ from datetime import UTC, date, datetime, time
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from cvm.engines import DuckDBEngine, literal
+from cvm.engines import DuckDBEngine
 from cvm.engines.sql import local_day
+from cvm.features.query import Schema, known_orders, known_rows, order_key, snapshots
 
 ItemKind = Literal["product", "category"]
 _COLUMNS: dict[ItemKind, str] = {"product": "product_id", "category": "category"}
+
+# Features number their days from here.
+_DATE = "DATE '1970-01-01' + day"
+
+
+def midnight(day: date, timezone: str) -> datetime:
+    """When a day of a zone begins, UTC, without zone."""
+    return datetime.combine(day, time(), tzinfo=ZoneInfo(timezone)).astimezone(UTC).replace(tzinfo=None)
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,7 @@ class History:
 
     Attributes
     ----------
-    columns : dict of str to set of str
+    schema : Schema
         Tables of the warehouse and their columns.
     as_of : date
         What happened, or was recorded, from its midnight on is not known.
@@ -28,22 +37,22 @@ class History:
         Cuts days.
     """
 
-    columns: dict[str, set[str]]
+    schema: Schema
     as_of: date
     timezone: str
 
     @classmethod
     def of(cls, engine: DuckDBEngine, *, as_of: date, timezone: str) -> History:
         """Look what there is."""
-        return cls({table: set(engine.columns(table)) for table in engine.tables()}, as_of, timezone)
+        return cls(Schema.of(engine), as_of, timezone)
 
     def has(self, table: str, *columns: str) -> bool:
         """Whether the warehouse has a table with these columns."""
-        return table in self.columns and set(columns) <= self.columns[table]
+        return self.schema.has(table, *columns)
 
     def midnight(self, day: date) -> datetime:
         """When a day begins, UTC, without zone."""
-        return datetime.combine(day, time(), tzinfo=ZoneInfo(self.timezone)).astimezone(UTC).replace(tzinfo=None)
+        return midnight(day, self.timezone)
 
     def day(self, moment: str) -> str:
         """SQL for the day of a moment."""
@@ -51,9 +60,26 @@ class History:
 
     def rows(self, table: str) -> str:
         """Query of the rows of ``transactions`` or ``events`` that are known, with their ``day``."""
-        until = literal(self.midnight(self.as_of))
-        recorded = f" AND (recorded_at IS NULL OR recorded_at < {until})" if self.has(table, "recorded_at") else ""
-        return f"SELECT *, {self.day('occurred_at')} AS day FROM {table} WHERE occurred_at < {until}{recorded}"
+        known = known_rows(self.schema, table, self.timezone)
+        return f"WITH {snapshots([self.as_of])} SELECT * REPLACE ({_DATE} AS day) FROM ({known})"
+
+    @property
+    def orders(self) -> str:
+        """Query of ``customer_id`` and ``day`` of each order, net of the returns known; those wholly refunded are gone."""
+        return f"WITH {self._known_orders} SELECT customer_id, {_DATE} AS day FROM orders"
+
+    @property
+    def lines_kept(self) -> str:
+        """Query of the lines bought in ``orders``, with their ``day``."""
+        return (
+            f"WITH {self._known_orders} SELECT * REPLACE ({_DATE} AS day) "
+            f"FROM (SELECT *, {order_key(self.schema)} AS order_key FROM line) "
+            "SEMI JOIN orders USING (customer_id, order_key) WHERE amount >= 0"
+        )
+
+    @property
+    def _known_orders(self) -> str:
+        return ", ".join(known_orders(self.schema, [self.as_of], self.timezone))
 
     def item_kinds(self) -> tuple[ItemKind, ...]:
         """Kinds of items that transactions name."""
@@ -62,11 +88,11 @@ class History:
     def bought(self, kind: ItemKind) -> str:
         """Query of ``customer_id``, ``item``, ``day`` and ``quantity``: one row per day on which a customer bought an item.
 
-        Returns are no purchases; a purchase that says no quantity is of one.
+        Neither returns nor orders that were wholly refunded are purchases; a purchase that says no quantity is of one.
         """
         item = _COLUMNS[kind]
         quantity = "greatest(sum(coalesce(quantity, 1)), 1)" if self.has("transactions", "quantity") else "1"
         return (
             f"SELECT customer_id, {item} AS item, day, CAST({quantity} AS DOUBLE) AS quantity "
-            f"FROM ({self.rows('transactions')}) WHERE amount > 0 AND trim({item}) <> '' GROUP BY customer_id, {item}, day"
+            f"FROM ({self.lines_kept}) WHERE amount > 0 AND trim({item}) <> '' GROUP BY customer_id, {item}, day"
         )

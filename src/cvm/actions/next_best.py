@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from cvm.actions.evidence import Evidence, harm_notes
 from cvm.actions.playbook import NO_RULE, Candidates, Floats, Ints, Rule, RuleCounts, resolved
@@ -17,6 +19,8 @@ from cvm.campaigns.plan_people import PEOPLE, read_people
 from cvm.campaigns.plan_settings import PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine
 from cvm.engines.sql import parquet
+from cvm.errors import MissingOutputError
+from cvm.scoring.uplift import uplift_columns_again
 from cvm.segments.conditions import Condition
 
 SCHEMA = pa.schema(
@@ -232,7 +236,8 @@ def _reasons(customers: ScoredCustomers, rows: pa.Array, net: Floats, evidence: 
         join(", expected to add ", size, " ", currency, " beyond its cost", ""),
     )
     stakes = pc.if_else(pc.is_valid(worth), gain, pc.if_else(pc.is_valid(at_risk), stake, ""))
-    return join(scores["segment"].fill_null("unknown"), churn, stakes, f". {said}." if said else ".", "")
+    segment = pc.replace_substring(scores["segment"].fill_null("unknown"), pattern="_", replacement=" ")
+    return join(segment, churn, stakes, f". {said}." if said else ".", "")
 
 
 def _fixed(numbers: pa.Array, digits: int) -> pa.Array:
@@ -247,9 +252,28 @@ def _fixed(numbers: pa.Array, digits: int) -> pa.Array:
 def written_scores(scores: pa.Table, found: NextBest) -> pa.Table:
     """``scores`` with the columns that the playbook decides, in their own order."""
     place = pc.index_in(scores["customer_id"], value_set=found.customer_ids.combine_chunks())
-    for name, column in found.score_columns.items():
+    return _replaced(scores, {name: column.take(place) for name, column in found.score_columns.items()})
+
+
+def scores_of_the_model(scores: pa.Table, uplift: Path | None) -> pa.Table:
+    """``scores`` with the same columns as the model alone has them: of the best treatment, null without effects.
+
+    Raises
+    ------
+    MissingOutputError
+        If the expected effects cannot be read.
+    """
+    effects = None
+    if uplift is not None:
+        try:
+            effects = pq.read_table(uplift, partitioning=None)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise MissingOutputError.from_damage(uplift, command="cvm score") from error
+    return _replaced(scores, uplift_columns_again(scores["customer_id"], effects))
+
+
+def _replaced(scores: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
+    for name, column in columns.items():
         number = scores.column_names.index(name)
-        scores = scores.set_column(
-            number, scores.schema.field(number), column.take(place).cast(scores.schema.field(name).type)
-        )
+        scores = scores.set_column(number, scores.schema.field(number), column.cast(scores.schema.field(name).type))
     return scores

@@ -80,23 +80,18 @@ class _Shop:
         """SQL for ``as_of``."""
         return literal(self.history.as_of)
 
-    @property
-    def orders(self) -> str:
-        """Query of purchases: ``customer_id``, ``occurred_at``, ``day``."""
-        return f"SELECT customer_id, occurred_at, day FROM ({self.history.rows('transactions')}) WHERE amount > 0"
-
     def events(self, condition: str) -> str:
         """Query of known events for which a condition holds."""
         return f"SELECT * FROM ({self.history.rows('events')}) WHERE {condition}"
 
     @property
     def activity(self) -> str:
-        """Query of ``customer_id`` and ``day`` of purchases, and of events of the customer's own doing."""
-        bought = f"SELECT customer_id, day FROM ({self.orders})"
+        """Query of ``customer_id`` and ``day`` of orders, and of events of the customer's own doing."""
+        bought = self.history.orders
         if not self.history.has("events"):
             return bought
         own = f"NOT ends_with(event_type, '_sent') AND event_type NOT IN ({literals(FIRM_EVENTS)})"
-        return f"{bought} UNION ALL SELECT customer_id, day FROM ({self.events(own)})"
+        return f"({bought}) UNION ALL SELECT customer_id, day FROM ({self.events(own)})"
 
 
 @dataclass(frozen=True)
@@ -142,10 +137,10 @@ def _cart_left(shop: _Shop) -> pa.Table:
     until = literal(shop.history.midnight(shop.history.as_of))
     since = literal(shop.history.midnight(shop.history.as_of - timedelta(days=shop.settings.window_days)))
     carts = (
-        "SELECT customer_id, max(occurred_at) AS left_at, arg_max(day, occurred_at) AS since, count(*) AS n "
+        "SELECT customer_id, max(occurred_at) AS left_at, arg_max(day, occurred_at) AS since "
         f"FROM ({shop.events(_is('cart_add'))}) GROUP BY customer_id"
     )
-    last = f"SELECT customer_id, max(occurred_at) AS ordered_at FROM ({shop.orders}) GROUP BY customer_id"
+    last = f"SELECT customer_id, max(occurred_at) AS ordered_at FROM ({shop.history.lines_kept}) GROUP BY customer_id"
     return shop.engine.table(
         f"SELECT customer_id, since, 'cart without an order since' AS detail FROM ({carts}) LEFT JOIN ({last}) "
         f"USING (customer_id) WHERE coalesce(ordered_at < left_at, TRUE) AND left_at + {hours} >= {since} "
@@ -159,7 +154,7 @@ def _inactive(shop: _Shop) -> pa.Table:
     last = f"SELECT customer_id, max(day) AS since FROM ({shop.activity}) GROUP BY customer_id"
     return shop.engine.table(
         f"SELECT customer_id, since, 'nothing for ' || ({shop.today} - since) || ' days' AS detail FROM ({last}) "
-        f"SEMI JOIN ({shop.orders}) USING (customer_id) "
+        f"SEMI JOIN ({shop.history.orders}) USING (customer_id) "
         f"WHERE since + {days} >= {shop.since} AND since + {days} < {shop.today}"
     )
 
@@ -215,7 +210,7 @@ def _complaint(shop: _Shop) -> pa.Table:
 
 def _anniversary(shop: _Shop) -> pa.Table:
     """Those whose first order was a whole number of years before a day of the window that begins at ``as_of``."""
-    first = f"SELECT customer_id, min(day) AS since FROM ({shop.orders}) GROUP BY customer_id"
+    first = f"SELECT customer_id, min(day) AS since FROM ({shop.history.orders}) GROUP BY customer_id"
     last_day = literal(shop.history.as_of + timedelta(days=shop.settings.window_days - 1))
     # The whole years that will have passed on the last day of the window; the 29th of February is kept on the 28th.
     years = f"CAST(date_sub('year', since, {last_day}) AS INTEGER)"

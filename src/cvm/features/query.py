@@ -163,7 +163,7 @@ def calendar_query(schema: Schema, as_of: Sequence[date], *, timezone: str) -> s
 
 def renewals_query(schema: Schema, as_of: date, *, timezone: str) -> str:
     """SQL for how long subscribers stayed, as known at ``as_of``: the columns of ``renewals`` without ``as_of``."""
-    parts = [f"snapshot(as_of, as_of_day) AS (VALUES {_snapshot_row(as_of)})", *_known_subscriptions(schema, timezone)]
+    parts = [snapshots([as_of]), *_known_subscriptions(schema, timezone)]
     return f"WITH {', '.join(parts)} SELECT * EXCLUDE (as_of) FROM ({renewals()})"
 
 
@@ -239,7 +239,7 @@ def unmatched_returns_query(schema: Schema, as_of: date, *, timezone: str) -> st
         named = "SELECT 1 FROM line WHERE order_id IS NOT NULL GROUP BY customer_id, order_id"
         without_sale = f"(SELECT count(*) FROM ({named} HAVING sum(amount) < 0 AND max(amount) <= 0))"
     return (
-        f"WITH snapshot(as_of, as_of_day) AS (VALUES {_snapshot_row(as_of)}), "
+        f"WITH {snapshots([as_of])}, "
         f"line AS ({known_rows(schema, 'transactions', timezone)}) "
         "SELECT count(*) AS n_returns, CAST(coalesce(sum(amount), 0) AS DOUBLE) AS amount, "
         f"{without_sale} AS n_without_sale FROM ({unmatched_returns(placed, per='customer_id')})"
@@ -249,7 +249,7 @@ def unmatched_returns_query(schema: Schema, as_of: date, *, timezone: str) -> st
 def known_orders(schema: Schema, as_of: Sequence[date], timezone: str, *, extra: str = "") -> list[str]:
     """Definitions of ``snapshot``, ``line`` and ``orders``, as known at every ``as_of``."""
     return [
-        f"snapshot(as_of, as_of_day) AS (VALUES {', '.join(_snapshot_row(day) for day in as_of)})",
+        snapshots(as_of),
         f"line AS ({known_rows(schema, 'transactions', timezone, extra=extra)})",
         f"orders AS ({_orders(schema)})",
     ]
@@ -343,8 +343,10 @@ def _selected(feature: Feature) -> str:
     return f"CAST({value} AS DOUBLE) AS {name}"
 
 
-def _snapshot_row(as_of: date) -> str:
-    return f"({literal(as_of)}, {_day_number(as_of)})"
+def snapshots(as_of: Sequence[date]) -> str:
+    """Definition of ``snapshot``, which ``known_rows`` asks."""
+    rows = ", ".join(f"({literal(day)}, {_day_number(day)})" for day in as_of)
+    return f"snapshot(as_of, as_of_day) AS (VALUES {rows})"
 
 
 def _day_number(day: date) -> int:

@@ -10,9 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cvm.scoring.batch import latest_earlier, read_scores, were_made_by
-from cvm.scoring.segmentation import segment_columns
-from cvm.segments import NUMBER_COLUMNS, TEXT_COLUMNS, Segmentation, border_crossers, matched, migration_matrix
+from cvm.scoring.batch import latest_earlier, segmented_by
+from cvm.segments import Segmentation, border_crossers, matched, migration_matrix
 from cvm.workspace import Workspace, replaced_file
 
 MIGRATIONS_FILE = "migrations.parquet"
@@ -116,17 +115,12 @@ def write_migrations(
 
 def _same_rules(path: Path, day: date, segmentation: Segmentation) -> tuple[pa.Table, tuple[str, ...]]:
     """Earlier scores as these rules segment them; as they are where these rules made them."""
-    before = read_scores(path, columns=list(dict.fromkeys([*_SIDE, "model_version", *TEXT_COLUMNS, *NUMBER_COLUMNS])))
-    if were_made_by(segmentation.rules, before):
-        return before, ()
-    segment = segmentation.rules.segment(segment_columns(before), n=before.num_rows)
-    n_other = int((segment != before["segment"].to_numpy(zero_copy_only=False).astype(str)).sum())
-    after = before.set_column(before.schema.get_field_index("segment"), "segment", pa.array(segment, pa.string()))
+    after, n_other = segmented_by(segmentation.rules, path, columns=[*_SIDE, "model_version"])
     if not n_other:
         return after, ()
     return after, (
         f"The scores of {day} were segmented by other rules. Today's were applied to them, so that customers move and not "
-        f"rules: {n_other:,} of {before.num_rows:,} are in another segment there than on file.",
+        f"rules: {n_other:,} of {after.num_rows:,} are in another segment there than on file.",
     )
 
 

@@ -50,7 +50,7 @@ SCORE_COLUMNS = (
         pa.string(),
         "By segments.rules; by default vip, core, promising, new, at_risk, low_value, lost, prospect.",
     ),
-    ScoreColumn("previous_segment", pa.string(), "Segment in the latest earlier scores on file."),
+    ScoreColumn("previous_segment", pa.string(), "Segment in the latest earlier scores on file, by today's rules."),
     ScoreColumn("reasons", REASONS, "Up to three drivers of p_churn, strongest first; null for prospects."),
     ScoreColumn("next_best_action", pa.string(), "From the playbook."),
     ScoreColumn("expected_uplift", pa.float64(), "Effect of the action."),

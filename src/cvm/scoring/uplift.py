@@ -61,13 +61,30 @@ def uplift_columns(bundle: Bundle, uplift: Floats | None) -> dict[str, pa.Array]
     """``next_best_action``, null where no contact pays, and effect and net value of the treatment that earns most."""
     if bundle.uplift is None or uplift is None:
         return {}
-    net = uplift - bundle.uplift.costs
+    return _best([treatment.arm for treatment in bundle.uplift.treatments], uplift, bundle.uplift.costs)
+
+
+def uplift_columns_again(customer_ids: pa.ChunkedArray, effects: pa.Table | None) -> dict[str, pa.Array]:
+    """The columns of ``uplift_columns`` out of an ``uplift_table``, for these customers; null throughout without one."""
+    n = len(customer_ids)
+    if effects is None or not effects.num_rows:
+        texts, numbers = pa.nulls(n, pa.string()), pa.nulls(n, pa.float64())
+        return {"next_best_action": texts, "expected_uplift": numbers, "expected_net_value": numbers}
+    rows = effects.to_pandas()
+    arms = list(rows["arm"].unique())  # in the order of the treatments
+    uplift = rows.pivot_table(index="customer_id", columns="arm", values="expected_uplift")[arms]
+    costs = rows.groupby("arm")["cost"].first()[arms]
+    return _best(arms, uplift.reindex(customer_ids.to_pylist()).to_numpy(dtype=float), costs.to_numpy(dtype=float))
+
+
+def _best(arms: list[str], uplift: Floats, costs: Floats) -> dict[str, pa.Array]:
+    net = uplift - costs
     known = np.isfinite(net).all(axis=1)
     best = np.where(known, np.argmax(np.where(np.isfinite(net), net, -np.inf), axis=1), 0)
     rows = np.arange(len(net))
-    arms = np.array([treatment.arm for treatment in bundle.uplift.treatments], dtype=object)[best]
+    names = np.array(arms, dtype=object)[best]
     return {
-        "next_best_action": pa.array(arms, mask=~(known & (net[rows, best] > 0)), type=pa.string()),
+        "next_best_action": pa.array(names, mask=~(known & (net[rows, best] > 0)), type=pa.string()),
         "expected_uplift": pa.array(uplift[rows, best], mask=~known),
         "expected_net_value": pa.array(net[rows, best], mask=~known),
     }

@@ -77,6 +77,16 @@ def _naming(rules: Sequence[tuple[str, Condition]]) -> Iterator[str]:
         places = [str(place) for place, other in enumerate(names, 1) if other == name]
         if len(places) > 1:
             yield f"rules {' and '.join(places)} are both called {name!r}; give each segment one rule"
+        alike = next((other for other in names[: names.index(name)] if _read(other) == _read(name)), None)
+        if alike is not None:
+            yield f"rules {alike!r} and {name!r} read alike; give one segment another name"
+        if _read(name) == UNKNOWN:
+            yield f"rule {name!r} is called as customers without scores are; give the segment another name"
+
+
+def _read(name: str) -> str:
+    """A name as people read it: case aside, and with blanks for underscores."""
+    return " ".join(name.replace("_", " ").casefold().split())
 
 
 def _asking(name: str, when: Condition) -> Iterator[str]:

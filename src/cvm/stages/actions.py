@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
 
 from cvm.actions.also_bought import also_bought
 from cvm.actions.evidence import evidence_by_arm
-from cvm.actions.files import ACTIONS, ALSO_BOUGHT, RECOMMENDATIONS, REPLENISHMENT, write_table, write_triggers
-from cvm.actions.history import History
-from cvm.actions.next_best import ActionSettings, NextBest, implied_rules, next_best, written_scores
+from cvm.actions.files import ACTIONS, ALSO_BOUGHT, RECOMMENDATIONS, REPLENISHMENT, write_table, write_tables, write_triggers
+from cvm.actions.history import History, midnight
+from cvm.actions.next_best import ActionSettings, NextBest, implied_rules, next_best, scores_of_the_model, written_scores
 from cvm.actions.playbook import Rule
 from cvm.actions.recommendations import recommendations
 from cvm.actions.replenishment import replenishment
@@ -54,11 +57,10 @@ def find_actions(params: Params, *, progress: Progress = silent) -> Actions:
     workspace = workspace_of(params)
     workspace.check_writable()
     as_of = scoring_date(params, workspace)
-    folder = workspace.actions_of(as_of)
     with engine_trouble(), open_warehouse(workspace) as engine:
         history = History.of(engine, as_of=as_of, timezone=params.business.timezone)
         progress("who gets what next")
-        decided, notes = decide(params, workspace, engine, as_of=as_of)
+        decided = decide(params, workspace, engine, as_of=as_of)
         progress("what is due")
         due = replenishment(engine, history)
         progress("what goes together")
@@ -67,15 +69,29 @@ def find_actions(params: Params, *, progress: Progress = silent) -> Actions:
         items = recommendations(engine, history, pairs) if params.actions.recommendations else None
         lists = trigger_lists(engine, history, _trigger_settings(params), due)
     has_items = bool(history.item_kinds())
-    write_table(due.rows if has_items else None, folder / REPLENISHMENT)
-    write_table(pairs if has_items else None, folder / ALSO_BOUGHT)
-    write_table(items if has_items else None, folder / RECOMMENDATIONS)
+    tables = {REPLENISHMENT: due.rows, ALSO_BOUGHT: pairs, RECOMMENDATIONS: items} if has_items else {}
+    folder = workspace.actions_of(as_of)
+    write_tables({ACTIONS: decided.actions, **tables}, folder)
+    decided.write_scores(workspace.scores_of(as_of))
     write_triggers(lists, workspace.triggers, as_of=as_of)
-    return Actions(as_of, params.business.currency, decided, has_items, due, pairs, lists, folder, workspace.triggers, notes)
+    return Actions(
+        as_of,
+        params.business.currency,
+        decided.found,
+        has_items,
+        due,
+        pairs,
+        lists,
+        folder,
+        workspace.triggers,
+        decided.notes,
+    )
 
 
-def decide_actions(params: Params) -> int:
-    """What ``cvm score`` ends with where there is a playbook: scores name its actions; for how many customers.
+def decide_actions(params: Params, *, progress: Progress = silent) -> int:
+    """What ``cvm score`` and ``cvm segment`` end with, so that scores and the actions on file agree; for how many customers.
+
+    Nothing is done where there is neither a playbook nor a list of actions of an earlier run.
 
     Raises
     ------
@@ -84,43 +100,77 @@ def decide_actions(params: Params) -> int:
     """
     workspace = workspace_of(params)
     as_of = scoring_date(params, workspace)
+    target = workspace.actions_of(as_of) / ACTIONS
+    if not params.playbook and not target.is_file():
+        return 0
+    progress("next best actions")
     with engine_trouble(), open_warehouse(workspace) as engine:
-        found, _ = decide(params, workspace, engine, as_of=as_of)
-    return found.actions.num_rows if found else 0
+        decided = decide(params, workspace, engine, as_of=as_of)
+    write_table(decided.actions, target)
+    decided.write_scores(workspace.scores_of(as_of))
+    return decided.found.actions.num_rows if decided.found else 0
 
 
-def decide(
-    params: Params, workspace: Workspace, engine: DuckDBEngine, *, as_of: date
-) -> tuple[NextBest | None, tuple[str, ...]]:
-    """The next best action of everybody, written to ``actions.parquet``, and with a playbook into the scores as well."""
+@dataclass(frozen=True)
+class Decided:
+    """What is next for everybody, not yet written.
+
+    Attributes
+    ----------
+    found : NextBest or None
+        None where there is neither a playbook nor an expected effect, or nobody knows whom a channel may reach.
+    scores : Table or None
+        Scores that say the same: of the playbook, or without one of the model alone; None where those on file do.
+    notes : tuple of str
+    """
+
+    found: NextBest | None
+    scores: pa.Table | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def actions(self) -> pa.Table | None:
+        """Rows of ``actions.parquet``."""
+        return self.found.actions if self.found else None
+
+    def write_scores(self, path: Path) -> None:
+        """Replace the scores on file where they say something else."""
+        if self.scores is not None:
+            write_scores(self.scores, path)
+
+
+def decide(params: Params, workspace: Workspace, engine: DuckDBEngine, *, as_of: date) -> Decided:
+    """The next best action of everybody, and the scores that name it."""
     path = workspace.scores_of(as_of)
     scores = read_scores(path)
     uplift = workspace.uplift_of(as_of)
     inputs = PlanInputs(as_of, path, uplift if uplift.is_file() else None, workspace.ledgers)
+    found, notes = _next_best(params, workspace, engine, inputs)
+    after = written_scores(scores, found) if params.playbook and found else scores_of_the_model(scores, inputs.uplift)
+    return Decided(found, None if after.equals(scores) else after, notes)
+
+
+def _next_best(
+    params: Params, workspace: Workspace, engine: DuckDBEngine, inputs: PlanInputs
+) -> tuple[NextBest | None, tuple[str, ...]]:
     rules = _rules(params)
     if not rules and inputs.uplift:
         rules = implied_rules(_treatments(params))
-    target = workspace.actions_of(as_of) / ACTIONS
     if not rules:
-        write_table(None, target)
         return None, ()
 
     def reach(contacts: Sequence[Treatment]) -> PlanSettings:
         return _reach(params, contacts)
 
-    settings = ActionSettings(rules, reach, evidence_by_arm(workspace.effects))
+    # The latest as_of is the day after the last order; events, and so evaluations, may reach a little further.
+    until = None if params.windows.as_of == "latest" else midnight(inputs.as_of, params.business.timezone)
     try:
+        settings = ActionSettings(rules, reach, evidence_by_arm(workspace.effects, until=until))
         found = next_best(engine, settings, inputs)
     except PlanError as error:
         if params.playbook:
             raise
-        write_table(None, target)
         return None, (f"no list of actions: {error}",)
-    write_table(found.actions, target)
-    if params.playbook:
-        after = written_scores(scores, found)
-        if not after.equals(scores):
-            write_scores(after, path)
     return found, found.notes
 
 

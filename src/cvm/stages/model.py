@@ -69,9 +69,8 @@ def run_score(
     gone = features_gone(model, workspace, as_of=as_of)
     n_moved = scores.num_rows - scores["next_best_action"].null_count
     acts = f"; a contact pays with {n_moved:,}" if model.uplift else ""
-    if params.playbook:
-        progress("next best actions")
-        acts += f"; the playbook names an action for {decide_actions(params):,}"
+    n_named = decide_actions(params, progress=progress)
+    acts += f"; the playbook names an action for {n_named:,}" if params.playbook else ""
     return StageOutcome(
         "score",
         f"{scores.num_rows:,} customers at {as_of} by {model.model_version}, CLV {total:,.0f} {model.currency} in all{acts}",

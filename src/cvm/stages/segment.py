@@ -16,6 +16,7 @@ from cvm.scoring.batch import segment_batch
 from cvm.scoring.clusters import read_profiles, remove_clusters, write_clusters
 from cvm.scoring.growth import growth_gaps, growth_table
 from cvm.scoring.migrations import Migrations, write_migrations
+from cvm.stages.actions import decide_actions
 from cvm.stages.context import Progress, StageOutcome, scoring_date, silent, workspace_of
 from cvm.stages.inputs import segmentation_of
 from cvm.workspace import replaced_file
@@ -31,6 +32,8 @@ def run_segment(params: Params, *, bundle: Path | None = None, progress: Progres
     progress(f"segmenting {as_of}")
     model = read_bundle(bundle or workspace.champion)
     done = segment_batch(model, workspace, as_of=as_of, segmentation=segmentation)
+    if done.is_changed:  # rules of the playbook ask for segments, and reasons name them
+        decide_actions(params, progress=progress)
     scores, features, folder = done.scores, done.features, workspace.segments_of(as_of)
     progress("comparing with the scores before")
     migrations = write_migrations(workspace, scores, segmentation, as_of=as_of)
