@@ -70,6 +70,10 @@ def test_a_share_has_wilsons_interval(measure):
     assert (found.lower, found.upper) == (pytest.approx(lower[0], abs=0.01), pytest.approx(upper[0], abs=0.01))
 
 
+def test_no_way_gone_is_zero_without_a_sign(measure):
+    assert str(measure(baseline=200.0, target=300.0, is_relative=False).progress) == "0.0"
+
+
 @pytest.mark.parametrize(
     ("deadline", "target", "status", "measured_until"),
     [

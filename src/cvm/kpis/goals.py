@@ -217,7 +217,8 @@ def _judged(found: GoalProgress, goal: Goal, *, baseline: float, since: date, va
     found = replace(found, baseline=baseline, baseline_from=since, target=target)
     if target == baseline:
         return replace(found, reason=f"the target is the baseline, {baseline:g}: there is no way to go")
-    progress = (baseline - value) / (baseline - target) + 0.0  # no -0.0
+    # Sums of floats miss by less; and no -0.0.
+    progress = round((baseline - value) / (baseline - target), 12) + 0.0
     passed = (until - since).days / max((goal.deadline - since).days, 1)
     if progress >= 1:
         status = "reached"
