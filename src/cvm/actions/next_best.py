@@ -162,7 +162,7 @@ def _losing(rules: Sequence[Rule], customers: ScoredCustomers, chosen: Ints) -> 
         if net < 0:
             yield (
                 f"the playbook's {rule.name} is expected to cost {-net:,.0f} more than {rule.treatment} adds; "
-                "with `uplift: positive` in its when it takes only those with whom it pays"
+                "with `min: {expected_net_value: 0}` in its when it takes only those with whom it pays"
             )
 
 

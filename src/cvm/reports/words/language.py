@@ -75,7 +75,7 @@ class Words:
 
     def day(self, day: date) -> str:
         """1 Jan 2026."""
-        return f"{day.day}{_SPACE}{self.texts[f'months.{day.month}']}{_SPACE}{day.year}"
+        return f"{day.day}{_SPACE}{self.texts[f'months_in_dates.{day.month}']}{_SPACE}{day.year}"
 
     def month(self, day: date) -> str:
         """Jan 2026."""

@@ -30,6 +30,7 @@ QUALIFY dense_rank() OVER (ORDER BY period_start DESC) <= 2 ORDER BY kpi, period
 """
 # Units that are written in percent.
 _SHARES = ("share", "change")
+_SCORE = "score"
 _STATUS_TONES = {"reached": "good", "on_track": "good", "behind": "warn", "missed": "bad"}
 
 
@@ -244,12 +245,15 @@ def _kpi(words: Words, value: float | None, row: Mapping[str, Any]) -> Markup | 
 
 
 def _kpi_change(words: Words, value: float | None, earlier: float | None, unit: str | None) -> Markup | None:
-    """Points of a share; of anything else the relative change."""
-    if value is None or earlier is None or (unit not in _SHARES and not earlier):
+    """Points of a share or a score, whose zero means nothing; of anything else the relative change."""
+    if value is None or earlier is None or (unit not in (*_SHARES, _SCORE) and not earlier):
         return None
     if unit in _SHARES:
         change = 100 * (value - earlier)
         written = words("summary.points", points=words.signed(words.number(change, 1), round(change, 1)))
+    elif unit == _SCORE:
+        change = value - earlier
+        written = words.signed(words.number(change, 1), round(change, 1))
     else:
         change = 100 * (value / earlier - 1)
         written = words.signed(words.percent(change / 100), change)
