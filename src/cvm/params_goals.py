@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from cvm.kpis.catalogue import ACTIVE_EVENTS, GOAL_METRICS
+from cvm.kpis.catalogue import ACTIVE_EVENTS, GOAL_METRICS, KPIS
 from cvm.params_data import Day, Days, Section, Title
 
 
@@ -66,6 +66,10 @@ class GoalParams(Section):
     def _makes_sense(self) -> Self:
         if self.is_relative and self.aim < -1:
             raise ValueError(f"target {self.target} would take {self.metric} below 0; -100% is the least there is")
+        if KPIS[self.metric].unit == "share" and not self.is_relative and not 0 <= self.aim <= 1:
+            raise ValueError(
+                f"target {self.aim:g} of {self.metric}, which is a share of 0 to 1; write 20% of customers as 0.2"
+            )
         if self.baseline_from and self.baseline_from >= self.deadline:
             raise ValueError(
                 f"baseline_from {self.baseline_from} is not before the deadline {self.deadline}: "

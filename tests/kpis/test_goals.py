@@ -101,6 +101,7 @@ def test_a_verdict_is_that_of_the_last_period_before_the_deadline(measure, deadl
         ({"metric": "new_customers", "deadline": date(2023, 12, 31)}, "who is new from 2023-12-01 on needs 20 days"),
         ({"deadline": date(2023, 11, 30)}, "no month that ends by the deadline 2023-11-30 is over yet"),
         ({"target": 0.0}, "the target is the baseline, 120: there is no way to go"),
+        ({"baseline": 0.0, "baseline_from": None}, "the baseline is 0, and a change of it in per cent is none"),
     ],
 )
 def test_what_cannot_be_measured_says_why(measure, changes, reason):

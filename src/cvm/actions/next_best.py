@@ -154,15 +154,16 @@ def _unused(rules: Sequence[Rule], counts: Sequence[RuleCounts]) -> tuple[str, .
 
 
 def _losing(rules: Sequence[Rule], customers: ScoredCustomers, chosen: Ints) -> Iterator[str]:
-    """Rules of a playbook whose treatment is expected to cost more than it adds with those it takes."""
+    """Rules of a playbook whose treatment is expected to cost more than it adds with some of those they take."""
     for position, rule in enumerate(rules):
         if not rule.goal or not rule.treatment:
             continue
-        net = float(np.nansum(customers.net_of(rule)[chosen == position]))
-        if net < 0:
+        net = customers.net_of(rule)[chosen == position]
+        losing = net[net < 0]
+        if len(losing):
             yield (
-                f"the playbook's {rule.name} is expected to cost {-net:,.0f} more than {rule.treatment} adds; "
-                "with `min: {expected_net_value: 0}` in its when it takes only those with whom it pays"
+                f"the playbook's {rule.name}: with {len(losing):,} of {len(net):,} customers {rule.treatment} is expected "
+                f"to cost {-losing.sum():,.0f} more than it adds; `min: {{expected_net_value: 0}}` in its when leaves them out"
             )
 
 

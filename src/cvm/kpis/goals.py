@@ -192,6 +192,8 @@ def _progress(engine: DuckDBEngine, goal: Goal, periods: Mapping[int, Period], c
     since = goal.baseline_from or periods[first].end
     if first == last:
         only = f"{periods[first].label} is the baseline, and the only value so far"
+        if _target(goal, value) == value:
+            only = _no_way(goal, value)
         return replace(found, baseline=value, baseline_from=since, target=_target(goal, value), reason=only)
     return _judged(found, goal, baseline=known[first], since=since, value=value, until=until)
 
@@ -216,7 +218,7 @@ def _judged(found: GoalProgress, goal: Goal, *, baseline: float, since: date, va
     target = _target(goal, baseline)
     found = replace(found, baseline=baseline, baseline_from=since, target=target)
     if target == baseline:
-        return replace(found, reason=f"the target is the baseline, {baseline:g}: there is no way to go")
+        return replace(found, reason=_no_way(goal, baseline))
     # Sums of floats miss by less; and no -0.0.
     progress = round((baseline - value) / (baseline - target), 12) + 0.0
     passed = (until - since).days / max((goal.deadline - since).days, 1)
@@ -227,6 +229,12 @@ def _judged(found: GoalProgress, goal: Goal, *, baseline: float, since: date, va
     else:
         status = "on_track" if progress >= passed else "behind"
     return replace(found, progress=progress, status=status)
+
+
+def _no_way(goal: Goal, baseline: float) -> str:
+    if goal.is_relative and not baseline:
+        return "the baseline is 0, and a change of it in per cent is none; give a figure as target, or choose another metric"
+    return f"the target is the baseline, {baseline:g}: there is no way to go"
 
 
 def _target(goal: Goal, baseline: float) -> float:
