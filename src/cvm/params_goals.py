@@ -67,9 +67,7 @@ class GoalParams(Section):
         if self.is_relative and self.aim < -1:
             raise ValueError(f"target {self.target} would take {self.metric} below 0; -100% is the least there is")
         if KPIS[self.metric].unit == "share" and not self.is_relative and not 0 <= self.aim <= 1:
-            raise ValueError(
-                f"target {self.aim:g} of {self.metric}, which is a share of 0 to 1; write 20% of customers as 0.2"
-            )
+            raise ValueError(f"target {self.aim:g} of {self.metric}, a share of 0 to 1; write 20% of customers as 0.2")
         if self.baseline_from and self.baseline_from >= self.deadline:
             raise ValueError(
                 f"baseline_from {self.baseline_from} is not before the deadline {self.deadline}: "
