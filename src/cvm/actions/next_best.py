@@ -163,7 +163,7 @@ def _losing(rules: Sequence[Rule], customers: ScoredCustomers, chosen: Ints) -> 
         if len(losing):
             yield (
                 f"the playbook's {rule.name}: with {len(losing):,} of {len(net):,} customers {rule.treatment} is expected "
-                f"to cost {-losing.sum():,.0f} more than it adds; `min: {{expected_net_value: 0}}` in its when leaves them out"
+                f"to cost {-losing.sum():,.0f} more than it adds; `min: {{expected_net_value: 0}}` leaves them out"
             )
 
 
