@@ -203,3 +203,16 @@ def test_a_channel_without_consent_is_refused_by_name(tmp_path: Path) -> None:
     done = shop.cvm(tmp_path, "actions")
     assert done.code == 1
     assert "Nobody knows who agreed to be contacted by phone" in done.err
+
+
+def test_scores_of_other_rules_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    params = base(tmp_path)
+    path = workspace_of(params).scores_of(AS_OF)
+    write_scores(read_scores(path), path, segmentation=Segmentation())
+    before = path.read_bytes()
+    rules = [{"name": "vip", "goal": "keep", "when": {"value_tiers": ["top"]}}, {"name": "lost", "goal": "let go"}]
+    edited = shop.params_for(tmp_path, windows={"as_of": AS_OF, "horizon_days": 90}, **PLAYBOOK, segments={"rules": rules})
+    with pytest.raises(CvmError, match=r"segmented by other rules than segments.rules .* Run `cvm segment` first"):
+        run_actions(edited)
+    assert path.read_bytes() == before
+    assert not workspace_of(params).actions_of(AS_OF).exists()

@@ -152,6 +152,11 @@ def were_made_by(rules: RuleSet, scores: pa.Table) -> bool:
     return made_by is not None and json.loads(made_by)["rules"] == rules.state()
 
 
+def were_made_by_others(rules: RuleSet, scores: pa.Table) -> bool:
+    """Whether scores read from file are known to be segmented by other rules."""
+    return _made_by(scores) is not None and not were_made_by(rules, scores)
+
+
 def _made_by(scores: pa.Table) -> bytes | None:
     return (scores.schema.metadata or {}).get(_MADE_BY)
 

@@ -22,9 +22,10 @@ from cvm.actions.triggers import TriggerSettings, trigger_lists
 from cvm.campaigns.plan_choice import Treatment
 from cvm.campaigns.plan_settings import Consent, ContactPolicy, PlanError, PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine
+from cvm.errors import FeatureMismatchError
 from cvm.params import Params
 from cvm.reports.actions import actions_tables
-from cvm.scoring.batch import read_scores, write_scores
+from cvm.scoring.batch import read_scores, were_made_by_others, write_scores
 from cvm.segments.conditions import Condition
 from cvm.stages.context import Progress, StageOutcome, engine_trouble, open_warehouse, scoring_date, silent, workspace_of
 from cvm.stages.inputs import economics_of, global_holdout_of
@@ -143,6 +144,11 @@ def decide(params: Params, workspace: Workspace, engine: DuckDBEngine, *, as_of:
     """The next best action of everybody, and the scores that name it."""
     path = workspace.scores_of(as_of)
     scores = read_scores(path)
+    if params.playbook and were_made_by_others(params.segments.rule_set, scores):
+        raise FeatureMismatchError(
+            f"The scores of {as_of} are segmented by other rules than segments.rules of params.yaml, so the playbook would "
+            "look for segments that nobody is in. Run `cvm segment` first."
+        )
     uplift = workspace.uplift_of(as_of)
     inputs = PlanInputs(as_of, path, uplift if uplift.is_file() else None, workspace.ledgers)
     found, notes = _next_best(params, workspace, engine, inputs)
