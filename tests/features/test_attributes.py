@@ -83,7 +83,7 @@ def test_text_that_tells_who_a_person_is_is_no_feature(column):
 
 @pytest.mark.parametrize(
     ("column", "found_type"),
-    [("store_name", "VARCHAR"), ("plan_name", "VARCHAR"), ("streets_walked", "INTEGER"), ("has_mobile_app", "BOOLEAN")],
+    [("store_name", "VARCHAR"), ("plan_name", "VARCHAR"), ("PhoneService", "VARCHAR"), ("has_mobile_app", "BOOLEAN")],
 )
 def test_what_only_sounds_alike_is_one(column, found_type):
     assert names(**{column: found_type}) == {f"attribute_{column}"}

@@ -163,7 +163,7 @@ class TestCommand:
             ("goals=[{name: a, metric: clv, target: 5, deadline: soon}]", "goals.0.deadline: 'soon' is no date"),
             ("goals=[{name: a, metric: clv, target: -150%, deadline: 2025-01-01}]", "-100% is the least there is"),
             ("goals=[{name: a, metric: clv, target: 5, deadline: 0001-01-01}]", "before 1970"),
-            ("goals=[{name: ' ', metric: clv, target: 5, deadline: 2025-01-01}]", "goals.0.name: ' ' is blank"),
+            ("goals=[{name: ' ', metric: clv, target: 5, deadline: 2025-01-01}]", "goals.0.name: a name of 0 characters"),
             (
                 "goals=[{name: a, metric: clv, target: 5, baseline_from: 2025-01-01, deadline: 2025-01-01}]",
                 "baseline_from 2025-01-01 is not before the deadline 2025-01-01",

@@ -12,7 +12,9 @@ from cvm.features.catalogue import Feature
 _NEVER = re.compile(r"customerid|signedupat|email|phone|source|consent.*|mobile(number|no)?|tel(ephone)?(number|no)?")
 # Text under such names tells who a person is or how to reach them.
 _PERSONAL = re.compile(
-    r".*(email|phone|telegram|whatsapp|viber|passport|surname|iban|taxid).*|mobile.*|street.*|birth(day|date)|dateofbirth"
+    r"(home|work|cell|mobile|contact|customer|client|user|primary|second(ary)?|other)?"
+    r"(email|phone|telegram|whatsapp|viber|passport|iban|taxid)(address|number|no|id|name|handle)?[0-9]*"
+    r"|surname|street(address|name|line)?[0-9]*|birth(day|date)|dateofbirth"
     r"|(first|last|full|middle|family|given|nick|user|customer|client|contact)?name"
     r"|(home|street|postal|mail|delivery|billing|shipping)?address(line)?[0-9]*"
 )
