@@ -65,9 +65,9 @@ def _headlines(kpis: pd.DataFrame) -> RenderableType:
     table.box, table.pad_edge = box.SIMPLE_HEAD, False
     table.add_column("")
     for kind, start in latest.items():
-        table.add_column(Period(kind, start, start).label, justify="right", style="bold")
+        table.add_column(Period(kind, start, start).label, justify="right", style="bold", overflow="fold")
         for before in _compared(kind):
-            table.add_column(before, justify="right")
+            table.add_column(before, justify="right", overflow="fold")
     values = everybody.set_index(["kpi", "period", "period_start"])["value"].to_dict()
     shapes = {str(row.kpi): (str(row.unit), row.currency) for row in everybody.drop_duplicates("kpi").itertuples()}
     for name, (label, good) in _HEADLINES.items():
@@ -130,8 +130,8 @@ def _goals(goals: Sequence[Mapping[str, Any]]) -> Table:
     for header in ("goal", "metric", "segment"):
         table.add_column(header)
     for header in ("baseline", "now", "95 % interval", "target", "by", "way gone"):
-        table.add_column(header, justify="right")
-    table.add_column("status")
+        table.add_column(header, justify="right", overflow="fold")
+    table.add_column("status", overflow="fold")
     for goal in goals:
         unit = goal["unit"]
         interval = "-"

@@ -112,10 +112,10 @@ def grid_layout(n_rows: int, *, x: str, y: str) -> Plot:
 
 
 def bars(
-    names: Sequence[str], values: Numbers, *, label: str = "", hover: Sequence[str] = (), colour: str = "@accent",
-    across: bool = False,
+    names: Sequence[str], values: Numbers, *, label: str = "", hover: Sequence[str] = (),
+    colour: str | Sequence[str] = "@accent", across: bool = False,
 ) -> Plot:  # fmt: skip
-    """Bars; ``across`` lays them down, for long names."""
+    """Bars; ``across`` lays them down, for long names; ``colour`` of all, or of each."""
     return {
         "type": "bar",
         "x": list(values) if across else list(names),
@@ -124,7 +124,7 @@ def bars(
         "name": escaped(label),
         "customdata": _hovers(hover),
         "hovertemplate": "%{customdata}<extra></extra>" if hover else "%{x}, %{y}<extra></extra>",
-        "marker": {"color": colour},
+        "marker": {"color": colour if isinstance(colour, str) else list(colour)},
     }
 
 

@@ -33,7 +33,14 @@ SELECT item, item_kind, count(*) AS n, count(DISTINCT customer_id) AS n_customer
 FROM {{file}} WHERE expected_at >= DATE '{{as_of}}' AND expected_at < DATE '{{as_of}}' + {_DUE_DAYS}
 GROUP BY ALL ORDER BY n DESC, item LIMIT {_PAIRS}
 """
-_BOUGHT = f"SELECT * FROM {{file}} ORDER BY lift DESC, n_both DESC, item, also_bought LIMIT {_PAIRS}"
+# Each pair once, told from the item that says more of the other; the surest first, as on the screen.
+_BOUGHT = f"""
+SELECT * FROM {{file}}
+QUALIFY row_number() OVER (
+  PARTITION BY item_kind, least(item, also_bought), greatest(item, also_bought) ORDER BY confidence DESC, item
+) = 1
+ORDER BY p_value, lift DESC, item, also_bought LIMIT {_PAIRS}
+"""
 
 
 @dataclass(frozen=True)
@@ -110,19 +117,21 @@ def section(content: Content, words: Words) -> Section:
 
 
 def _figure(content: Content, words: Words) -> Child:
-    by_action: dict[str, list[float]] = {}
+    by_action: dict[str, tuple[int, float | None]] = {}
     for row in content.actions:
-        sums = by_action.setdefault(row["action"], [0.0, 0.0])
-        sums[0] += row["n"]
-        sums[1] += row["net"] or 0.0
-    worth = any(net for _, net in by_action.values())
-    ranked = sorted(by_action.items(), key=lambda item: item[1][1] if worth else item[1][0])
+        n, net = by_action.get(row["action"], (0, None))
+        by_action[row["action"]] = n + row["n"], net if row["net"] is None else (net or 0.0) + row["net"]
+    worth = any(net is not None for _, net in by_action.values())
+    # Beside effects that are known, one that is not has no place.
+    drawn = {name: (n, net or 0.0) for name, (n, net) in by_action.items() if net is not None or not worth}
+    ranked = sorted(drawn.items(), key=lambda item: item[1][1] if worth else item[1][0])
     names = [name for name, _ in ranked]
     hover = [
         words("actions.hover", action=name, n=words.count(n, "customers"), net=words.money(net, content.currency))
         for name, (n, net) in ranked
     ]
     values = [net if worth else n for _, (n, net) in ranked]
+    colours = ["@series1" if value < 0 else "@accent" for value in values]
     top, (n, net) = ranked[-1]
     takeaway = words("actions.takeaway", action=top, n=words.count(n, "customers"), net=words.money(net, content.currency))
     layout = {
@@ -136,12 +145,12 @@ def _figure(content: Content, words: Words) -> Child:
         Column(words("columns.customers"), "count"),
         Column(words("columns.expected_net"), "money"),
     ]
-    rows = [[name, n, net] for name, (n, net) in reversed(ranked)]
+    rows = [[name, *by_action[name]] for name in [*reversed(names), *(name for name in by_action if name not in drawn)]]
     return figure(
         words,
         "actions.figure",
         takeaway=takeaway,
-        plot=plot([bars(names, values, hover=hover, across=True)], **layout),
+        plot=plot([bars(names, values, hover=hover, across=True, colour=colours)], **layout),
         columns=columns,
         rows=rows,
         definition=words("actions.definition"),
