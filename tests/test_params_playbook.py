@@ -7,8 +7,9 @@ import pytest
 
 import shop
 from cvm.errors import ParamsError
-from cvm.params_playbook import SCORE_NUMBERS
+from cvm.params_playbook import UPLIFT_COLUMNS
 from cvm.scoring.schema import SCORE_SCHEMA
+from cvm.segments import NUMBER_COLUMNS
 from cvm.segments.conditions import Condition
 
 GOALS, TREATMENTS = (
@@ -59,7 +60,7 @@ def test_rules_that_share_a_name_or_never_decide_are_refused(tmp_path) -> None:
 def test_numbers_that_a_rule_may_bound_are_those_of_the_scores() -> None:
     constant = {"horizon_days", "clv_days"}
     numbers = {field.name for field in SCORE_SCHEMA if pa.types.is_floating(field.type) or pa.types.is_integer(field.type)}
-    assert set(SCORE_NUMBERS) == numbers - constant
+    assert {*NUMBER_COLUMNS, *UPLIFT_COLUMNS} == numbers - constant
 
 
 @pytest.mark.parametrize("key", ["window_days", "cart_hours", "inactive_days", "falling_days", "falling_against_days"])

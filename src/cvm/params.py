@@ -21,7 +21,7 @@ from cvm.params_campaigns import CampaignParams
 from cvm.params_data import AsOf, Cost, CountryCode, DataParams, Days, PathText, Section, Timezone
 from cvm.params_file import read_mapping, with_overrides
 from cvm.params_goals import GoalParams, KpiParams
-from cvm.params_playbook import ActionParams, PlaybookRuleParams, TriggerParams, playbook_problems
+from cvm.params_playbook import UPLIFT_COLUMNS, ActionParams, PlaybookRuleParams, TriggerParams, playbook_problems
 from cvm.params_segments import SegmentParams
 
 
@@ -169,7 +169,12 @@ class Params(Section):
     def _playbook_serves_goals(self) -> Self:
         if not self.playbook:
             return self
-        from cvm.segments import LIFECYCLE_STAGES, RFM_SEGMENTS, VALUE_TIERS  # takes NumPy and pandas to import
+        from cvm.segments import (  # takes NumPy and pandas to import
+            LIFECYCLE_STAGES,
+            NUMBER_COLUMNS,
+            RFM_SEGMENTS,
+            VALUE_TIERS,
+        )
 
         names = {
             "segments": self.segments.rule_set.names,
@@ -178,7 +183,10 @@ class Params(Section):
             "rfm_segments": RFM_SEGMENTS,
         }
         goals = [goal.name for goal in self.goals]
-        problems = playbook_problems(self.playbook, goals=goals, treatments=self.campaigns.treatments, values=names)
+        numbers = (*NUMBER_COLUMNS, *UPLIFT_COLUMNS)
+        problems = playbook_problems(
+            self.playbook, goals=goals, treatments=self.campaigns.treatments, values=names, numbers=numbers
+        )
         found = "; ".join(problems)
         if found:
             raise ValueError(f"playbook: {found}")

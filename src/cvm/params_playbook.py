@@ -12,12 +12,8 @@ from pydantic import Field, model_validator
 from cvm.params_data import Cost, Days, Section, Title
 from cvm.params_plans import Count, Name, WhoParams
 
-# Columns of numbers that scores have; a test compares them with the schema of scores.
-SCORE_NUMBERS = (
-    "p_churn", "p_alive", "expected_orders", "expected_order_value", "clv", "clv_lower", "clv_upper", "historic_value",
-    "value_percentile", "growth_potential", "rfm_recency", "rfm_frequency", "rfm_monetary", "expected_uplift",
-    "expected_net_value",
-)  # fmt: skip
+# Numbers of scores that rules of actions may bound beside those that rules of segments may.
+UPLIFT_COLUMNS = ("expected_uplift", "expected_net_value")
 TriggerName = Literal[
     "cart_left", "inactive", "falling_activity", "add_on_dropped", "complaint", "anniversary", "replenishment"
 ]
@@ -101,6 +97,7 @@ def playbook_problems(
     goals: Collection[str],
     treatments: Collection[str],
     values: Mapping[str, Collection[str]],
+    numbers: Collection[str],
 ) -> Iterator[str]:
     """What is wrong with a playbook as a whole, one sentence each.
 
@@ -111,6 +108,8 @@ def playbook_problems(
         Names there are.
     values : dict of str to collection of str
         Key of ``when`` to the values there are.
+    numbers : collection of str
+        Columns of numbers that scores have.
     """
     names = [rule.name for rule in rules]
     for name in sorted({name for name in names if names.count(name) > 1}):
@@ -122,19 +121,21 @@ def playbook_problems(
         if rule.treatment is not None and rule.treatment not in treatments:
             there = _there(rule.treatment, treatments)
             yield f"{where} gives {rule.treatment!r}, which is not under campaigns.treatments; {there}"
-        yield from (f"{where} {problem}" for problem in _condition_problems(rule.when, values))
+        yield from (f"{where} {problem}" for problem in _condition_problems(rule.when, values, numbers))
         if later and _takes_everybody(rule):
             yield f"{where} takes everybody, so the {later} after it never decide; move it to the end"
 
 
-def _condition_problems(when: PlaybookWhenParams, values: Mapping[str, Collection[str]]) -> Iterator[str]:
+def _condition_problems(
+    when: PlaybookWhenParams, values: Mapping[str, Collection[str]], numbers: Collection[str]
+) -> Iterator[str]:
     for key, known in values.items():
         for value in getattr(when, key):
             if value not in known:
                 yield f"asks for {key} {value!r}, which nobody can have; {_there(value, known)}"
     for name in dict.fromkeys([*when.min, *when.max]):
-        if name not in SCORE_NUMBERS:
-            yield f"bounds {name!r}, which is no column of numbers of the scores; {_there(name, SCORE_NUMBERS)}"
+        if name not in numbers:
+            yield f"bounds {name!r}, which is no column of numbers of the scores; {_there(name, numbers)}"
     for name, bound in when.min.items():
         if bound > when.max.get(name, bound):
             yield f"asks for {name} from {bound:g} to {when.max[name]:g}, which nobody has; swap the bounds"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from datetime import date
+from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -43,10 +43,10 @@ def evaluation(**changes):
 
 
 class TestCampaignReturns:
-    def rows(self, folder, *evaluations, as_of=date(2024, 4, 1)):
+    def rows(self, folder, *evaluations, until=datetime(2024, 4, 1)):
         for number, found in enumerate(evaluations):
             (folder / f"{number}.json").write_text(json.dumps(found))
-        rows = campaign_rows(folder, currency="USD", as_of=as_of).to_dict("records")
+        rows = campaign_rows(folder, currency="USD", until=until).to_dict("records")
         return {(row["kpi"], row["group_by"], row["group"]): row for row in rows}
 
     def test_returns_by_hand(self, tmp_path):
@@ -62,16 +62,18 @@ class TestCampaignReturns:
         assert {key[0] for key in found} == set(CAMPAIGN_KPIS)
 
     def test_another_currency_and_no_campaign_at_all_are_nothing(self, tmp_path):
-        assert campaign_rows(tmp_path / "none", currency="USD", as_of=date(2024, 4, 1)).empty
+        assert campaign_rows(tmp_path / "none", currency="USD").empty
         assert self.rows(tmp_path, evaluation(currency="EUR")) == {}
 
     def test_what_was_observed_after_as_of_is_not_known(self, tmp_path):
-        assert self.rows(tmp_path, evaluation(), as_of=date(2024, 3, 31)) == {}
+        noon = evaluation(observed_until="2024-04-01T12:00:00")
+        assert self.rows(tmp_path, evaluation())
+        assert self.rows(tmp_path, noon) == {}
 
     def test_a_damaged_evaluation_is_named(self, tmp_path):
         (tmp_path / "spring.json").write_text('{"currency": "USD"}')
         with pytest.raises(MissingOutputError, match=r"spring\.json"):
-            campaign_rows(tmp_path, currency="USD", as_of=date(2024, 4, 1))
+            campaign_rows(tmp_path, currency="USD")
 
 
 class TestFiles:

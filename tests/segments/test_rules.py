@@ -154,12 +154,14 @@ class TestRefusals:
         assert f"nobody can meet what it asks of {column}" in refused(("a", when), ("b", Condition()))
 
     def test_all_values_of_a_column_need_nobody_else(self):
-        RuleSet(
+        tiers = np.array(["top", "high", "medium", "low"])
+        rules = RuleSet(
             (
                 Rule("good", "keep", values(value_tier=["top", "high"])),
                 Rule("rest", "wait", values(value_tier=["medium", "low"])),
             )
         )
+        assert rules.segment({"value_tier": tiers}, n=4).tolist() == ["good", "good", "rest", "rest"]
 
 
 def test_the_columns_of_rules_are_columns_of_the_scores():

@@ -63,7 +63,7 @@ def evidence_by_arm(folder: Path, *, until: datetime | None = None) -> dict[str,
     MissingOutputError
         If a file of it is no evaluation.
     """
-    rows = [row for row in effect_table(folder).to_pylist() if until is None or row["observed_until"] <= until]
+    rows = effect_table(folder, until=until).to_pylist()
     judged = sorted((row for row in rows if row["verdict"]), key=lambda row: (row["assigned_from"], row["campaign_id"]))
     found = {}
     for row in judged:  # the last one stays

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from cvm.engines import DuckDBEngine
-from cvm.engines.sql import local_day
+from cvm.engines.sql import local_day, midnight
 from cvm.features.query import Schema, known_orders, known_rows, order_key, snapshots
 
 ItemKind = Literal["product", "category"]
@@ -16,11 +15,6 @@ _COLUMNS: dict[ItemKind, str] = {"product": "product_id", "category": "category"
 
 # Features number their days from here.
 _DATE = "DATE '1970-01-01' + day"
-
-
-def midnight(day: date, timezone: str) -> datetime:
-    """When a day of a zone begins, UTC, without zone."""
-    return datetime.combine(day, time(), tzinfo=ZoneInfo(timezone)).astimezone(UTC).replace(tzinfo=None)
 
 
 @dataclass(frozen=True)

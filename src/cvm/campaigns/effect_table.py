@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 from cvm.errors import MissingOutputError
 from cvm.features.treatments import CONTROL
 from cvm.workspace import replaced_file
+
+_Found = TypeVar("_Found")
 
 FILE = "effects.parquet"
 _COMMAND = "cvm evaluate CAMPAIGN"
@@ -29,13 +31,43 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 
 
-def effect_table(folder: Path) -> pa.Table:
-    """Effects of all campaigns that were evaluated, as ``cvm evaluate`` found them last.
+def from_evaluations(
+    folder: Path, take: Callable[[Mapping[str, Any]], Iterable[_Found]], *, until: datetime | None = None
+) -> list[_Found]:
+    """What ``take`` finds in every evaluation on file, by the names of the files.
 
     Parameters
     ----------
     folder : Path
-        ``outputs/effects``; one JSON file per campaign. A folder that does not exist holds none.
+        ``outputs/effects``; one that does not exist holds none.
+    take : callable
+        Given what ``cvm evaluate`` wrote of one campaign.
+    until : datetime or None
+        UTC, without zone: evaluations that saw anything later were not known then. None: all are known.
+
+    Raises
+    ------
+    MissingOutputError
+        If a file is no evaluation; its name says which.
+    """
+    taken: list[_Found] = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if until is None or datetime.fromisoformat(found["observed_until"]) <= until:
+                taken += take(found)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise MissingOutputError.from_damage(path, command=_COMMAND) from error
+    return taken
+
+
+def effect_table(folder: Path, *, until: datetime | None = None) -> pa.Table:
+    """Effects of all campaigns that were evaluated, as ``cvm evaluate`` found them last.
+
+    Parameters
+    ----------
+    folder, until
+        As ``from_evaluations`` takes them.
 
     Returns
     -------
@@ -60,13 +92,7 @@ def effect_table(folder: Path) -> pa.Table:
     MissingOutputError
         If a file is no evaluation; its name says which.
     """
-    rows: list[dict[str, Any]] = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            rows += _rows(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise MissingOutputError.from_damage(path, command=_COMMAND) from error
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    return pa.Table.from_pylist(from_evaluations(folder, _rows, until=until), schema=SCHEMA)
 
 
 def write_effect_table(folder: Path) -> Path:

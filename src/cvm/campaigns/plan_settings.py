@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from cvm.campaigns.holdout import GlobalHoldout
 from cvm.campaigns.plan_choice import Limits, Treatment
+from cvm.engines.sql import midnight
 from cvm.errors import CvmError
 from cvm.features.economics import Economics
 
@@ -217,8 +217,7 @@ class PlanSettings:
 
     def midnight(self, day: date) -> datetime:
         """When a day begins, UTC, without zone."""
-        local = datetime.combine(day, time(), tzinfo=ZoneInfo(self.timezone))
-        return local.astimezone(UTC).replace(tzinfo=None)
+        return midnight(day, self.timezone)
 
 
 @dataclass(frozen=True)

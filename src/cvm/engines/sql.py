@@ -1,11 +1,12 @@
-"""Quoting: nothing from data or params reaches SQL by any other way."""
+"""Quoting: nothing from data or params reaches SQL by any other way; and days of a time zone."""
 
 from __future__ import annotations
 
 import glob
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import sqlglot
 
@@ -41,6 +42,11 @@ def parquet(paths: Iterable[Path]) -> str:
 def local_moment(moment: str, timezone: str) -> str:
     """SQL for a UTC moment as the clocks of a zone show it."""
     return moment if timezone == "UTC" else f"timezone({literal(timezone)}, timezone('UTC', {moment}))"
+
+
+def midnight(day: date, timezone: str) -> datetime:
+    """When a day of a time zone begins, UTC, without zone: what ``occurred_at`` is compared with."""
+    return datetime.combine(day, time(), tzinfo=ZoneInfo(timezone)).astimezone(UTC).replace(tzinfo=None)
 
 
 def local_day(moment: str, timezone: str) -> str:

@@ -8,6 +8,7 @@ from cvm.evaluation.contact_value import ContactCurve, contact_curve
 from cvm.evaluation.curves import Lift, cumulative_gains, lift_by_group, wilson_interval
 from cvm.evaluation.decision import ContactDecision, ContactTerms, contact_decision, expected_profit
 from cvm.evaluation.drift import (
+    LEAST_SHARING,
     CategoryProfile,
     Drift,
     NumberProfile,
@@ -59,11 +60,13 @@ from cvm.evaluation.value import (
     interval_score,
     mean_absolute_error,
     ratio,
+    ratio_estimate,
     root_mean_squared_error,
     tweedie_deviance,
 )
 
 __all__ = [
+    "LEAST_SHARING",
     "REPLICATES",
     "BinnedSums",
     "CategoryProfile",
@@ -131,6 +134,7 @@ __all__ = [
     "qini_estimate",
     "qini_per_customer",
     "ratio",
+    "ratio_estimate",
     "ratio_means",
     "relative",
     "reliability",

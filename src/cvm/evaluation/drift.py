@@ -17,8 +17,10 @@ from scipy.stats import chi2
 
 Floats = NDArray[np.float64]
 
-# Categories rarer than this, or that so few share that they might name a person, are told together.
-_LEAST_SHARE, _LEAST_SHARING = 0.005, 10
+# What fewer share teaches nothing and might name one of them: no profile and no model keeps it.
+LEAST_SHARING = 10
+# Categories rarer than this are told together.
+_LEAST_SHARE = 0.005
 _OTHER = "other"
 # Half a customer in each group keeps the logarithm finite.
 _SMOOTHING = 0.5
@@ -95,7 +97,7 @@ class CategoryProfile:
         names, counts = _counted(values)
         total = int(counts.sum())
         shares = {str(name): float(count / total) for name, count in zip(names, counts, strict=True)}
-        least = max(_LEAST_SHARE, _LEAST_SHARING / total) if total else 0.0
+        least = max(_LEAST_SHARE, LEAST_SHARING / total) if total else 0.0
         common = {name: share for name, share in shares.items() if share >= least}
         if len(common) < len(shares):
             common[_OTHER] = common.get(_OTHER, 0.0) + sum(s for name, s in shares.items() if name not in common)
@@ -192,7 +194,7 @@ def category_drift(profile: CategoryProfile, values: NDArray[np.object_]) -> Dri
     index, by_chance = _stability_index(
         before * profile.n, np.array([*(folded[name] for name in groups), len(values) - n_known], dtype=float)
     )
-    least = max(2 * _LEAST_SHARE, _LEAST_SHARING / max(n_known, 1))
+    least = max(2 * _LEAST_SHARE, LEAST_SHARING / max(n_known, 1))
     is_new = {name: share for name, share in unknown.items() if share >= least}
     missing = 1 - n_known / len(values) if len(values) else 0.0
     return Drift(index, by_chance, None, missing, profile.missing, new_categories=is_new)

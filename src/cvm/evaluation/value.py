@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 from sklearn.metrics import mean_tweedie_deviance
 
+from cvm.evaluation.area_interval import Estimate
 from cvm.evaluation.calibration import calibration_error
 
 Floats = NDArray[np.float64]
@@ -48,6 +50,23 @@ def interval_score(actual: Floats, lower: Floats, upper: Floats, *, level: float
     """
     missed = np.maximum(lower - actual, 0.0) + np.maximum(actual - upper, 0.0)
     return float((upper - lower + 2 / (1 - level) * missed).mean())
+
+
+def ratio_estimate(numerator: Floats, denominator: Floats, *, level: float = 0.95) -> Estimate | None:
+    """Sum over sum with its interval by the delta method; None where there is nothing to divide by.
+
+    Parameters
+    ----------
+    numerator, denominator : arrays of shape (n_customers,)
+    level : float, 0 to 1
+        Of the interval.
+    """
+    total = float(denominator.sum())
+    if total <= 0:
+        return None
+    value = float(numerator.sum()) / total
+    width = float(norm.ppf((1 + level) / 2) * np.sqrt(((numerator - value * denominator) ** 2).sum())) / total
+    return Estimate(value, value - width, value + width)
 
 
 def _relative(error: float, level: float) -> float:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, timedelta
 
 from cvm.engines import DuckDBEngine, literal
-from cvm.engines.sql import local_day
+from cvm.engines.sql import local_day, midnight
 from cvm.ingest.experiments import uplift_sufficiency
 from cvm.ingest.orders import BUYER, ORDER
 from cvm.ingest.verdict import Verdict
@@ -74,8 +73,7 @@ def sufficiency(engine: DuckDBEngine, *, horizon_days: int, lead_days: int, time
 
 def _facts(engine: DuckDBEngine, as_of: date, *, horizon_days: int, lead_days: int, timezone: str) -> _Facts:
     def before(days: int) -> str:
-        midnight = datetime.combine(as_of - timedelta(days=days), time(), tzinfo=ZoneInfo(timezone))
-        return literal(midnight.astimezone(UTC).replace(tzinfo=None))
+        return literal(midnight(as_of - timedelta(days=days), timezone))
 
     window_days = horizon_days + lead_days
     window, cut = before(horizon_days), before(window_days)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -11,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from cvm.errors import MissingOutputError
+from cvm.campaigns.effect_table import from_evaluations
 
 CAMPAIGN_KPIS: dict[str, str] = {
     "campaign_roi": "(incremental margin - cost) / cost, of everybody treated, from `cvm evaluate`",
@@ -31,7 +30,7 @@ class _Return:
     end: date
 
 
-def campaign_rows(folder: Path, *, currency: str, as_of: date) -> pd.DataFrame:
+def campaign_rows(folder: Path, *, currency: str, until: datetime | None = None) -> pd.DataFrame:
     """ROI of every campaign's arms, of all together, and by segment over all campaigns that were evaluated so.
 
     Parameters
@@ -40,8 +39,8 @@ def campaign_rows(folder: Path, *, currency: str, as_of: date) -> pd.DataFrame:
         ``outputs/effects``; one that does not exist holds none.
     currency : str
         Campaigns evaluated in another are left out.
-    as_of : date
-        Evaluations that observed anything later are left out: nobody knew of them then.
+    until : datetime or None
+        As ``from_evaluations`` takes it.
 
     Returns
     -------
@@ -54,15 +53,9 @@ def campaign_rows(folder: Path, *, currency: str, as_of: date) -> pd.DataFrame:
     MissingOutputError
         If a file is no evaluation; its name says which.
     """
-    found: list[_Return] = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            evaluated = json.loads(path.read_text(encoding="utf-8"))
-            known = _day(evaluated["observed_until"]) <= as_of
-            if known and evaluated["currency"] == currency:
-                found += _returns(evaluated)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise MissingOutputError.from_damage(path, command="cvm evaluate CAMPAIGN") from error
+    found = from_evaluations(
+        folder, lambda evaluated: list(_returns(evaluated)) if evaluated["currency"] == currency else [], until=until
+    )
     if not found:
         return pd.DataFrame()
     rows = pd.DataFrame(found)

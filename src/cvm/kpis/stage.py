@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from cvm.engines import DuckDBEngine
+from cvm.engines.sql import midnight
 from cvm.features.query import Schema
 from cvm.kpis.base import base_tables, first_subscribed
 from cvm.kpis.campaign_returns import campaign_rows
@@ -79,7 +80,8 @@ def compute_kpis(
             progress(f"{len(goals)} goals")
         stand = goal_progress(engine, goals, scores, coverage)
     # Without an as_of all on file is known: events, so evaluations too, may go on after the last transaction.
-    returns = campaign_rows(effects, currency=settings.economics.currency, as_of=as_of or date.max)
+    until = midnight(as_of, settings.timezone) if as_of else None
+    returns = campaign_rows(effects, currency=settings.economics.currency, until=until)
     rows = pd.concat([rows, returns], ignore_index=True)
     table = pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False)
     return KpiOutcome(coverage.as_of, table, cohorts, stand, tuple(_notes(coverage, settings)))

@@ -12,14 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cvm.evaluation import LEAST_SHARING
 from cvm.models.tree_shap import Tree, read_trees, shap_values
 
 Floats = NDArray[np.float64]
 
 N_FOLDS = 4
 _MAX_CATEGORIES = 50
-# What fewer customers share teaches trees nothing and might name one of them in the bundle.
-_LEAST_SHARING = 10
 MAX_ROUNDS = 400
 PATIENCE = 30
 # Below this many rows threads cost more than they gain; where the cores are busy, waiting for each other takes them a
@@ -68,7 +67,7 @@ class Encoder:
                     numbers.append(name)
             elif column.notna().any():
                 counts = column.value_counts()
-                shared = counts[counts >= _LEAST_SHARING].head(_MAX_CATEGORIES)
+                shared = counts[counts >= LEAST_SHARING].head(_MAX_CATEGORIES)
                 if len(shared):
                     categories[name] = tuple(sorted(str(value) for value in shared.index))
         return cls(tuple(numbers), categories)

@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from cvm.evaluation import area_estimate, false_discovery_rates, wilson_interval
+from cvm.evaluation import area_estimate, false_discovery_rates, ratio_estimate, wilson_interval
+from cvm.models.evidence import without_nan
 from cvm.segments import VALUE_TIERS, RuleSet, ValueCuts, lifecycle_stage, value_tier
 
 Floats = NDArray[np.float64]
@@ -169,14 +170,7 @@ def groups_at_test(
 
 def error_states(errors: list[GroupError]) -> list[dict[str, Any]]:
     """As JSON values."""
-    return [{**_finite(asdict(error)), "is_off": error.is_off} for error in errors]
-
-
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _finite(value) if isinstance(value, dict) else None if value != value else value
-        for name, value in values.items()
-    }
+    return [{**without_nan(asdict(error)), "is_off": error.is_off} for error in errors]
 
 
 def _attributes(features: pd.DataFrame) -> Iterator[str]:
@@ -234,13 +228,8 @@ def _area(churn: Outcome) -> Figure | None:
 
 
 def _ratio(value: Outcome) -> Figure | None:
-    """Ratio of sums; its error by the delta method."""
-    total = float(value.actual.sum())
-    if total <= 0:
-        return None
-    ratio = float(value.predicted.sum()) / total
-    error = float(np.sqrt(((value.predicted - ratio * value.actual) ** 2).sum())) / total
-    return _normal(ratio, error)
+    found = ratio_estimate(value.predicted, value.actual)
+    return Figure(found.value, found.lower, found.upper) if found else None
 
 
 def _normal(value: float, error: float) -> Figure:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from cvm.engines import DuckDBEngine
-from cvm.evaluation import area_estimate, calibration_error, wilson_interval
+from cvm.evaluation import Estimate, area_estimate, calibration_error, ratio_estimate, wilson_interval
 from cvm.features.histories import customer_histories_query
 from cvm.features.query import Schema, outcome_query
 from cvm.models.btyd import Btyd
@@ -188,26 +188,17 @@ def _group(segment: str | None, silent: Floats, p_churn: Floats, revenue: Floats
     if n:
         low, high = wilson_interval(np.array([silent.mean()]), np.array([n]), level=_LEVEL)
         rate = Figure(float(silent.mean()), float(low[0]), float(high[0]))
-    area = Figure(None, None, None)
-    if n_of_less >= LEAST_CUSTOMERS:
-        found = area_estimate(silent, p_churn[None, :], customer=np.arange(n))
-        area = Figure(found.value, found.lower, found.upper)
+    area = area_estimate(silent, p_churn[None, :], customer=np.arange(n)) if n_of_less >= LEAST_CUSTOMERS else None
     return Group(
         segment,
         n,
         float(p_churn.mean()) if n else None,
         rate,
-        _revenue_ratio(revenue, expected) if enough else Figure(None, None, None),
-        area,
+        _figure(ratio_estimate(revenue, expected) if enough else None),
+        _figure(area),
         calibration_error(silent, p_churn) if enough else None,
     )
 
 
-def _revenue_ratio(revenue: Floats, expected: Floats) -> Figure:
-    """Actual over expected, by the delta method: what single customers spend is what varies."""
-    total = float(expected.sum())
-    if total <= 0:
-        return Figure(None, None, None)
-    value = float(revenue.sum()) / total
-    width = 1.96 * float(np.sqrt(np.sum((revenue - value * expected) ** 2))) / total
-    return Figure(value, value - width, value + width)
+def _figure(found: Estimate | None) -> Figure:
+    return Figure(found.value, found.lower, found.upper) if found else Figure(None, None, None)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from cvm.errors import MissingOutputError
+from cvm.campaigns.effect_table import from_evaluations
 
-_Found = TypeVar("_Found")
-
-_COMMAND = "cvm evaluate CAMPAIGN"
 # Verdict on an effect that is none, such as of arms that differ by more than chance.
 _UNTOLD = "not identified"
 
@@ -79,44 +75,32 @@ def read_arms(effects: Path, *, until: datetime | None) -> list[Arm]:
     MissingOutputError
         If a file is no evaluation; its name says which.
     """
-    arms = [
-        arm
-        for path in sorted(effects.glob("*.json"))
-        for arm in _read(path, lambda found: list(_arms(found)) if _is_known(found, until) else [])
-    ]
+    arms = from_evaluations(effects, _arms, until=until)
     return sorted(arms, key=lambda arm: (-arm.started.toordinal(), arm.campaign, arm.arm))
 
 
 def read_wholes(effects: Path, *, until: datetime | None) -> list[Whole]:
     """Every campaign drawn in cells of which all are known, as ``read_arms``."""
-    found = (_read(path, lambda whole: _whole(whole, until)) for path in sorted((effects / "cells").glob("*.json")))
-    return [whole for whole in found if whole is not None]
+    return from_evaluations(effects / "cells", lambda whole: _wholes(whole, until))
 
 
 def _is_known(found: Mapping[str, Any], until: datetime | None) -> bool:
     return until is None or datetime.fromisoformat(found["observed_until"]) <= until
 
 
-def _read(path: Path, take: Callable[[Mapping[str, Any]], _Found]) -> _Found:
-    try:
-        return take(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise MissingOutputError.from_damage(path, command=_COMMAND) from error
-
-
-def _whole(found: Mapping[str, Any], until: datetime | None) -> Whole | None:
+def _wholes(found: Mapping[str, Any], until: datetime | None) -> Iterator[Whole]:
+    """The one campaign of a file, if all of its cells are known."""
     if not all(_is_known(cell, until) for cell in found["cells"]):
-        return None
+        return
     total, bounds = found["total"], found["total"]["bootstrap"] or {}
 
     def within(name: str) -> Mapping[str, float | None]:
         return {"value": total[name], "lower": None, "upper": None, **(bounds.get(name) or {})}
 
+    net, roi = within("net"), None if total["roi"] is None else within("roi")
     if any(verdict["word"] == _UNTOLD for cell in found["cells"] for verdict in cell["verdicts"]):
-        net: Mapping[str, float | None] = dict.fromkeys(("value", "lower", "upper"))
-        return Whole(found["campaign_id"], found["currency"], total["n_treated"], total["cost"], net, None)
-    roi = None if total["roi"] is None else within("roi")
-    return Whole(found["campaign_id"], found["currency"], total["n_treated"], total["cost"], within("net"), roi)
+        net, roi = dict.fromkeys(("value", "lower", "upper")), None
+    yield Whole(found["campaign_id"], found["currency"], total["n_treated"], total["cost"], net, roi)
 
 
 def _arms(found: Mapping[str, Any]) -> Iterator[Arm]:

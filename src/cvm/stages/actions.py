@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,23 +12,20 @@ import pyarrow as pa
 from cvm.actions.also_bought import also_bought
 from cvm.actions.evidence import evidence_by_arm
 from cvm.actions.files import ACTIONS, ALSO_BOUGHT, RECOMMENDATIONS, REPLENISHMENT, write_table, write_tables, write_triggers
-from cvm.actions.history import History, midnight
+from cvm.actions.history import History
 from cvm.actions.next_best import ActionSettings, NextBest, implied_rules, next_best, scores_of_the_model, written_scores
-from cvm.actions.playbook import Rule
 from cvm.actions.recommendations import recommendations
 from cvm.actions.replenishment import replenishment
 from cvm.actions.result import Actions
-from cvm.actions.triggers import TriggerSettings, trigger_lists
-from cvm.campaigns.plan_choice import Treatment
-from cvm.campaigns.plan_settings import Consent, ContactPolicy, PlanError, PlanInputs, PlanSettings
+from cvm.actions.triggers import trigger_lists
+from cvm.campaigns.plan_settings import PlanError, PlanInputs
 from cvm.engines import DuckDBEngine
 from cvm.errors import FeatureMismatchError
 from cvm.params import Params
 from cvm.reports.actions import actions_tables
 from cvm.scoring.batch import read_scores, were_made_by_others, write_scores
-from cvm.segments.conditions import Condition
 from cvm.stages.context import Progress, StageOutcome, engine_trouble, open_warehouse, scoring_date, silent, workspace_of
-from cvm.stages.inputs import economics_of, global_holdout_of
+from cvm.stages.inputs import known_until, playbook_of, reach_settings_of, treatments_of, trigger_settings_of
 from cvm.workspace import Workspace
 
 
@@ -68,7 +65,7 @@ def find_actions(params: Params, *, progress: Progress = silent) -> Actions:
         pairs = also_bought(engine, history)
         progress("what comes next" if params.actions.recommendations else "what happened")
         items = recommendations(engine, history, pairs) if params.actions.recommendations else None
-        lists = trigger_lists(engine, history, _trigger_settings(params), due)
+        lists = trigger_lists(engine, history, trigger_settings_of(params), due)
     has_items = bool(history.item_kinds())
     tables = {REPLENISHMENT: due.rows, ALSO_BOUGHT: pairs, RECOMMENDATIONS: items} if has_items else {}
     folder = workspace.actions_of(as_of)
@@ -159,68 +156,18 @@ def decide(params: Params, workspace: Workspace, engine: DuckDBEngine, *, as_of:
 def _next_best(
     params: Params, workspace: Workspace, engine: DuckDBEngine, inputs: PlanInputs
 ) -> tuple[NextBest | None, tuple[str, ...]]:
-    rules = _rules(params)
+    rules = playbook_of(params)
     if not rules and inputs.uplift:
-        rules = implied_rules(_treatments(params))
+        rules = implied_rules(treatments_of(params))
     if not rules:
         return None, ()
 
-    def reach(contacts: Sequence[Treatment]) -> PlanSettings:
-        return _reach(params, contacts)
-
     # The latest as_of is the day after the last order; events, and so evaluations, may reach a little further.
-    until = None if params.windows.as_of == "latest" else midnight(inputs.as_of, params.business.timezone)
+    evidence = evidence_by_arm(workspace.effects, until=known_until(params))
     try:
-        settings = ActionSettings(rules, reach, evidence_by_arm(workspace.effects, until=until))
-        found = next_best(engine, settings, inputs)
+        found = next_best(engine, ActionSettings(rules, partial(reach_settings_of, params), evidence), inputs)
     except PlanError as error:
         if params.playbook:
             raise
         return None, (f"no list of actions: {error}",)
     return found, found.notes
-
-
-def _rules(params: Params) -> tuple[Rule, ...]:
-    """The playbook, with channel and cost of each treatment."""
-    found = []
-    for rule in params.playbook:
-        treatment = params.campaigns.treatments.get(rule.treatment or "")
-        found.append(
-            Rule(
-                name=rule.name,
-                when=Condition(**rule.when.condition()),
-                goal=rule.goal,
-                offer=rule.offer,
-                treatment=rule.treatment,
-                channel=treatment.channel if treatment else rule.channel,
-                cost=treatment.cost if treatment else rule.cost or 0.0,
-                cap=rule.cap,
-            )
-        )
-    return tuple(found)
-
-
-def _treatments(params: Params) -> list[Treatment]:
-    return [Treatment(name, one.channel, one.cost) for name, one in params.campaigns.treatments.items()]
-
-
-def _reach(params: Params, contacts: Sequence[Treatment]) -> PlanSettings:
-    """As a plan of these contacts would settle who may be reached."""
-    campaigns = params.campaigns
-    return PlanSettings(
-        name="playbook",
-        treatments=tuple(contacts),
-        consent=Consent(**campaigns.consent.model_dump()),
-        policy=ContactPolicy(**campaigns.contact_policy.model_dump()),
-        suppression=tuple(params.resolve(path) for path in campaigns.suppression),
-        holdout=global_holdout_of(params),
-        salt=campaigns.salt,
-        outcome_days=campaigns.outcome_days,
-        timezone=params.business.timezone,
-        economics=economics_of(params),
-    )
-
-
-def _trigger_settings(params: Params) -> TriggerSettings:
-    given = params.triggers.model_dump()
-    return replace(TriggerSettings(**given), without=tuple(given["without"]))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from cvm.actions.playbook import Rule
+from cvm.actions.triggers import TriggerSettings
 from cvm.campaigns.audiences import AudienceSettings
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.holdout import GlobalHoldout
 from cvm.campaigns.plan_choice import Limits, Treatment
 from cvm.campaigns.plan_settings import Audience, Consent, ContactPolicy, PlanError, PlanSettings
 from cvm.datasets import cdnow_transactions
+from cvm.engines.sql import midnight
 from cvm.errors import ParamsError
 from cvm.evaluation import ContactTerms
 from cvm.features.churn import ChurnDefinition
@@ -24,9 +27,12 @@ from cvm.ingest.identity import IdentitySettings
 from cvm.ingest.origins import FrameSource, Source
 from cvm.ingest.reading import Reading
 from cvm.ingest.stage import Rules
+from cvm.kpis.goals import Goal
+from cvm.kpis.settings import KpiSettings
 from cvm.models.stage import TrainSettings
 from cvm.params import Params
 from cvm.segments import Segmentation
+from cvm.segments.conditions import Condition
 
 
 def rules_of(params: Params) -> Rules:
@@ -127,10 +133,8 @@ def audience_settings_of(params: Params) -> AudienceSettings:
 
 def known_until(params: Params) -> datetime | None:
     """First moment of ``windows.as_of``, in UTC; None where it is the latest, so that all there is is known."""
-    as_of, zone = params.windows.as_of, ZoneInfo(params.business.timezone)
-    if as_of == "latest":
-        return None
-    return datetime.combine(as_of, time(), tzinfo=zone).astimezone(UTC).replace(tzinfo=None)
+    as_of = params.windows.as_of
+    return None if as_of == "latest" else midnight(as_of, params.business.timezone)
 
 
 def evaluation_settings_of(params: Params, *, score_files: Mapping[date, Path]) -> EvaluationSettings:
@@ -161,27 +165,96 @@ def plan_settings_of(params: Params, name: str | None) -> PlanSettings:
         there = f"campaigns.plans in params.yaml has {list(plans)}" if plans else "campaigns.plans in params.yaml is empty"
         what = "Name the campaign to plan" if name is None else f"There is no plan {name!r}"
         raise PlanError(f"{what}; {there}. Add for example plans: {{{name or 'spring'}: {{budget: 1000}}}}.")
-    plan, policy = plans[name], campaigns.contact_policy
-    audience = plan.audience
-    return PlanSettings(
-        name=name,
-        treatments=tuple(
-            Treatment(arm, campaigns.treatments[arm].channel, campaigns.treatments[arm].cost)
-            for arm in dict.fromkeys(plan.treatments or campaigns.treatments)
-        ),
+    plan, audience = plans[name], plans[name].audience
+    there_are = {treatment.name: treatment for treatment in treatments_of(params)}
+    treatments = [there_are[arm] for arm in dict.fromkeys(plan.treatments or there_are)]
+    return replace(
+        reach_settings_of(params, treatments, name=name),
         audience=Audience(audience.segments, audience.value_tiers, audience.lifecycle_stages, audience.min, audience.max),
-        consent=Consent(**campaigns.consent.model_dump()),
-        policy=ContactPolicy(**policy.model_dump()),
         limits=Limits(plan.budget, plan.capacity),
         control_share=campaigns.control_share if plan.control_share is None else plan.control_share,
         exploration_share=plan.exploration_share,
         floor_share=plan.floor_share,
         starts_on=plan.starts_on,
+        active_days=params.business.active_days,
+    )
+
+
+def playbook_of(params: Params) -> tuple[Rule, ...]:
+    """For actions: the playbook, with channel and cost of each treatment."""
+    found = []
+    for rule in params.playbook:
+        treatment = params.campaigns.treatments.get(rule.treatment or "")
+        found.append(
+            Rule(
+                name=rule.name,
+                when=Condition(**rule.when.condition()),
+                goal=rule.goal,
+                offer=rule.offer,
+                treatment=rule.treatment,
+                channel=treatment.channel if treatment else rule.channel,
+                cost=treatment.cost if treatment else rule.cost or 0.0,
+                cap=rule.cap,
+            )
+        )
+    return tuple(found)
+
+
+def treatments_of(params: Params) -> list[Treatment]:
+    """For actions: what customers may get."""
+    return [Treatment(name, one.channel, one.cost) for name, one in params.campaigns.treatments.items()]
+
+
+def reach_settings_of(params: Params, treatments: Sequence[Treatment], *, name: str = "playbook") -> PlanSettings:
+    """For actions and plans: who may be reached by these treatments."""
+    campaigns = params.campaigns
+    return PlanSettings(
+        name=name,
+        treatments=tuple(treatments),
+        consent=Consent(**campaigns.consent.model_dump()),
+        policy=ContactPolicy(**campaigns.contact_policy.model_dump()),
         suppression=tuple(params.resolve(path) for path in campaigns.suppression),
         holdout=global_holdout_of(params),
         salt=campaigns.salt,
         outcome_days=campaigns.outcome_days,
-        active_days=params.business.active_days,
         timezone=params.business.timezone,
         economics=economics_of(params),
     )
+
+
+def trigger_settings_of(params: Params) -> TriggerSettings:
+    """For actions: the lists of customers to whom something happened."""
+    given = params.triggers.model_dump()
+    return replace(TriggerSettings(**given), without=tuple(given["without"]))
+
+
+def kpi_settings_of(params: Params) -> KpiSettings:
+    """For KPIs."""
+    asked = params.kpis
+    return KpiSettings(
+        periods=tuple(dict.fromkeys(asked.periods)),
+        group_by=tuple(dict.fromkeys(asked.group_by)),
+        active_days=params.business.active_days,
+        inactivity_days=asked.inactivity_days,
+        active_events=tuple(asked.active_events),
+        timezone=params.business.timezone,
+        economics=economics_of(params),
+    )
+
+
+def goals_of(params: Params) -> list[Goal]:
+    """For KPIs: what is to be reached."""
+    return [
+        Goal(
+            name=goal.name,
+            metric=goal.metric,
+            segment=goal.segment,
+            period=goal.period,
+            baseline=goal.baseline,
+            baseline_from=goal.baseline_from,
+            target=goal.aim,
+            is_relative=goal.is_relative,
+            deadline=goal.deadline,
+        )
+        for goal in params.goals
+    ]

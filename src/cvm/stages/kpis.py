@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from cvm.features.economics import Economics
 from cvm.kpis.files import write_kpi_files
-from cvm.kpis.goals import Goal, goal_table
-from cvm.kpis.settings import KpiSettings, Scores
+from cvm.kpis.goals import goal_table
+from cvm.kpis.settings import Scores
 from cvm.kpis.stage import KpiOutcome, compute_kpis
 from cvm.params import Params
 from cvm.reports.kpis import kpi_tables
 from cvm.stages.context import Progress, StageOutcome, engine_trouble, open_warehouse, silent, workspace_of
-from cvm.stages.inputs import economics_of
+from cvm.stages.inputs import goals_of, kpi_settings_of
 
 
 def run_kpis(params: Params, *, progress: Progress = silent) -> StageOutcome:
@@ -21,7 +20,7 @@ def run_kpis(params: Params, *, progress: Progress = silent) -> StageOutcome:
     with engine_trouble(), open_warehouse(workspace) as engine:
         found = compute_kpis(
             engine,
-            kpi_settings_of(params, economics_of(params)),
+            kpi_settings_of(params),
             goals_of(params),
             score_files=Scores(workspace.score_files()),
             effects=workspace.effects,
@@ -30,38 +29,6 @@ def run_kpis(params: Params, *, progress: Progress = silent) -> StageOutcome:
         )
     write_kpi_files(workspace.kpis, kpis=found.kpis, cohorts=found.cohorts, goals=goal_table(found.goals))
     return StageOutcome("kpis", _line(found), found.notes, tables=tuple(kpi_tables(workspace.kpis)))
-
-
-def kpi_settings_of(params: Params, economics: Economics) -> KpiSettings:
-    """How KPIs are cut."""
-    asked = params.kpis
-    return KpiSettings(
-        periods=tuple(dict.fromkeys(asked.periods)),
-        group_by=tuple(dict.fromkeys(asked.group_by)),
-        active_days=params.business.active_days,
-        inactivity_days=asked.inactivity_days,
-        active_events=tuple(asked.active_events),
-        timezone=params.business.timezone,
-        economics=economics,
-    )
-
-
-def goals_of(params: Params) -> list[Goal]:
-    """What is to be reached."""
-    return [
-        Goal(
-            name=goal.name,
-            metric=goal.metric,
-            segment=goal.segment,
-            period=goal.period,
-            baseline=goal.baseline,
-            baseline_from=goal.baseline_from,
-            target=goal.aim,
-            is_relative=goal.is_relative,
-            deadline=goal.deadline,
-        )
-        for goal in params.goals
-    ]
 
 
 def _line(found: KpiOutcome) -> str:

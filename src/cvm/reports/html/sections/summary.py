@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import pandas as pd
+
+from cvm.kpis.files import latest_complete
 from cvm.reports.base import Base
 from cvm.reports.html.markup import Child, Markup, tag
 from cvm.reports.html.parts import Column, Section, card, cards, months_missing, note, subtitle, table
@@ -19,14 +22,9 @@ SELECT count(*) AS n, sum(clv) AS clv, sum(expected_orders * expected_order_valu
        sum(expected_net_value) FILTER (WHERE next_best_action IS NOT NULL) AS net
 FROM {file}
 """
-# A month that is not over has no orders yet.
-_LATEST = """
-WITH months AS (
-  SELECT * FROM {file} WHERE "group_by" = 'all' AND period = 'month' AND period_end <= DATE '{as_of}'
-)
-SELECT kpi, period_start, value, unit, currency, reason FROM months
-WHERE period_start <= (SELECT max(period_start) FROM months WHERE kpi = 'orders' AND value IS NOT NULL)
-QUALIFY dense_rank() OVER (ORDER BY period_start DESC) <= 2 ORDER BY kpi, period_start
+_MONTHS = """
+SELECT kpi, group_by, period, period_start, value, unit, currency, reason FROM {file}
+WHERE group_by = 'all' AND period = 'month' AND period_end <= DATE '{as_of}' ORDER BY kpi, period_start
 """
 # Units that are written in percent.
 _SHARES = ("share", "change")
@@ -67,11 +65,18 @@ def read(base: Base) -> Content:
         before[0] if before else None,
         base.bundle.evidence.get("portfolio"),
         base.rows("SELECT * FROM {file} ORDER BY goal", outputs / "goals.parquet", command=_COMMAND),
-        base.rows(_LATEST.replace("{as_of}", base.as_of.isoformat()), outputs / "kpis.parquet", command=_COMMAND),
+        _last_two(base.rows(_MONTHS.replace("{as_of}", base.as_of.isoformat()), outputs / "kpis.parquet", command=_COMMAND)),
         base.shown(outputs / "kpis.csv"),
         base.other_models(),
         base.bundle.model_version,
     )
+
+
+def _last_two(months: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows of the latest month that is told of as a whole, and of the month before it."""
+    latest = latest_complete(pd.DataFrame(list(months)), "month") if months else None
+    starts = sorted({row["period_start"] for row in months if latest and row["period_start"] <= latest})[-2:]
+    return [row for row in months if row["period_start"] in starts]
 
 
 def section(content: Content, words: Words) -> Section:
