@@ -4,10 +4,10 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow lint format types check lock clean
+.PHONY: help install run test test-slow test-lowest lint format types audit check bench lock clean
 
 help:  ## Show these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/.installed  ## Create .venv with the pinned dependencies and cvm itself
 
@@ -22,10 +22,28 @@ run: install  ## The whole loop on the data of params.yaml (CDNOW)
 	$(BIN)/cvm run
 
 test: install  ## Fast tests with branch coverage
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow and not postgres and not browser" --cov --cov-fail-under=90
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not postgres and not browser and not spark" --cov --cov-fail-under=90
 
-test-slow: install  ## Simulation studies, serving, notebooks, PostgreSQL, the report in a browser
-	$(BIN)/python -m pytest -m "slow or postgres or browser"
+test-slow: install .venv/.spark  ## Simulation studies, serving, notebooks, PostgreSQL, Spark, the report in a browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "slow or postgres or browser or spark"
+
+# Half a gigabyte that nothing else needs.
+.venv/.spark: requirements-spark.lock .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-spark.lock
+	@touch $@
+
+test-lowest: .venv-lowest/.installed  ## Part of the fast tests on the lowest supported versions (Python 3.11)
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n auto -W default --disable-warnings -m "not slow and not postgres and not browser and not spark" $(LOWEST)
+
+# What a version that is too old breaks first: queries, properties, bundles, the store, the command line.
+LOWEST := tests/properties tests/engines tests/models/test_bundle.py tests/tracking/test_store.py tests/test_cli.py tests/doctor
+
+.venv-lowest/.installed: requirements-lowest.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("the lowest versions are pinned for Python 3.11" if sys.version_info[:2] != (3, 11) else 0)'
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-lowest.lock
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
 
 lint: install  ## Style and likely faults
 	$(BIN)/ruff check .
@@ -38,12 +56,41 @@ format: install  ## Lay out the code
 types: install  ## Strict type check
 	$(BIN)/mypy
 
-check: lint types test  ## What a change must pass
+audit: install  ## Known security faults of the pinned packages; skipped without a network
+	@$(BIN)/python .ci/audit.py
+
+check: lint types test audit  ## What a change must pass
+
+.PHONY: docs lock-docs
+docs: install .venv/.docs  ## The documentation as a site, into build/docs; a warning stops it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+.venv/.docs: requirements-docs.lock .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.lock
+	@touch $@
+
+lock-docs: install  ## Pin what the site needs beside requirements.lock
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra docs --universal --python-version 3.11 --upgrade --constraint requirements.lock \
+		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet \
+		| grep -vxFf requirements.lock > requirements-docs.lock
+
+bench: .venv-bench/.installed  ## Speed beside peers, into benchmarks/speed.md: two hours; goes on where it was stopped
+	.venv-bench/bin/python benchmarks/speed.py
+
+# The peers need other versions than the lock.
+.venv-bench/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
 
 lock: install  ## Pin the newest dependencies that fit together, for every supported Python
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --custom-compile-command "make lock" -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --resolution lowest-direct --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --custom-compile-command "make lock" -o requirements-lowest.lock
+	$(MAKE) lock-docs
 
-clean:  ## Remove what runs and tools leave behind (not .venv)
-	rm -rf outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage mlruns/mlflow.db mlruns/artifacts models/champion
+clean:  ## Remove what runs and tools leave behind (not .venv, .venv-bench, .venv-lowest)
+	rm -rf build outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage benchmarks/.speed mlruns/mlflow.db mlruns/artifacts models/champion models/challenger models/retired models/decisions.parquet

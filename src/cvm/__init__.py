@@ -1,6 +1,12 @@
-"""Customer Value Management: from raw purchases to churn probability, CLV and segments.
+"""Customer Value Management: from raw purchases to churn probability, lifetime value and campaigns that pay.
 
-The public names are loaded on first use, so importing ``cvm`` is quick and has no side effects.
+The whole loop, driven by ``params.yaml``: ``load_params``, ``run``, ``summarise``.
+Its parts, as functions: ``read_bundle`` and ``score``, ``plan_campaign`` and ``evaluate_campaign``.
+Models alone, on frames of your own: ``order_histories``, ``BuyTillYouDie``, ``ChurnClassifier``, ``cross_validate_churn``.
+Every refusal is a ``CvmError`` that says what was found and how to mend it.
+
+Frames are pandas, Polars or Arrow, and results come back in kind; ``docs/api.md`` shows each name. Names are loaded on first
+use, so importing ``cvm`` is quick and has no side effects.
 """
 
 from __future__ import annotations
@@ -10,29 +16,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cvm.errors import CvmError
-    from cvm.models.btyd import BgNbd, Btyd, GammaGamma
-    from cvm.models.bundle import Bundle, read_bundle
+    from cvm.features.order_histories import order_histories
+    from cvm.models.btyd.estimator import BuyTillYouDie
+    from cvm.models.bundle import read_bundle
+    from cvm.models.churn_classifier import ChurnClassifier
     from cvm.models.crossvalidation import cross_validate_churn
-    from cvm.params import Params, load_params
+    from cvm.params import load_params
     from cvm.pipeline import run, summarise
     from cvm.scoring.score import score
-    from cvm.stages.campaigns import evaluate_campaign, evaluate_cells
-    from cvm.stages.plans import approve_plan, plan_campaign
+    from cvm.stages.campaigns import evaluate_campaign
+    from cvm.stages.plans import plan_campaign
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "BgNbd": "cvm.models.btyd",
-    "Btyd": "cvm.models.btyd",
-    "Bundle": "cvm.models.bundle",
+    "BuyTillYouDie": "cvm.models.btyd.estimator",
+    "ChurnClassifier": "cvm.models.churn_classifier",
     "CvmError": "cvm.errors",
-    "GammaGamma": "cvm.models.btyd",
-    "Params": "cvm.params",
-    "approve_plan": "cvm.stages.plans",
     "cross_validate_churn": "cvm.models.crossvalidation",
     "evaluate_campaign": "cvm.stages.campaigns",
-    "evaluate_cells": "cvm.stages.campaigns",
     "load_params": "cvm.params",
+    "order_histories": "cvm.features.order_histories",
     "plan_campaign": "cvm.stages.plans",
     "read_bundle": "cvm.models.bundle",
     "run": "cvm.pipeline",
@@ -41,17 +45,13 @@ _HOMES = {
 }
 
 __all__ = [
-    "BgNbd",
-    "Btyd",
-    "Bundle",
+    "BuyTillYouDie",
+    "ChurnClassifier",
     "CvmError",
-    "GammaGamma",
-    "Params",
-    "approve_plan",
     "cross_validate_churn",
     "evaluate_campaign",
-    "evaluate_cells",
     "load_params",
+    "order_histories",
     "plan_campaign",
     "read_bundle",
     "run",
@@ -62,9 +62,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'cvm' has no attribute {name!r}")
+        raise AttributeError(f"module 'cvm' has no attribute {name!r}; its public names are {__all__}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return [*__all__, "__version__"]

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from cvm.params import load_params
-from cvm.terminal import DEFAULT_PARAMS, ParamsOption, Printer, QuietOption, SetOption
+from cvm.cli_warehouse import MarkersOption, OutputOption, SchemaOption, SqlOption, check_only_with_sql, show
+from cvm.completion import campaign_names
+from cvm.terminal import DEFAULT_PARAMS, ParamsOption, Printer, QuietOption, SetOption, load_params
 
 
 def power(
@@ -66,13 +67,17 @@ def power(
         if figure:
             write_power_figure(plan, figure)
     message = f"{plan.n_customers:,} customers" + (f"; curve in {figure}" if figure else "")
-    printer.outcome("power", message, plan.notes, time.perf_counter() - started)
+    figures = {"n_customers": plan.n_customers, "days": days, "figure": figure}
+    printer.outcome("power", message, plan.notes, time.perf_counter() - started, figures)
     if not quiet:
         printer.console.print(*power_tables(plan, currency=currency), *tables, sep="\n")
 
 
 def plan(
-    name: Annotated[str | None, typer.Argument(help="Of campaigns.plans; not needed where there is only one.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Of campaigns.plans; not needed where there is only one.", autocompletion=campaign_names),
+    ] = None,
     params: ParamsOption = DEFAULT_PARAMS,
     set_: SetOption = None,
     quiet: QuietOption = False,
@@ -94,29 +99,34 @@ def plan(
     if approve:
         with printer.stage("plan") as progress:
             approved = approve_plan(checked, name, progress=progress)
+        message = f"{approved.name} approved; ledger in {approved.ledger}"
         if json_:
+            printer.record("plan", message, (), time.perf_counter() - started, approved.to_dict())
             typer.echo(json.dumps(approved.to_dict(), indent=1, ensure_ascii=False))
             return
-        message = f"{approved.name} approved; ledger in {approved.ledger}"
-        printer.outcome("plan", message, (), time.perf_counter() - started)
+        printer.outcome("plan", message, (), time.perf_counter() - started, approved.to_dict())
         if not quiet:
             printer.console.print(*approved_sentences(approved, currency=checked.business.currency), sep="\n")
         return
     included, excluded = (read_customer_list(file) if file else () for file in (include, exclude))
     with printer.stage("plan") as progress:
         found = plan_campaign(checked, name, include=included, exclude=excluded, progress=progress)
+    message = f"draft of {found.name} in {workspace_of(checked).audience_of(found.name)}"
     if json_:
+        printer.record("plan", message, found.notes, time.perf_counter() - started, found.to_dict())
         typer.echo(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
         return
-    folder = workspace_of(checked).audience_of(found.name)
-    printer.outcome("plan", f"draft of {found.name} in {folder}", found.notes, time.perf_counter() - started)
+    printer.outcome("plan", message, found.notes, time.perf_counter() - started, found.to_dict())
     if not quiet:
         printer.console.print(*plan_tables(found), sep="\n")
         printer.console.print(f"Nothing is sent yet. Look at it, then: cvm plan {found.name} --approve", markup=False)
 
 
 def evaluate(
-    campaign: Annotated[str | None, typer.Argument(help="Its campaign_id; not needed where there is only one.")] = None,
+    campaign: Annotated[
+        str | None,
+        typer.Argument(help="Its campaign_id; not needed where there is only one.", autocompletion=campaign_names),
+    ] = None,
     params: ParamsOption = DEFAULT_PARAMS,
     set_: SetOption = None,
     quiet: QuietOption = False,
@@ -128,8 +138,12 @@ def evaluate(
     sequential: Annotated[bool, typer.Option("--sequential", help="Verdicts that hold however often you look.")] = False,
     cells: Annotated[bool, typer.Option("--cells", help="All campaigns named CAMPAIGN.something, and together.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    sql: SqlOption = None,
+    schema: SchemaOption = None,
+    parameters: MarkersOption = False,
+    output: OutputOption = None,
 ) -> None:
-    """What a campaign really earned, against its holdout."""
+    """What a campaign really earned, against its holdout; with --sql the query of its sums for a warehouse of your own."""
     from cvm.reports.campaign_cells import cells_tables
     from cvm.reports.campaign_effect import effect_tables
     from cvm.stages.campaigns import campaign_cells, evaluate_campaign, evaluate_cells
@@ -143,6 +157,14 @@ def evaluate(
     }
     overrides = [*(set_ or ()), *(f"campaigns.{key}={value}" for key, value in given.items() if value is not None)]
     checked, printer, started = load_params(params, overrides=overrides), Printer(quiet=quiet or json_), time.perf_counter()
+    check_only_with_sql(sql, schema=schema, parameters=parameters, output=output)
+    if sql is not None:
+        if cells or json_ or sequential:
+            raise typer.BadParameter("--sql prints the sums of one campaign; leave out --cells, --json and --sequential")
+        from cvm.stages.printed import Target, campaign_sql
+
+        show(campaign_sql(checked, Target(sql, schema, parameters), campaign), output)
+        return
     with printer.stage("evaluate") as progress:
         known = campaign_cells(checked, campaign)
         if cells or (known and campaign not in known):
@@ -156,8 +178,10 @@ def evaluate(
             written = workspace_of(checked).effect_of(name)
             others = ", ".join(cell for cell in known if cell != name)
             notes = (f"{others} was drawn with it; `cvm evaluate {name} --cells` adds them up.",) if others else ()
+    message, text = f"{name}; written to {written}", written.read_text(encoding="utf-8")
     if json_:
-        typer.echo(written.read_text(encoding="utf-8"))
+        printer.record("evaluate", message, notes, time.perf_counter() - started, json.loads(text))
+        typer.echo(text)
         return
-    printer.outcome("evaluate", f"{name}; written to {written}", notes, time.perf_counter() - started)
+    printer.outcome("evaluate", message, notes, time.perf_counter() - started, json.loads(text))
     printer.console.print(*tables, sep="\n")

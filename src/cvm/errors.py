@@ -88,7 +88,7 @@ class QualityError(CvmError):
     """Too many rows were rejected for the rest to be trusted."""
 
 
-class InsufficientDataError(CvmError):
+class InsufficientDataError(CvmError, ValueError):
     """The data is sound but cannot carry the model that was asked for."""
 
 
@@ -136,12 +136,28 @@ class FeatureMismatchError(CvmError, ValueError):
     """The features handed to a model are not the ones it was trained on."""
 
 
+class HistoryError(CvmError, ValueError):
+    """The raw history handed to a model cannot be read."""
+
+
+class ServingError(CvmError):
+    """A model cannot be served."""
+
+
 class WorkspaceError(CvmError):
     """Outputs cannot be written where ``params.yaml`` says."""
 
 
 class TrackingError(CvmError):
     """The MLflow store cannot be used."""
+
+    @classmethod
+    def from_unregistered(cls, bundle: Path, model_version: str, reason: str) -> Self:
+        """The store failed after training: say where the model is, and how to register it."""
+        return cls(
+            f"The model {model_version} is trained and kept in {bundle}, but it is not registered. {reason} To register it, "
+            "run `cvm promote` once the store answers: it decides about the model and registers what the store lacks."
+        )
 
 
 class ExperimentError(CvmError, ValueError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from difflib import get_close_matches
+from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
@@ -22,7 +24,12 @@ from cvm.params_data import AsOf, Cost, CountryCode, DataParams, Days, PathText,
 from cvm.params_file import read_mapping, with_overrides
 from cvm.params_goals import GoalParams, KpiParams
 from cvm.params_playbook import UPLIFT_COLUMNS, ActionParams, PlaybookRuleParams, TriggerParams, playbook_problems
+from cvm.params_privacy import PrivacyParams
+from cvm.params_promotion import PromotionParams
+from cvm.params_publish import PublishParams
+from cvm.params_scoring import ScoringParams
 from cvm.params_segments import SegmentParams
+from cvm.params_spark import SparkParams
 
 
 class UnitCostParams(Section):
@@ -129,10 +136,14 @@ class Params(Section):
     business: BusinessParams = BusinessParams()
     windows: WindowParams = WindowParams()
     identity: IdentityParams = IdentityParams()
+    privacy: PrivacyParams = PrivacyParams()
     train: TrainParams = TrainParams()
     retention: RetentionParams = RetentionParams()
     btyd: BtydParams = BtydParams()
     churn: ChurnParams = ChurnParams()
+    promotion: PromotionParams = PromotionParams()
+    scoring: ScoringParams = ScoringParams()
+    publish: PublishParams | None = None
     segments: SegmentParams = SegmentParams()
     goals: list[GoalParams] = Field(default_factory=list)
     playbook: list[PlaybookRuleParams] = Field(default_factory=list)
@@ -141,10 +152,12 @@ class Params(Section):
     kpis: KpiParams = KpiParams()
     campaigns: CampaignParams = CampaignParams()
     report: ReportParams = ReportParams()
-    engine: Literal["duckdb"] = "duckdb"
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    spark: SparkParams = SparkParams()
     tracking: TrackingParams = TrackingParams()
     outputs: PathText = "outputs"
     models: PathText = "models"
+    wait_s: Annotated[float, Field(ge=0, le=7 * 86_400)] = 0
     root: Annotated[Path, Field(exclude=True)] = Path()
 
     @model_validator(mode="after")
@@ -153,6 +166,15 @@ class Params(Section):
             raise ValueError(
                 f"churn.inactivity_days == {self.churn.inactivity_days}, must be <= windows.horizon_days == "
                 f"{self.windows.horizon_days}; shorten the silence or raise the horizon"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_not_stored(self) -> Self:
+        if self.privacy.pseudonym_key is not None and self.identity.probabilistic:
+            raise ValueError(
+                "identity.probabilistic compares names, and privacy.pseudonym_key keeps them from being stored; "
+                "switch one of them off"
             )
         return self
 
@@ -206,30 +228,52 @@ class Params(Section):
         return self.root / Path(path).expanduser()
 
 
-def load_params(path: Path, *, overrides: Sequence[str] = ()) -> Params:
-    """Read and check ``params.yaml``.
+def load_params(source: Path | str | Mapping[str, Any] = "params.yaml", *, overrides: Sequence[str] = ()) -> Params:
+    """Read and check ``params.yaml``, or the same sections as a mapping.
 
     Parameters
     ----------
-    path : Path
-        The file; relative paths inside it are relative to its folder.
+    source : path or mapping
+        The file, relative paths in which are relative to its folder; or its sections, relative to the current folder.
     overrides : sequence of str
-        ``section.key=value`` pairs, values in YAML, applied on top of the file.
+        ``section.key=value`` pairs, values in YAML, applied on top of it.
+
+    Returns
+    -------
+    Params
+        One attribute per section.
 
     Raises
     ------
     ParamsError
-        If the file is missing, is no YAML mapping, or any key, type or window is wrong; all problems at once.
+        If the source is neither path nor mapping, the file is missing or no YAML mapping, or any key, type or window is
+        wrong; all problems at once.
+
+    Examples
+    --------
+    >>> import cvm
+    >>> params = cvm.load_params({"data": {"dataset": "cdnow"}}, overrides=["windows.horizon_days=90"])
+    >>> params.windows.horizon_days
+    90
     """
-    read = with_overrides(read_mapping(path), overrides)
+    if isinstance(source, Mapping):
+        name, root, sections = "The mapping", Path.cwd(), deepcopy(dict(source))
+    elif not isinstance(source, str | PathLike):
+        raise ParamsError(
+            f"source is of type {type(source).__name__}; pass the path of params.yaml, or a mapping of its sections."
+        )
+    else:
+        file = Path(source)
+        name, root, sections = str(file), file.resolve().parent, read_mapping(file)
+    read = with_overrides(sections, overrides)
     # A section whose keys are all commented out is one of defaults.
     values = {key: value for key, value in read.items() if value is not None or key not in Params.model_fields}
     if "root" in values:
-        raise ParamsError.from_problems(str(path), ["root: unknown key; remove it"])
+        raise ParamsError.from_problems(name, ["root: unknown key; remove it"])
     try:
-        return Params.model_validate({**values, "root": path.resolve().parent})
+        return Params.model_validate({**values, "root": root})
     except ValidationError as error:
-        raise ParamsError.from_problems(str(path), list(_problems(error))) from None
+        raise ParamsError.from_problems(name, list(_problems(error))) from None
 
 
 def _problems(error: ValidationError) -> Iterator[str]:

@@ -89,6 +89,8 @@ Preset = Literal[
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[int, Field(gt=0)]
+# A column that the user's files do not have, but that others of their columns make when they are multiplied.
+Product = Annotated[dict[Literal["product"], Annotated[list[str], Field(min_length=2)]], Field(min_length=1)]
 Cost = Annotated[float, Field(ge=0, le=1e9)]
 
 
@@ -102,8 +104,8 @@ class Section(BaseModel):
 class SourceParams(Section):
     """One of the user's own tables: where it comes from, and how it is read.
 
-    The origin is files, a database file with ``table`` or ``query``, or a ``url`` with a ``query``; none only where
-    Python hands over a frame.
+    The origin is files, a database file with ``table`` or ``query``, a ``url`` with a ``query``, or with ``engine: spark`` a
+    ``table`` of its catalog; none only where Python hands over a frame.
     """
 
     path: PathText | Annotated[list[PathText], Field(min_length=1)] | None = None
@@ -111,7 +113,7 @@ class SourceParams(Section):
     table: Annotated[str, Field(min_length=1)] | None = None
     query: Annotated[str, Field(min_length=1)] | None = None
     preset: Preset | None = None
-    columns: dict[str, str | Annotated[list[str], Field(min_length=1)]] = {}
+    columns: dict[str, str | Annotated[list[str], Field(min_length=1)] | Product] = {}
     defaults: dict[str, str] = {}
     ignore: list[str] = []
     skip_without: list[str] = []
@@ -120,6 +122,7 @@ class SourceParams(Section):
     day_first: bool = False
     decimal: Literal[".", ","] = "."
     thousands: Literal[".", ",", " ", "'"] | None = None
+    currency_sign: Annotated[str, Field(pattern=r"^[^\d\s.,'+-]{1,4}$")] | None = None
     key: list[str] = []
 
     @property
@@ -138,7 +141,8 @@ class SourceParams(Section):
             raise ValueError(f"path is a database; add either table: or query: to say what to read of {databases[0]}")
         if self.url is not None and (self.query is None or self.table is not None):
             raise ValueError('a url takes a query and no table; write for example query: "SELECT * FROM orders"')
-        if not databases and self.url is None and (self.table or self.query):
+        is_of_catalog = self.path is None and self.query is None  # a table that Spark knows
+        if not databases and self.url is None and (self.table or self.query) and not is_of_catalog:
             raise ValueError(f"table and query are for a url or a database file {list(DATABASE_FILES)}; remove them")
         return self
 

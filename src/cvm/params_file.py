@@ -26,7 +26,7 @@ def read_mapping(path: Path) -> dict[Any, Any]:
         raise ParamsError(f"{path} cannot be read: {reason}. Choose another file with --params.") from None
     try:
         values = _yaml(text)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
@@ -51,7 +51,7 @@ def with_overrides(values: dict[Any, Any], overrides: Sequence[str]) -> dict[Any
             raise ParamsError(f"--set {shown!r} is not of the form section.key=value, for example windows.horizon_days=90.")
         try:
             value = _yaml(text)
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, RecursionError):
             raise ParamsError(f"--set {shown!r}: the value {without_password(text)!r} is not valid YAML.") from None
         *sections, name = key.strip().split(".")
         node = values
@@ -63,6 +63,10 @@ def with_overrides(values: dict[Any, Any], overrides: Sequence[str]) -> dict[Any
             node = node[section]
         node[name] = value
     return values
+
+
+# Far more than any params.yaml says; a few lines of aliases can unfold to more than any memory holds.
+_MOST_VALUES = 100_000
 
 
 class _Loader(yaml.SafeLoader):
@@ -85,4 +89,21 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def _yaml(text: str) -> Any:
-    return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    found = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    try:
+        n_values = _n_values(found, {})
+    except RecursionError:
+        raise ValueError("a value holds itself, or values are nested without end; write it without aliases") from None
+    if n_values > _MOST_VALUES:
+        raise ValueError(f"its aliases unfold to {n_values:,} values, more than {_MOST_VALUES:,}; write fewer")
+    return found
+
+
+def _n_values(value: Any, known: dict[int, int]) -> int:
+    """Values in a tree as it would be written out; the same value behind several aliases is looked at once."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) not in known:
+        inner = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_n_values(one, known) for one in inner)
+    return known[id(value)]

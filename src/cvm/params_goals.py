@@ -52,7 +52,7 @@ class GoalParams(Section):
         if given not in GOAL_METRICS:
             near = get_close_matches(given, GOAL_METRICS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {list(GOAL_METRICS)}"
-            raise ValueError(f"{given!r} is no metric of docs/kpis.md; {hint}")
+            raise ValueError(f"{given!r} is no KPI that a goal can have; {hint}")
         return given
 
     @field_validator("deadline")

@@ -1,26 +1,29 @@
-"""Where the outputs of a run live, and how they are written: whole or not at all."""
+"""Where the outputs of a run live, and who may write there."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from cvm.errors import WorkspaceError
+from cvm.locks import only_writer
+from cvm.writing import removed, replaced_directory, replaced_file, temporary_file, tidy
 
-try:
-    import fcntl
-except ImportError:
-    fcntl = None  # type: ignore[assignment]  # Windows has no such module, and gets no lock
+__all__ = ["Workspace", "parquet_files", "removed", "replaced_directory", "replaced_file", "temporary_file"]
 
-# What ``_beside`` names, and what the engine puts beside such a file.
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>\d{1,9})\.(?P<ending>tmp|old)(\.(wal|tmp))?")
+_PARQUET = b"PAR1"
+# What Spark calls the files of a table.
+_PARTS = "part-*.parquet"
+
+# Of 255 that file systems take, less what is written before and behind a name; and names that Windows takes for devices.
+_MAX_NAME_BYTES = 200
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,11 @@ class Workspace:
         return self.outputs / "warehouse.duckdb"
 
     @property
+    def lake(self) -> Path:
+        """Clean canonical tables that Spark wrote, a folder of Parquet files each."""
+        return self.outputs / "warehouse"
+
+    @property
     def quarantine(self) -> Path:
         """Rejected rows, one Parquet file per table, each row with its reason."""
         return self.outputs / "quarantine"
@@ -49,6 +57,11 @@ class Workspace:
     def ingested(self) -> Path:
         """Checked rows of every export so far, and the ledger that names them."""
         return self.outputs / "ingested"
+
+    @property
+    def privacy(self) -> Path:
+        """Who asked to be forgotten, as hashes, and the key of these; its owner's alone."""
+        return self.outputs / "privacy"
 
     @property
     def quality(self) -> Path:
@@ -88,8 +101,13 @@ class Workspace:
 
     @property
     def features(self) -> Path:
-        """Snapshots and their outcomes, one folder per ``as_of``."""
+        """Snapshots and their outcomes, one folder per ``as_of``; with ``engine: spark`` of a sample of the customers."""
         return self.outputs / "features"
+
+    @property
+    def all_features(self) -> Path:
+        """The same of all customers, with ``engine: spark``: folders of Parquet files."""
+        return self.outputs / "all_features"
 
     @property
     def experiments(self) -> Path:
@@ -107,7 +125,12 @@ class Workspace:
         return self.outputs / "scores"
 
     def scores_of(self, as_of: date) -> Path:
-        """File that holds the scores of one ``as_of``."""
+        """The scores of one ``as_of``: their file, or the folder of the files that Spark wrote."""
+        file = self.scores_file_of(as_of)
+        return file.parent if not file.exists() and any(file.parent.glob(_PARTS)) else file
+
+    def scores_file_of(self, as_of: date) -> Path:
+        """File in which one machine writes the scores of one ``as_of``."""
         return self.scores / f"as_of={as_of.isoformat()}" / "scores.parquet"
 
     def segments_of(self, as_of: date) -> Path:
@@ -115,12 +138,20 @@ class Workspace:
         return self.outputs / "segments" / f"as_of={as_of.isoformat()}"
 
     def score_files(self) -> dict[date, Path]:
-        """Files with scores, by their ``as_of``."""
-        found = {}
-        for path in self.scores.glob("as_of=*/scores.parquet"):
+        """Files with scores, by their ``as_of``; without those that were cut short."""
+        return {day: path for day, path in self._score_files() if _is_whole(path)}
+
+    def damaged_scores(self) -> dict[date, Path]:
+        """Those that were cut short, as by a copy that failed, and that nobody can read."""
+        return {day: path for day, path in self._score_files() if not _is_whole(path)}
+
+    def _score_files(self) -> Iterator[tuple[date, Path]]:
+        for folder in sorted(self.scores.glob("as_of=*")):
             with suppress(ValueError):  # not a folder of ours
-                found[date.fromisoformat(path.parent.name.removeprefix("as_of="))] = path
-        return found
+                day = date.fromisoformat(folder.name.removeprefix("as_of="))
+                path = self.scores_of(day)
+                if path.exists():
+                    yield day, path
 
     @property
     def kpis(self) -> Path:
@@ -155,162 +186,123 @@ class Workspace:
         """What each run of monitoring found, one JSON file per date, and one table of all."""
         return self.outputs / "monitoring"
 
-    def check_writable(self) -> None:
-        """Refuse before any work is done when nothing could be written.
+    @property
+    def challenger(self) -> Path:
+        """The latest bundle trained, until `cvm promote` has made it champion."""
+        return self.champion.parent / "challenger"
+
+    @property
+    def retired(self) -> Path:
+        """Former champions, one folder per model version."""
+        return self.champion.parent / "retired"
+
+    @property
+    def decisions(self) -> Path:
+        """Who was promoted, kept or rolled back, when and why: one row per decision."""
+        return self.champion.parent / "decisions.parquet"
+
+    @property
+    def unsettled(self) -> Path:
+        """Number of the decision that folders are following; there only while they are, or were when they were killed."""
+        return self.champion.parent / "unsettled"
+
+    @property
+    def judged(self) -> Path:
+        """What judged models foretold of each customer at their test snapshot, beside what happened."""
+        return self.outputs / "judged"
+
+    def judged_of(self, as_of: date, model_version: str) -> Path:
+        """That of one model."""
+        return self.judged / f"as_of={as_of.isoformat()}" / f"{_file_name(model_version)}.parquet"
+
+    def check_writable(self, *, with_models: bool = True) -> None:
+        """Refuse before any work is done when ``outputs``, and if need be the folder of models, cannot be written to.
 
         Raises
         ------
         WorkspaceError
             If a folder cannot be created, or a file in it cannot be written.
         """
-        for folder in (self.outputs, self.champion.parent):
-            probe = folder / f".write-test-{os.getpid()}"
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                probe.touch()
-                probe.unlink()
-            except OSError as error:
+        for folder in (self.outputs, self.champion.parent) if with_models else (self.outputs,):
+            error = _write_error(folder)
+            if error:
+                key = "outputs" if folder == self.outputs else "models"
                 raise WorkspaceError(
                     f"Cannot write to {folder}: {error.strerror or error}. "
-                    "Free the path or grant write access, or set another folder under outputs in params.yaml."
+                    f"Free the path or grant write access, or set another folder under {key} in params.yaml."
                 ) from error
 
+    @contextmanager
+    def writing(
+        self,
+        command: str,
+        *,
+        with_models: bool = False,
+        wait_s: float = 0.0,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> Iterator[None]:
+        """Be the only command that writes to ``outputs`` and the folder of models, which killed ones have left untidy.
 
-@contextmanager
-def replaced_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; rename it onto ``path`` only if the block succeeds.
+        Parameters
+        ----------
+        command : str
+            What others are told who want to write meanwhile.
+        with_models : bool
+            Whether the command writes models. One that only reads them keeps others out of their folder where it may, and
+            goes on where it has no right to write there.
+        wait_s : float, >= 0
+            How long to wait for another command to end; it is refused after that.
+        tell : callable
+            Told once, in words, for whom this waits.
 
-    Raises
-    ------
-    WorkspaceError
-        If the file system refuses.
-    """
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(path, "tmp")
-        _discard(temporary)
-        try:
-            yield temporary
-            temporary.replace(path)
-        finally:
-            _discard(temporary)
-
-
-@contextmanager
-def replaced_directory(path: Path) -> Iterator[Path]:
-    """Give a temporary directory beside ``path``; put it in the place of ``path`` only if the block succeeds.
-
-    Raises
-    ------
-    WorkspaceError
-        If the file system refuses.
-    """
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary, old = _beside(path, "tmp"), _beside(path, "old")
-        _discard(temporary)
-        _discard(old)
-        temporary.mkdir()
-        try:
-            yield temporary
-            if path.exists():
-                path.rename(old)
-            temporary.rename(path)
-        finally:
-            if old.exists() and not path.exists():
-                old.rename(path)
-            _discard(temporary)
-            _discard(old)
+        Raises
+        ------
+        WorkspaceError
+            If nothing could be written, or another command is at work.
+        """
+        self.check_writable(with_models=with_models)
+        models = self.champion.parent
+        folders = (self.outputs, models) if with_models or _write_error(models) is None else (self.outputs,)
+        with only_writer(folders, command=command, wait_s=wait_s, tell=tell) as taken:
+            for folder in taken:
+                tidy(folder)
+            yield
 
 
-@contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Keep other processes that ask for the same out of ``folder``, and tidy up after those that were killed.
-
-    Raises
-    ------
-    WorkspaceError
-        If another process is at work there.
-    """
-    with _writing(folder):
+def _write_error(folder: Path) -> OSError | None:
+    """Why no file can be written to a folder, which is made if there is none; None where one can."""
+    probe = folder / f".write-test-{os.getpid()}"
+    try:
         folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
-        with _writing(folder):
-            for left_over in folder.glob(".*"):
-                _settle(left_over)
-        yield
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise WorkspaceError(
-                    f"Another cvm command is writing to {folder}. Wait until it has ended, "
-                    "or set another folder under outputs in params.yaml."
-                ) from None
-        yield
-    finally:
-        os.close(handle)
-
-
-def _settle(left_over: Path) -> None:
-    """Remove what a killed process left half done; what it had moved aside comes back where nothing took its place."""
-    found = _TEMPORARY.fullmatch(left_over.name)
-    if found is None or _is_another(int(found["process"])):
-        return
-    path = left_over.with_name(found["name"])
-    if found["ending"] == "old" and not path.exists():
-        left_over.rename(path)
-    else:
-        _discard(left_over)
-
-
-def _is_another(process: int) -> bool:
-    """Whether it is running and not this one, whose number may have been that of a process killed before."""
-    if process == os.getpid():
-        return False
-    if fcntl is None:  # elsewhere to ask is to kill
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
+        probe.touch()
+        probe.unlink()
     except OSError as error:
-        raise WorkspaceError(
-            f"{path} could not be written: {error.strerror or error}. What was there before is unchanged. "
-            "Free the path or disk space, or set another folder under outputs in params.yaml."
-        ) from error
+        return error
+    return None
+
+
+def parquet_files(path: Path) -> list[Path]:
+    """The files of a table on file, in their order: itself, or those of the folder that Spark wrote."""
+    return sorted(path.glob(_PARTS)) if path.is_dir() else [path]
+
+
+def _is_whole(path: Path) -> bool:
+    return all(_is_whole_parquet(file) for file in parquet_files(path))
+
+
+def _is_whole_parquet(path: Path) -> bool:
+    """Whether it begins and ends like one."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(len(_PARQUET))
+            file.seek(-len(_PARQUET), os.SEEK_END)
+            return begin == file.read() == _PARQUET
+    except OSError:
+        return False
 
 
 def _file_name(name: str) -> str:
     """A name that any file system takes, and that stays in its folder; two names never share one."""
-    readable = re.sub(r"[^\w.-]+", "_", name)[:80].lstrip(".")
+    readable = re.sub(r"[^\w.-]+", "_", name)[:80].encode()[:_MAX_NAME_BYTES].decode(errors="ignore").strip(".")
+    readable = f"_{readable}" if not readable or _RESERVED.match(readable) else readable
     return readable if readable == name else f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def _beside(path: Path, ending: str) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{ending}")
-
-
-def _discard(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

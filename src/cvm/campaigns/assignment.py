@@ -187,26 +187,6 @@ def assign(customer_ids: Iterable[str], split: Split, *, campaign_id: str, salt:
     return split.arms(draws(customer_ids, key=campaign_key(campaign_id, salt=salt)))
 
 
-def assignment_query(customers: str, split: Split, *, campaign_id: str, salt: str) -> str:
-    """SQL for the same as ``assign``.
-
-    Parameters
-    ----------
-    customers : str
-        A table, or a query in parentheses, with ``customer_id`` once per customer.
-    split : Split
-    campaign_id : str
-    salt : str
-
-    Returns
-    -------
-    str
-        A query with ``campaign_id``, ``customer_id``, ``arm`` and ``propensity``, one row per customer, unordered.
-    """
-    arm = split.arm_sql(draw_sql("customer_id", key=campaign_key(campaign_id, salt=salt)))
-    return ledger_rows(f"SELECT customer_id, {arm} AS arm FROM {customers}", split, campaign_id=campaign_id)
-
-
 def ledger_rows(drawn: str, split: Split, *, campaign_id: str) -> str:
     """SQL that makes ``customer_id`` and ``arm`` rows for the ledger: with their campaign and propensity."""
     return (

@@ -49,11 +49,15 @@ class AudienceSettings:
         Further columns of the audience, each under its own name; never in files of hashes.
     country_code : str or None
         Country of telephone numbers that name none, such as 380; without it they cannot be used.
+    has_pseudonyms : bool
+        Whether customers are stored under pseudonyms and without addresses: files then hold no address, and whoever has both
+        joins them.
     """
 
     template: str | Mapping[str, str] = "plain"
     attributes: Sequence[str] = ()
     country_code: str | None = None
+    has_pseudonyms: bool = False
 
     def __post_init__(self) -> None:
         named = [self.template] if isinstance(self.template, str) else list(self.template.values())
@@ -227,13 +231,15 @@ def _prepared(columns: Mapping[str, str], settings: AudienceSettings) -> str:
 
 def _members(cell: Mapping[str, str], settings: AudienceSettings) -> str:
     """Query of the customers of one cell, with why nothing reaches them, or null."""
-    needed = _needed(TEMPLATES[settings.template_of(cell["channel"])], cell["channel"])
+    needed = _needed(TEMPLATES[settings.template_of(cell["channel"])], cell["channel"], settings)
     same = " AND ".join(f"{name} = {literal(cell[name])}" for name in _CELL)
     return f"SELECT *, {unreachable_sql(needed)} AS {_REASON} FROM {_ROWS} WHERE {same}"
 
 
-def _needed(template: SenderTemplate, channel: str) -> tuple[str, ...]:
+def _needed(template: SenderTemplate, channel: str, settings: AudienceSettings) -> tuple[str, ...]:
     """Addresses of which a customer must have one."""
+    if settings.has_pseudonyms and not template.is_hashed:
+        return ()
     address = address_of(channel)
     if address and not template.is_hashed:
         return (address,)
@@ -242,7 +248,7 @@ def _needed(template: SenderTemplate, channel: str) -> tuple[str, ...]:
 
 def _shown(template: SenderTemplate, channel: str, columns: Mapping[str, str], settings: AudienceSettings) -> dict[str, str]:
     """Title to SQL of every column: no address but the one the channel needs, and nothing the audience does not have."""
-    wanted = _needed(template, channel)
+    wanted = _needed(template, channel, settings)
     present = [name for name in wanted if name in columns] or wanted
     shown = {
         title: COMPUTED[name] if name in COMPUTED else _as_text(name, columns)

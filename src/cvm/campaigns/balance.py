@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import chi2, norm
 
 from cvm.campaigns.assignment import AssignmentError, Split
-from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines import Engine, identifier, literal
 from cvm.features.treatments import CONTROL
 
 # A healthy draw is called faulty once in so many campaigns (Fabijan et al. 2019, KDD, recommend a small level).
@@ -145,12 +145,12 @@ def ratio_check(counts: Mapping[str, int], split: Split) -> RatioCheck:
     return RatioCheck(found, expected, statistic, float(chi2.sf(statistic, len(found) - 1)))
 
 
-def draw_check(engine: DuckDBEngine, assigned: str, covariates: str, split: Split) -> DrawCheck:
+def draw_check(engine: Engine, assigned: str, covariates: str, split: Split) -> DrawCheck:
     """Sizes and balance of one draw, from one pass over the customers.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
     assigned : str
         A table, or a query in parentheses, with ``customer_id`` and ``arm``.
     covariates : str
@@ -175,7 +175,7 @@ def draw_check(engine: DuckDBEngine, assigned: str, covariates: str, split: Spli
     return DrawCheck(ratio, tuple(sorted(found, key=lambda one: -abs(one.difference))))
 
 
-def _measured(engine: DuckDBEngine, covariates: str) -> dict[str, str]:
+def _measured(engine: Engine, covariates: str) -> dict[str, str]:
     """Name to SQL of every number that is compared."""
     measured = {}
     for name, kind in engine.columns(covariates).items():
@@ -193,7 +193,7 @@ def _measured(engine: DuckDBEngine, covariates: str) -> dict[str, str]:
     return measured
 
 
-def _frequent_values(engine: DuckDBEngine, covariates: str, text: str) -> list[str]:
+def _frequent_values(engine: Engine, covariates: str, text: str) -> list[str]:
     """Values of a text that enough customers share, the most frequent first; without the last of all that there are."""
     counts = f"SELECT {text} AS value, count(*) AS n FROM {covariates} AS covariates WHERE {text} IS NOT NULL GROUP BY 1"
     rows = engine.table(

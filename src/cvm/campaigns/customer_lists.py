@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cvm.errors import SourceError
+from cvm.privacy.keyed_hash import KeyedHash
 
 _COLUMN = "customer_id"
 
 
-def read_customer_list(file: Path) -> tuple[str, ...]:
+def read_customer_list(file: Path, *, pseudonyms: KeyedHash | None = None) -> tuple[str, ...]:
     """The ids of a list, each once, in their order.
 
     Parameters
     ----------
     file : Path
         UTF-8 text: one id a line, or a CSV file (comma, semicolon or tab) with a column ``customer_id``.
+    pseudonyms : KeyedHash or None
+        Under which customers are stored, where they are; people keep lists of original ids.
 
     Raises
     ------
@@ -31,7 +34,12 @@ def read_customer_list(file: Path) -> tuple[str, ...]:
         raise SourceError(
             f"The list of customers {str(file)!r} cannot be read: {reason}. Write one customer_id a line, as UTF-8 text."
         ) from None
-    return tuple(dict.fromkeys(_ids(file, text)))
+    return as_stored(_ids(file, text), pseudonyms)
+
+
+def as_stored(ids: Iterable[str], pseudonyms: KeyedHash | None) -> tuple[str, ...]:
+    """Ids as customers are stored under them, each once, in their order."""
+    return tuple(dict.fromkeys(pseudonyms.pseudonym(one) if pseudonyms else one for one in ids))
 
 
 def _ids(file: Path, text: str) -> Iterator[str]:

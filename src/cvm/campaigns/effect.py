@@ -21,7 +21,7 @@ from cvm.campaigns.effect_sums import CampaignSums, campaign_sums
 from cvm.campaigns.effect_trial import Trial, read_trial
 from cvm.campaigns.effect_variables import OUTCOMES, RATIOS, Variables, choose_variables
 from cvm.campaigns.effect_verdict import verdict
-from cvm.engines import DuckDBEngine
+from cvm.engines import Engine
 from cvm.evaluation import BinnedSums, Moments, Resample
 from cvm.features.treatments import CONTROL
 
@@ -38,7 +38,7 @@ class Judged:
 
 
 def evaluate(
-    engine: DuckDBEngine,
+    engine: Engine,
     campaign_id: str,
     settings: EvaluationSettings,
     *,
@@ -48,7 +48,7 @@ def evaluate(
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Holds ``assignments`` and ``transactions``, perhaps ``events`` and ``customers``.
     campaign_id : str
     settings : EvaluationSettings
@@ -65,9 +65,7 @@ def evaluate(
     return judge(engine, campaign_id, settings, progress=progress).found
 
 
-def judge(
-    engine: DuckDBEngine, campaign_id: str, settings: EvaluationSettings, *, progress: Callable[[str], None]
-) -> Judged:
+def judge(engine: Engine, campaign_id: str, settings: EvaluationSettings, *, progress: Callable[[str], None]) -> Judged:
     """As ``evaluate``, with the resamples."""
     progress(f"reading the ledger of {campaign_id}")
     with read_trial(engine, campaign_id, settings) as trial:
@@ -77,9 +75,7 @@ def judge(
         return _judged(engine, trial, variables, sums, settings)
 
 
-def _judged(
-    engine: DuckDBEngine, trial: Trial, variables: Variables, sums: CampaignSums, settings: EvaluationSettings
-) -> Judged:
+def _judged(engine: Engine, trial: Trial, variables: Variables, sums: CampaignSums, settings: EvaluationSettings) -> Judged:
     checks = gates(engine, trial, settings, sums, covariates=variables.covariates)
     broken = [check.name for check in checks if check.severity == "serious" and check.name in BREAKS_RANDOMISATION]
     compared = _comparisons(trial, sums)

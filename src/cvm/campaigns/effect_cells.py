@@ -14,13 +14,13 @@ from cvm.campaigns.effect_money import total
 from cvm.campaigns.effect_result import CellsEffect
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_trial import campaigns_of
-from cvm.engines import DuckDBEngine, literal
+from cvm.engines import Engine, literal
 from cvm.engines.sql import literals
 from cvm.errors import ExperimentError
 from cvm.features.treatments import CONTROL
 
 
-def cells_of(engine: DuckDBEngine, campaign_id: str) -> list[str]:
+def cells_of(engine: Engine, campaign_id: str) -> list[str]:
     """Campaigns of the ledger that are cells of this one: those named after it, and one of its very name beside such.
 
     Raises
@@ -34,7 +34,7 @@ def cells_of(engine: DuckDBEngine, campaign_id: str) -> list[str]:
 
 
 def evaluate_together(
-    engine: DuckDBEngine,
+    engine: Engine,
     campaign_id: str,
     settings: EvaluationSettings,
     *,
@@ -44,7 +44,7 @@ def evaluate_together(
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
     campaign_id : str
     settings : EvaluationSettings
         ``fixed_cost`` is that of the whole campaign, shared by its cells by the customers they treated.
@@ -75,7 +75,7 @@ def evaluate_together(
     )
 
 
-def _check_apart(engine: DuckDBEngine, campaign_id: str, names: list[str]) -> None:
+def _check_apart(engine: Engine, campaign_id: str, names: list[str]) -> None:
     found = engine.row(
         "SELECT count(*) AS n FROM (SELECT customer_id FROM assignments "
         f"WHERE campaign_id IN ({literals(names)}) GROUP BY customer_id HAVING count(DISTINCT campaign_id) > 1)"
@@ -87,7 +87,7 @@ def _check_apart(engine: DuckDBEngine, campaign_id: str, names: list[str]) -> No
         )
 
 
-def _shares_of_treated(engine: DuckDBEngine, names: list[str]) -> dict[str, float]:
+def _shares_of_treated(engine: Engine, names: list[str]) -> dict[str, float]:
     """Share of all treated customers that are of each cell."""
     rows = engine.table(
         "SELECT campaign_id, count(DISTINCT customer_id) AS n FROM assignments "

@@ -12,7 +12,7 @@ from cvm.campaigns.effect_sample_ratio import sample_ratio_gate
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_sums import CampaignSums
 from cvm.campaigns.effect_trial import Trial, bears_campaign
-from cvm.engines import DuckDBEngine, literal
+from cvm.engines import Engine, literal
 from cvm.engines.sql import literals
 from cvm.evaluation import Moments
 from cvm.features.treatments import CONTROL, UNTREATED
@@ -29,7 +29,7 @@ _MAX_MIXED_SHARE = 0.01
 
 
 def gates(
-    engine: DuckDBEngine,
+    engine: Engine,
     trial: Trial,
     settings: EvaluationSettings,
     sums: CampaignSums,
@@ -40,7 +40,7 @@ def gates(
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
     trial : Trial
     settings : EvaluationSettings
     sums : CampaignSums
@@ -109,7 +109,7 @@ def _left_out(trial: Trial) -> Iterator[Gate]:
         yield Gate("window", "warning", f"partial: outcome windows are cut where data end, {trial.observed_until}")
 
 
-def _contamination(engine: DuckDBEngine, trial: Trial) -> Iterator[Gate]:
+def _contamination(engine: Engine, trial: Trial) -> Iterator[Gate]:
     """Control reached all the same, and other campaigns within the windows."""
     control = next(arm for arm in trial.arms if arm.name == CONTROL)
     reached = max(control.n_exposed, control.n_with_cost, _control_contacts(engine, trial))
@@ -135,14 +135,14 @@ def _contamination(engine: DuckDBEngine, trial: Trial) -> Iterator[Gate]:
         )
 
 
-def _control_contacts(engine: DuckDBEngine, trial: Trial) -> int:
+def _control_contacts(engine: Engine, trial: Trial) -> int:
     if "events" not in engine.tables() or "campaign_id" not in engine.columns("events"):
         return 0
     found = engine.row(
         f"SELECT count(DISTINCT e.customer_id) AS n FROM ({trial.person}) AS p JOIN events AS e "
         f"ON e.customer_id = p.customer_id AND {bears_campaign('e.campaign_id', trial.campaign_id)} "
         f"AND e.occurred_at >= p.start AND e.occurred_at < p.stop WHERE p.arm = {literal(CONTROL)} "
-        "AND e.event_type LIKE '%\\_sent' ESCAPE '\\'"
+        "AND ends_with(e.event_type, '_sent')"
     )
     return int(found["n"])
 

@@ -212,6 +212,9 @@ class CampaignEffect:
     total: Total | None
     verdicts: list[Verdict]
 
+    def __repr__(self) -> str:
+        return "\n".join([f"<CampaignEffect {self.campaign_id}>", *(verdict.sentence for verdict in self.verdicts)])
+
     def effect(self, arm: str, metric: str) -> ArmEffect:
         """The effect of one arm on one metric.
 

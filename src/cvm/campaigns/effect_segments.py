@@ -8,8 +8,8 @@ from typing import Any
 
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_trial import Trial
-from cvm.engines import DuckDBEngine, identifier, literal
-from cvm.engines.sql import local_day
+from cvm.engines import Engine, identifier, literal
+from cvm.engines.sql import local_day, parquet
 from cvm.errors import ExperimentError
 
 MAX_SEGMENTS = 50
@@ -31,7 +31,7 @@ class Segmentation:
         return f"coalesce(CAST(g.{identifier(self.column)} AS VARCHAR), 'unknown')"
 
 
-def segmentation(engine: DuckDBEngine, trial: Trial, settings: EvaluationSettings) -> Segmentation | None:
+def segmentation(engine: Engine, trial: Trial, settings: EvaluationSettings) -> Segmentation | None:
     """What ``segment_by`` means; None where it was not asked for.
 
     Scores count only if their ``as_of`` is not later than the first assignment: later ones know what the campaign did, and
@@ -51,7 +51,7 @@ def segmentation(engine: DuckDBEngine, trial: Trial, settings: EvaluationSetting
     began = _day(engine, trial.first_at, settings.timezone)
     known = sorted(settings.score_files, reverse=True)
     for as_of in known:
-        relation = f"read_parquet({literal(str(settings.score_files[as_of]))})"
+        relation = parquet([settings.score_files[as_of]])
         columns = engine.columns(relation)
         if column not in columns:
             continue
@@ -70,7 +70,7 @@ def segmentation(engine: DuckDBEngine, trial: Trial, settings: EvaluationSetting
     )
 
 
-def _checked(engine: DuckDBEngine, trial: Trial, found: Segmentation, columns: dict[str, str]) -> Segmentation:
+def _checked(engine: Engine, trial: Trial, found: Segmentation, columns: dict[str, str]) -> Segmentation:
     kind = columns[found.column]
     if any(unfit in kind for unfit in _UNFIT):
         raise ExperimentError(f"segment_by == {found.column!r} is {kind}, not one value per customer. Name another column.")
@@ -86,6 +86,6 @@ def _checked(engine: DuckDBEngine, trial: Trial, found: Segmentation, columns: d
     return found
 
 
-def _day(engine: DuckDBEngine, moment: datetime, timezone: str) -> date:
+def _day(engine: Engine, moment: datetime, timezone: str) -> date:
     found: Any = engine.row(f"SELECT {local_day(literal(moment), timezone)} AS day")["day"]
     return found

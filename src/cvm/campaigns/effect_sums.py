@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_trial import Trial
 from cvm.campaigns.effect_variables import Variables, customer_query
-from cvm.engines import DuckDBEngine, identifier
+from cvm.engines import Engine, identifier
 from cvm.evaluation import BinnedSums, Moments, SumColumns
 
 Floats = NDArray[np.float64]
@@ -38,7 +37,7 @@ class CampaignSums:
     largest: dict[str, float]
 
 
-def campaign_sums(engine: DuckDBEngine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> CampaignSums:
+def campaign_sums(engine: Engine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> CampaignSums:
     """Sums by arm, and by arm and segment; the segment is empty where none is asked for."""
     columns = SumColumns(variables.names, tuple(sorted(variables.pairs)), trial.is_weighted)
     query = sums_query(f"({customer_query(engine, trial, variables, settings)})", columns, largest="revenue")
@@ -78,13 +77,6 @@ def sums_query(customers: str, columns: SumColumns, *, largest: str) -> str:
         f"SELECT arm, segment, bin, max({identifier(largest)}) AS {_LARGEST}, {named} FROM {customers} "
         "GROUP BY arm, segment, bin ORDER BY arm, segment, bin"
     )
-
-
-def binned_sums(engine: DuckDBEngine, customers: str, columns: SumColumns, arms: Sequence[str]) -> dict[str, BinnedSums]:
-    """Sums of each arm of customers that are already one row each; ``customers`` as in ``sums_query``."""
-    table = engine.table(sums_query(customers, columns, largest=columns.names[0]))
-    found, bins, sums = table.column("arm").to_numpy(), table.column("bin").to_numpy(), _matrix(table, columns)
-    return {arm: BinnedSums(columns, _by_bin(bins[found == arm], sums[found == arm])) for arm in arms}
 
 
 def _matrix(table: pa.Table, columns: SumColumns) -> Floats:

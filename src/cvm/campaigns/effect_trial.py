@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from typing import Any
 
 from cvm.campaigns.assignment import draw_key, draw_sql
 from cvm.campaigns.effect_settings import EvaluationSettings
-from cvm.engines import DuckDBEngine, literal
+from cvm.engines import Engine, literal
 from cvm.engines.sql import literals, local_moment
 from cvm.errors import ExperimentError, InsufficientDataError
 from cvm.features.treatments import CONTROL, UNTREATED
@@ -19,7 +19,7 @@ from cvm.ingest.profiles import MIXED
 
 _MAX_SHOWN = 10
 # One row per customer of the campaign, while it is evaluated.
-_PEOPLE = "campaign_people"
+PEOPLE = "campaign_people"
 _OPTIONAL = {
     "cost": "DECIMAL(18, 4)",
     "exposed_at": "TIMESTAMP",
@@ -100,7 +100,7 @@ class Trial:
         return tuple(arm for arm in self.arms if arm.name != CONTROL)
 
 
-def campaigns_of(engine: DuckDBEngine) -> list[str]:
+def campaigns_of(engine: Engine) -> list[str]:
     """Campaigns of the ledger, by name.
 
     Raises
@@ -117,7 +117,7 @@ def campaigns_of(engine: DuckDBEngine) -> list[str]:
     return [str(name) for name in found.column(0).to_pylist()]
 
 
-def only_campaign(engine: DuckDBEngine) -> str:
+def only_campaign(engine: Engine) -> str:
     """The ledger's campaign, where it has no more than one.
 
     Raises
@@ -138,7 +138,7 @@ def bears_campaign(column: str, campaign_id: str) -> str:
 
 
 @contextmanager
-def read_trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSettings) -> Iterator[Trial]:
+def read_trial(engine: Engine, campaign_id: str, settings: EvaluationSettings) -> Iterator[Trial]:
     """Read and check one campaign; its ``person`` can be queried while the block runs.
 
     Raises
@@ -157,29 +157,25 @@ def read_trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSetti
     if "transactions" not in engine.tables():
         raise InsufficientDataError("There is no table transactions, so no outcome. Add data.transactions and ingest.")
     columns = engine.columns("assignments")
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE {_PEOPLE} AS {_people(campaign_id, columns)}")
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE {PEOPLE} AS {people_query(campaign_id, columns, bin_=_bin(campaign_id))}")
     try:
         yield _trial(engine, campaign_id, settings, records_exposure="exposed_at" in columns)
     finally:
-        engine.execute(f"DROP TABLE {_PEOPLE}")
+        engine.execute(f"DROP TABLE {PEOPLE}")
 
 
-def _trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSettings, *, records_exposure: bool) -> Trial:
+def _trial(engine: Engine, campaign_id: str, settings: EvaluationSettings, *, records_exposure: bool) -> Trial:
     rows = engine.table(_arms_query()).to_pylist()
     arms = _checked_arms(campaign_id, rows)
     observed_until = settings.observed_until or _end_of_data(engine, settings.timezone)
     until = _next_campaign(engine, campaign_id, rows) if settings.until_next else None
-    start = _start(engine, settings.timezone)
+    start = start_moment(engine, settings.timezone)
     stop = f"assigned_start + INTERVAL {int(settings.outcome_days)} DAY"
     limits = [literal(moment) for moment in (until, observed_until if settings.allow_partial else None) if moment]
     stop = f"least({', '.join([stop, *limits])})" if limits else stop
     varies = any(row["least_propensity"] != row["most_propensity"] for row in rows if row["n"])
     _check_propensities(campaign_id, rows, varies=varies)
-    person = (
-        f"SELECT customer_id, arm, assigned_start AS start, {stop} AS stop, cost, exposed_at, bin, "
-        f"{'1 / propensity' if varies else 'CAST(1 AS DOUBLE)'} AS weight "
-        f"FROM (SELECT *, {start} AS assigned_start FROM {_PEOPLE} WHERE {_DRAWN})"
-    )
+    person = person_query(start, stop, is_weighted=varies)
     span = engine.row(
         f"SELECT max(start) AS last_start, min({_DAYS}) AS shortest, max({_DAYS}) AS longest, max(stop) AS stop, "
         f"sum({_DAYS}) / (count(*) * {int(settings.outcome_days)}) AS share_seen, "
@@ -205,7 +201,7 @@ def _trial(engine: DuckDBEngine, campaign_id: str, settings: EvaluationSettings,
         strata={
             (row["stratum"], row["arm"]): row["n"]
             for row in engine.table(
-                f"SELECT stratum, arm, count(*) AS n FROM {_PEOPLE} WHERE {_CHANCE} AND stratum IS NOT NULL GROUP BY ALL"
+                f"SELECT stratum, arm, count(*) AS n FROM {PEOPLE} WHERE {_CHANCE} AND stratum IS NOT NULL GROUP BY ALL"
             ).to_pylist()
         },
     )
@@ -217,17 +213,30 @@ _DRAWN = f"NOT is_mixed AND {_CHANCE}"
 _DAYS = "(epoch(stop) - epoch(start)) / 86400"
 
 
-def _people(campaign_id: str, columns: dict[str, str]) -> str:
-    """One row per customer of the campaign; the same row of the ledger twice is one row."""
+def _bin(campaign_id: str) -> str:
+    return f"{draw_sql('customer_id', key=draw_key(campaign_id, 'bins'))} % {N_BINS}"
+
+
+def people_query(campaign_id: str, columns: Collection[str], *, bin_: str) -> str:
+    """SQL of one row per customer of the campaign, each in a bin; the same row of the ledger twice is one row."""
     optional = ", ".join(name if name in columns else f"CAST(NULL AS {kind}) AS {name}" for name, kind in _OPTIONAL.items())
     return (
         "SELECT customer_id, min(arm) AS arm, "
         # Ingest calls an arm mixed where accounts of one person had drawn different ones.
         f"min(arm) <> max(arm) OR min(arm) = {literal(MIXED)} AS is_mixed, min(assigned_at) AS assigned_at, "
         "sum(cost) AS cost, min(cost) AS least_cost, min(exposed_at) AS exposed_at, min(propensity) AS propensity, "
-        f"min(stratum) AS stratum, {draw_sql('customer_id', key=draw_key(campaign_id, 'bins'))} % {N_BINS} AS bin FROM ("
+        f"min(stratum) AS stratum, {bin_} AS bin FROM ("
         f"SELECT DISTINCT customer_id, arm, assigned_at, {optional} FROM assignments "
         f"WHERE campaign_id = {literal(campaign_id)}) GROUP BY customer_id"
+    )
+
+
+def person_query(start: str, stop: str, *, is_weighted: bool) -> str:
+    """SQL of ``Trial.person``: whoever chance drew, with the moments at which their window begins and ends."""
+    weight = "1 / propensity" if is_weighted else "CAST(1 AS DOUBLE)"
+    return (
+        f"SELECT customer_id, arm, assigned_start AS start, {stop} AS stop, cost, exposed_at, bin, {weight} AS weight "
+        f"FROM (SELECT *, {start} AS assigned_start FROM {PEOPLE} WHERE {_DRAWN})"
     )
 
 
@@ -241,7 +250,7 @@ def _arms_query() -> str:
         f"min(propensity) {drawn} AS least_propensity, max(propensity) {drawn} AS most_propensity, "
         f"count(propensity) {drawn} AS n_propensity, "
         f"min(assigned_at) {drawn} AS first_at, max(assigned_at) {drawn} AS last_at "
-        f"FROM {_PEOPLE} GROUP BY arm ORDER BY arm <> {literal(CONTROL)}, arm"
+        f"FROM {PEOPLE} GROUP BY arm ORDER BY arm <> {literal(CONTROL)}, arm"
     )
 
 
@@ -312,11 +321,11 @@ def _check_windows(campaign_id: str, span: dict[str, Any], observed_until: datet
     if span["stop"] > observed_until:
         raise ExperimentError(
             f"Campaign {campaign_id!r}: its last outcome window ends {span['stop']}, data end {observed_until}: it is not "
-            "over. Wait, shorten campaigns.evaluate.outcome_days, or ask for the part that is over with --partial."
+            "over. Wait, shorten campaigns.outcome_days, or ask for the part that is over with --partial."
         )
 
 
-def _next_campaign(engine: DuckDBEngine, campaign_id: str, rows: list[dict[str, Any]]) -> datetime | None:
+def _next_campaign(engine: Engine, campaign_id: str, rows: list[dict[str, Any]]) -> datetime | None:
     """When the first campaign begins after all assignments of this one; the same for all customers, so it favours no arm."""
     last = max(row["last_at"] for row in rows if row["n"])
     found = engine.row(
@@ -328,7 +337,7 @@ def _next_campaign(engine: DuckDBEngine, campaign_id: str, rows: list[dict[str, 
     return at
 
 
-def _end_of_data(engine: DuckDBEngine, timezone: str) -> datetime:
+def _end_of_data(engine: Engine, timezone: str) -> datetime:
     tables = [table for table in ("transactions", "events") if table in engine.tables()]
     rows = " UNION ALL ".join(f"SELECT max(occurred_at) AS latest FROM {table}" for table in tables)
     day = f"date_trunc('day', {local_moment('max(latest)', timezone)}) + INTERVAL 1 DAY"
@@ -340,7 +349,7 @@ def _end_of_data(engine: DuckDBEngine, timezone: str) -> datetime:
     return end
 
 
-def _start(engine: DuckDBEngine, timezone: str) -> str:
+def start_moment(engine: Engine, timezone: str) -> str:
     """SQL for when outcomes begin: the assignment; its day where orders carry no time of day."""
     local = local_moment("occurred_at", timezone)
     timed = f"SELECT 1 FROM transactions WHERE {local} <> date_trunc('day', {local}) LIMIT 1"

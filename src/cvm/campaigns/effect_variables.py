@@ -10,7 +10,7 @@ from math import ceil
 from cvm.campaigns.effect_segments import Segmentation, segmentation
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_trial import Trial, bears_campaign
-from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines import Engine, identifier, literal
 from cvm.engines.sql import literals, local_day
 from cvm.errors import ExperimentError
 from cvm.features.economics import line_margin
@@ -93,7 +93,7 @@ class Variables:
         return pairs | set(RATIOS.values()) | {("margin", "cost"), ("revenue", "cost"), ("discount", "redeemed")}
 
 
-def choose_variables(engine: DuckDBEngine, trial: Trial, settings: EvaluationSettings) -> Variables:
+def choose_variables(engine: Engine, trial: Trial, settings: EvaluationSettings) -> Variables:
     """What can and shall be measured.
 
     Raises
@@ -136,7 +136,7 @@ def choose_variables(engine: DuckDBEngine, trial: Trial, settings: EvaluationSet
     )
 
 
-def customer_query(engine: DuckDBEngine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> str:
+def customer_query(engine: Engine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> str:
     """SQL of one row per customer: ``arm``, ``segment``, ``weight`` and every variable, as a number."""
     groups = variables.segmentation
     means = ", ".join(f"avg({_number(identifier(name))}) AS {identifier(name)}" for name in variables.attributes)
@@ -167,7 +167,7 @@ def _number(column: str) -> str:
     return f"CASE WHEN isfinite(CAST({column} AS DOUBLE)) THEN CAST({column} AS DOUBLE) END"
 
 
-def _purchases(engine: DuckDBEngine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> list[str]:
+def _purchases(engine: Engine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> list[str]:
     """Lines in reach of the windows, then orders, then customers."""
     columns = engine.columns("transactions")
     order = "order_id" if "order_id" in columns else "CAST(NULL AS VARCHAR)"
@@ -180,7 +180,7 @@ def _purchases(engine: DuckDBEngine, trial: Trial, variables: Variables, setting
         "line AS (SELECT customer_id, CASE WHEN occurred_at < start THEN '_before' WHEN occurred_at < stop THEN '' "
         f"ELSE '_after' END AS period, {order} AS order_id, CASE WHEN {order} IS NULL THEN {day} END AS day, amount, "
         f"CAST(amount AS DOUBLE) AS money, CAST({margin} AS DOUBLE) AS margin, {discount} AS discount, "
-        "epoch(occurred_at - start) / 86400 AS age_days FROM person JOIN transactions USING (customer_id) "
+        "(epoch(occurred_at) - epoch(start)) / 86400 AS age_days FROM person JOIN transactions USING (customer_id) "
         f"WHERE occurred_at >= start - INTERVAL {int(settings.pre_days)} DAY AND occurred_at < {end} "
         # The same for all customers at once, so that the engine need not read years of orders.
         f"AND occurred_at >= {literal(trial.first_at - timedelta(days=settings.pre_days + 1))} "
@@ -236,7 +236,7 @@ def _cost_columns(variables: Variables, settings: EvaluationSettings) -> list[st
     ]
 
 
-def _events(engine: DuckDBEngine, trial: Trial, variables: Variables) -> str:
+def _events(engine: Engine, trial: Trial, variables: Variables) -> str:
     """Whether each customer did something, and how many coupons they redeemed: of this campaign, where coupons say so."""
     of_campaign = f"event_type = {literal(REDEMPTION)}"
     if "campaign_id" in engine.columns("events"):
@@ -253,7 +253,7 @@ def _events(engine: DuckDBEngine, trial: Trial, variables: Variables) -> str:
     )
 
 
-def _event_types(engine: DuckDBEngine) -> set[str]:
+def _event_types(engine: Engine) -> set[str]:
     if "events" not in engine.tables():
         return set()
     return {str(name) for name in engine.table("SELECT DISTINCT event_type FROM events").column(0).to_pylist()}

@@ -20,7 +20,7 @@ from cvm.campaigns.plan_settings import PlanError, PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine, QueryError, identifier, literal
 from cvm.engines.sql import literals, parquet
 from cvm.features.treatments import CONTROL
-from cvm.workspace import replaced_file
+from cvm.workspace import parquet_files, replaced_file
 
 _LEDGER_COLUMNS = ("campaign_id", "customer_id", "assigned_at", "arm", "cost", "channel")
 PLAN_FILE, SUMMARY_FILE, AUDIENCE_FOLDER = "plan.parquet", "plan.json", "files"
@@ -244,7 +244,8 @@ def check_ledgers(engine: DuckDBEngine, ledgers: Sequence[Path]) -> None:
 def _digest(paths: Sequence[Path]) -> str:
     """Of the contents of files and their names; a file that is not there has none."""
     whole = hashlib.sha256()
-    for path in filter(Path.is_file, paths):
+    files = (file for path in paths for file in parquet_files(path))
+    for path in filter(Path.is_file, files):
         whole.update(path.name.encode())
         with path.open("rb") as content:
             whole.update(hashlib.file_digest(content, "sha256").digest())

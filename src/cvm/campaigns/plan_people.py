@@ -184,7 +184,7 @@ def _outside(settings: PlanSettings) -> Iterator[tuple[str, str]]:
 
 def _relation(engine: DuckDBEngine, inputs: PlanInputs, settings: PlanSettings) -> str:
     """The scores as a relation, once they are known to have what the audience asks for."""
-    if not inputs.scores.is_file():
+    if not inputs.scores.exists():
         raise MissingOutputError.from_stage(inputs.scores, command="cvm score")
     scores = parquet([inputs.scores])
     try:
@@ -222,7 +222,7 @@ def _write_listed(engine: DuckDBEngine, settings: PlanSettings, inputs: PlanInpu
             f"{len(both):,} customers are both included and excluded by hand, such as {both[:_MAX_SHOWN]}; "
             "keep each in one of the two lists."
         )
-    suppressed = {name for file in settings.suppression for name in read_customer_list(file)}
+    suppressed = {name for file in settings.suppression for name in read_customer_list(file, pseudonyms=settings.pseudonyms)}
     ids = sorted({*inputs.included, *inputs.excluded, *suppressed})
     flags = {"is_included": set(inputs.included), "is_excluded": set(inputs.excluded), "is_suppressed": suppressed}
     columns = {name: pa.array([one in members for one in ids], pa.bool_()) for name, members in flags.items()}

@@ -143,6 +143,13 @@ class PlanSummary:
     margin_rate: float | None
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        budget = "" if self.budget is None else f" of {self.budget:,.2f}"
+        return (
+            f"<PlanSummary {self.name}, as of {self.as_of}: {self.n_contacts:,} contacts of {self.n_scored:,} customers, "
+            f"{self.spent:,.2f}{budget} {self.currency} spent>"
+        )
+
     @property
     def n_contacts(self) -> int:
         """All of them."""

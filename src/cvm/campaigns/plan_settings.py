@@ -12,6 +12,7 @@ from cvm.campaigns.plan_choice import Limits, Treatment
 from cvm.engines.sql import midnight
 from cvm.errors import CvmError
 from cvm.features.economics import Economics
+from cvm.privacy.keyed_hash import KeyedHash
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 # Names of arms that mean something else.
@@ -122,6 +123,8 @@ class PlanSettings:
         Day of the contacts; None = the first that is not quiet from the scores' date on.
     suppression : sequence of Path
         Files of customers whom nobody contacts.
+    pseudonyms : KeyedHash or None
+        Under which customers are stored, other than in these files.
     holdout : GlobalHoldout or None
     salt : str
     outcome_days : int
@@ -150,6 +153,7 @@ class PlanSettings:
     floor_share: float = 0.0
     starts_on: date | None = None
     suppression: Sequence[Path] = ()
+    pseudonyms: KeyedHash | None = None
     holdout: GlobalHoldout | None = None
     salt: str = "cvm"
     outcome_days: int = 30

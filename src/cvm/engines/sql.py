@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import sqlglot
+# Besides spaces what exports leave around values: tabs, line ends, the no-break space, the byte order mark.
+BLANKS = " \t\n\r\v\f\u00a0\ufeff"
 
 
 def identifier(name: str) -> str:
@@ -35,8 +36,12 @@ def literals(values: Iterable[str | int | float | date]) -> str:
 
 
 def parquet(paths: Iterable[Path]) -> str:
-    """Parquet files, at least one, as a relation; the signs of a glob in a path are signs."""
-    return f"read_parquet([{literals(glob.escape(str(path)) for path in paths)}], hive_partitioning = false)"
+    """Parquet files or folders of them, at least one, as a relation; the signs of a glob in a path are signs."""
+    return f"read_parquet([{literals(_pattern(path) for path in paths)}], hive_partitioning = false)"
+
+
+def _pattern(path: Path) -> str:
+    return glob.escape(str(path)) + ("/*.parquet" if path.is_dir() else "")
 
 
 def local_moment(moment: str, timezone: str) -> str:
@@ -56,4 +61,6 @@ def local_day(moment: str, timezone: str) -> str:
 
 def pretty(query: str) -> str:
     """``query`` laid out for a reader."""
+    import sqlglot  # takes long to import, and only what is printed needs it
+
     return sqlglot.transpile(query, read="duckdb", write="duckdb", pretty=True)[0] + "\n"

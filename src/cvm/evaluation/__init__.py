@@ -41,6 +41,7 @@ from cvm.evaluation.heterogeneity import (
 )
 from cvm.evaluation.moments import Moments
 from cvm.evaluation.multiplicity import false_discovery_rates, sample_ratio_test
+from cvm.evaluation.paired import LEAST_PAIRED, PairedFigure, compare_probabilities, compare_values
 from cvm.evaluation.policy import PolicyWorth, policy_difference, policy_table, policy_value
 from cvm.evaluation.ranking import area_under_roc, average_precision, lift_at, normalised_gini, spearman, value_share_at
 from cvm.evaluation.sequential import always_valid, always_valid_bound
@@ -66,6 +67,7 @@ from cvm.evaluation.value import (
 )
 
 __all__ = [
+    "LEAST_PAIRED",
     "LEAST_SHARING",
     "REPLICATES",
     "BinnedSums",
@@ -82,6 +84,7 @@ __all__ = [
     "MeanPair",
     "Moments",
     "NumberProfile",
+    "PairedFigure",
     "PolicyWorth",
     "Profile",
     "Reliability",
@@ -104,6 +107,8 @@ __all__ = [
     "brier_score",
     "calibration_error",
     "category_drift",
+    "compare_probabilities",
+    "compare_values",
     "contact_curve",
     "contact_decision",
     "covariance_with",

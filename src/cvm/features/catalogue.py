@@ -2,20 +2,11 @@
 
 An entry's ``sql`` is an aggregate over one of the relations of ``features/query.py``:
 
-``line``       transaction lines known at ``as_of``: the canonical columns, ``day``, ``age_days``
-``orders``     one row per order with ``amount`` net of the returns known: ``day``, ``age_days``,
-               ``gap_days`` (to the order before), ``order_number`` (1 = first)
-``event``      behaviour known at ``as_of``: the canonical columns, ``day``, ``age_days``
-``ledger``     ``margin`` of each line, ``cost`` of each return and event that has a unit cost, with ``age_days``
-``mix_*``      uses of each value of one column, returns left out: ``value``, ``n``
-``profile``    the customer's row of ``customers`` as ``attribute_<column>``, with ``age_days`` since signing up
-``own``        the customer's latest known row of ``features`` as ``own_<column>``
-=============  ==============================================================================================
-=======
 ================  ==============================================================================================
 ``line``          transaction lines known at ``as_of``: the canonical columns, ``day``, ``age_days``
 ``orders``        one row per order with ``amount`` net of the returns known: ``day``, ``age_days``,
                   ``gap_days`` (to the order before), ``order_number`` (1 = first)
+``active_day``    one row per day with a line, whatever was returned since: ``n_bought``, its lines that are no returns
 ``event``         behaviour known at ``as_of``: the canonical columns, ``day``, ``age_days``
 ``subscription``  subscriptions known at ``as_of``: the canonical columns, ``start_age``, ``end_age`` and more, see
                   ``features/subscriptions.py``

@@ -92,7 +92,7 @@ def active_between(start: int, end: int, *, event_day: str | None) -> str:
     ordered = f"SELECT customer_id FROM orders WHERE first_day < {end}"
     if event_day is None:
         return ordered
-    spelled = r"trim(regexp_replace(lower(event_type), '[\W_]+', '_', 'g'), '_')"
+    spelled = "trim(regexp_replace(lower(event_type), '[^a-z0-9]+', '_', 'g'), '_')"
     return (
         f"{ordered} UNION SELECT customer_id FROM events WHERE {event_day} >= {start} AND {event_day} < {end} "
         f"AND NOT ends_with({spelled}, '_sent') AND {spelled} NOT IN ({literals(FIRM_EVENTS)})"

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from cvm.engines import DuckDBEngine
+from cvm.engines import Engine
 from cvm.errors import InsufficientDataError, ParamsError
 from cvm.features.churn import ChurnDefinition
 from cvm.features.query import Schema, subscriptions_query
 
 
-def contract_notes(
-    engine: DuckDBEngine, schema: Schema, churn: ChurnDefinition, *, as_of: date, timezone: str
-) -> Iterator[str]:
+def contract_notes(engine: Engine, schema: Schema, churn: ChurnDefinition, *, as_of: date, timezone: str) -> Iterator[str]:
     """Sentences about a definition of churn that the data bears in part.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Opened on the warehouse.
     schema : Schema
         Of that warehouse.

@@ -104,11 +104,12 @@ def ledger(economics: Economics, *, event_columns: Collection[str]) -> str:
         A query on ``line`` and ``event`` with ``as_of``, ``customer_id``, ``age_days``, ``margin``, ``cost``.
     """
     who = "as_of, customer_id, age_days"
-    parts = [f"SELECT {who}, line_margin AS margin, NULL AS cost FROM line"]
+    none = f"CAST(NULL AS {_WIDE})"
+    parts = [f"SELECT {who}, line_margin AS margin, {none} AS cost FROM line"]
     if economics.cost_per_return > 0:
         # Distinct, because a parcel with five lines in it is opened once.
         per_return = f"CAST({literal(economics.cost_per_return)} AS {_WIDE})"
-        parts.append(f"SELECT DISTINCT {who}, NULL, {per_return} FROM line WHERE amount < 0")
+        parts.append(f"SELECT DISTINCT {who}, {none}, {per_return} FROM line WHERE amount < 0")
     if economics.cost_per_event and event_columns:
         costs = sorted(economics.cost_per_event.items())
         own = f"TRY_CAST(value AS {_WIDE})" if "value" in event_columns else "NULL"
@@ -117,5 +118,5 @@ def ledger(economics: Economics, *, event_columns: Collection[str]) -> str:
             for name, cost in costs
         )
         named = literals(name for name, _ in costs)
-        parts.append(f"SELECT {who}, NULL, CASE event_type {branches} END FROM event WHERE event_type IN ({named})")
+        parts.append(f"SELECT {who}, {none}, CASE event_type {branches} END FROM event WHERE event_type IN ({named})")
     return "\nUNION ALL ".join(parts)

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from cvm.engines import DuckDBEngine, literal
+from cvm.engines import Engine, literal
 from cvm.engines.sql import literals, local_day
 from cvm.errors import ExperimentError
 from cvm.features.economics import Economics, line_margin
@@ -61,7 +61,7 @@ class Experiments:
 
 
 def write_experiments(
-    engine: DuckDBEngine,
+    engine: Engine,
     folder: Path,
     *,
     as_of: date,
@@ -75,7 +75,7 @@ def write_experiments(
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Opened on the warehouse.
     folder : Path
     as_of : date
@@ -114,7 +114,7 @@ def write_experiments(
     return found
 
 
-def _drawn_query(engine: DuckDBEngine, *, timezone: str) -> str:
+def _drawn_query(engine: Engine, *, timezone: str) -> str:
     """One row per campaign and customer whom chance put into one arm."""
     columns = engine.columns("assignments")
     propensity = "propensity" if "propensity" in columns else "CAST(NULL AS DOUBLE)"
@@ -130,7 +130,7 @@ def _drawn_query(engine: DuckDBEngine, *, timezone: str) -> str:
     )
 
 
-def _choose(engine: DuckDBEngine, *, as_of: date, outcome_days: int, wanted: Sequence[str] | Literal["auto"]) -> Experiments:
+def _choose(engine: Engine, *, as_of: date, outcome_days: int, wanted: Sequence[str] | Literal["auto"]) -> Experiments:
     known = _campaigns(engine)
     if wanted != "auto":
         unknown = sorted(set(wanted) - set(known))
@@ -154,7 +154,7 @@ def _choose(engine: DuckDBEngine, *, as_of: date, outcome_days: int, wanted: Seq
     return Experiments(outcome_days, tuple(chosen), tuple(notes))
 
 
-def _campaigns(engine: DuckDBEngine) -> dict[str, tuple[PastCampaign, str]]:
+def _campaigns(engine: Engine) -> dict[str, tuple[PastCampaign, str]]:
     """Campaigns by name, each with what keeps it from teaching, or nothing."""
     rows = engine.table(
         "SELECT campaign_id, arm, count(*) AS n, count(propensity) AS n_propensity, min(propensity) AS least, "
@@ -190,7 +190,7 @@ def _campaign(name: str, arms: list[dict[str, Any]]) -> tuple[PastCampaign, str]
 
 
 def _write_rows(
-    engine: DuckDBEngine,
+    engine: Engine,
     target: Path,
     found: Experiments,
     *,
@@ -216,7 +216,7 @@ def _write_rows(
         path = features_file(target, day)
         path.parent.mkdir()
         rows = f"FROM experiment_features WHERE as_of = {literal(day)} ORDER BY customer_id"
-        engine.write_parquet(f"SELECT * REPLACE (CAST(as_of AS VARCHAR) AS as_of) {rows}", path)
+        engine.write_parquet(f"SELECT CAST(as_of AS VARCHAR) AS as_of, * EXCLUDE (as_of) {rows}", path)
     engine.execute("DROP TABLE experiment_features")
 
 

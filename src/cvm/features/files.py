@@ -7,20 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from cvm.errors import MissingOutputError
 from cvm.features.catalogue import Feature
 from cvm.features.churn import ChurnDefinition
+from cvm.features.raw_tables import RawTables
 from cvm.features.snapshots import SnapshotPlan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CATALOGUE_FILE = "catalogue.json"
 QUERY_FILE = "features.sql"
 PLAN_FILE = "plan.json"
 NOTES_FILE = "notes.json"
+# Of a folder of some customers alone.
+SAMPLE_FILE = "sample.json"
 CHURN_FILE = "churn.json"
+HISTORY_FILE = "history.json"
 # Of the folder of experiments.
 EXPERIMENTS_FILE = "experiments.json"
 DRAWN_FILE = "drawn.parquet"
@@ -51,6 +56,16 @@ def renewals_file(folder: Path, as_of: date) -> Path:
     return folder / f"as_of={as_of.isoformat()}" / "renewals.parquet"
 
 
+def histories_file(folder: Path, as_of: date) -> Path:
+    """Beside the features of some, histories of all: ``n_orders``, ``tenure_days``, ``recency_days``, ``n_customers``."""
+    return folder / f"as_of={as_of.isoformat()}" / "histories.parquet"
+
+
+def order_values_file(folder: Path, as_of: date) -> Path:
+    """The same of what they paid: ``n_orders``, ``mean_order_value``, ``n_customers``."""
+    return folder / f"as_of={as_of.isoformat()}" / "order_values.parquet"
+
+
 def read_features(folder: Path, as_of: date) -> pd.DataFrame:
     """Features of all customers known at ``as_of``.
 
@@ -71,6 +86,34 @@ def read_outcome(folder: Path, as_of: date, horizon_days: int) -> pd.DataFrame:
         If the features stage has not written it.
     """
     return _read_parquet(outcome_file(folder, as_of, horizon_days), command="cvm features")
+
+
+def read_labelled(folder: Path, as_of: date, horizon_days: int) -> pd.DataFrame:
+    """Features of all customers known at ``as_of``, and what came of them: a table to learn from, or to judge by.
+
+    Parameters
+    ----------
+    folder : Path
+        Output of the features stage.
+    as_of : date
+        One of its snapshots.
+    horizon_days : int
+        Length of the outcome window.
+
+    Returns
+    -------
+    DataFrame of shape (n_customers, ...)
+        As ``read_features``, with ``outcome_orders`` and ``outcome_revenue`` at its end: 0 where nothing was ordered.
+
+    Raises
+    ------
+    MissingOutputError
+        If the features stage has not written the snapshot, or not that outcome of it.
+    """
+    features, outcome = read_features(folder, as_of), read_outcome(folder, as_of, horizon_days)
+    followed = outcome.set_index("customer_id")[["n_orders", "revenue"]].reindex(features["customer_id"]).fillna(0.0)
+    n_orders, revenue = (followed[name].to_numpy(float) for name in ("n_orders", "revenue"))
+    return features.assign(outcome_orders=n_orders, outcome_revenue=revenue)
 
 
 def read_treatments(folder: Path, as_of: date, horizon_days: int) -> pd.DataFrame:
@@ -104,7 +147,22 @@ def read_renewals(folder: Path, as_of: date) -> pd.DataFrame | None:
         If the file is damaged.
     """
     path = renewals_file(folder, as_of)
-    return _read_parquet(path, command="cvm features") if path.is_file() else None
+    return _read_parquet(path, command="cvm features") if path.exists() else None
+
+
+def read_grouped(folder: Path, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """Histories and order values of all customers, grouped; ``None`` where the features themselves are of all of them.
+
+    Raises
+    ------
+    MissingOutputError
+        If a file is damaged.
+    """
+    paths = histories_file(folder, as_of), order_values_file(folder, as_of)
+    if not all(path.exists() for path in paths):
+        return None
+    histories, order_values = (_read_parquet(path, command="cvm features") for path in paths)
+    return histories, order_values
 
 
 def read_drawn(folder: Path) -> pd.DataFrame:
@@ -144,6 +202,20 @@ def read_churn_definition(folder: Path) -> ChurnDefinition:
         return ChurnDefinition()
     with _undamaged(folder / CHURN_FILE) as state:
         return ChurnDefinition.from_state(state)
+
+
+def read_raw_tables(folder: Path) -> RawTables | None:
+    """What turns raw rows into the features on file; ``None`` where the features stage left no word.
+
+    Raises
+    ------
+    MissingOutputError
+        If the file is damaged.
+    """
+    if not (folder / HISTORY_FILE).is_file():
+        return None
+    with _undamaged(folder / HISTORY_FILE) as state:
+        return RawTables.from_state(state)
 
 
 def read_plan(folder: Path) -> SnapshotPlan:
@@ -207,8 +279,10 @@ def _undamaged(path: Path) -> Iterator[Any]:
 
 
 def _read_parquet(path: Path, *, command: str) -> pd.DataFrame:
-    if not path.is_file():
+    if not path.exists():
         raise MissingOutputError.from_stage(path, command=command)
+    import pandas as pd  # takes long to import, and who writes features needs none
+
     try:
         return pd.read_parquet(path, partitioning=None)
     except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from cvm.features.query import Schema, known_orders
+from cvm.features.transactions import MEAN_AMOUNT
 
 _HISTORY = "count(*) AS n_orders, min(age_days) AS recency_days, max(age_days) AS tenure_days"
 
@@ -29,7 +30,7 @@ def customer_histories_query(schema: Schema, as_of: date, *, timezone: str) -> s
     """SQL for each customer's ``n_orders``, ``recency_days``, ``tenure_days`` and ``mean_order_value`` at ``as_of``."""
     return (
         f"WITH {', '.join(known_orders(schema, [as_of], timezone))} "
-        f"SELECT customer_id, {_HISTORY}, CAST(avg(amount) AS DOUBLE) AS mean_order_value FROM orders GROUP BY customer_id"
+        f"SELECT customer_id, {_HISTORY}, {MEAN_AMOUNT} AS mean_order_value FROM orders GROUP BY customer_id"
     )
 
 

@@ -43,6 +43,43 @@ def placed_orders(*, key: str, per: str, condition: str = "", extra: str = "") -
     )
 
 
+def active_days(*, per: str) -> str:
+    """SQL for the days with a line, whatever became of it.
+
+    Parameters
+    ----------
+    per : str
+        Columns that tell customers (and snapshots) apart.
+
+    Returns
+    -------
+    str
+        A query on ``line`` with ``per``, ``day``, ``amount`` (net of what was returned on that day), ``lowest_amount`` and
+        ``n_bought``, lines that are no returns.
+    """
+    sums = "sum(amount) AS amount, min(amount) AS lowest_amount, count(*) FILTER (WHERE amount >= 0) AS n_bought"
+    return f"SELECT {per}, day, {sums} FROM line GROUP BY {per}, day"
+
+
+def day_orders(*, per: str, has_returns: bool) -> str:
+    """SQL for orders before unnamed returns, as ``placed_orders`` gives them, where an order is all of a day.
+
+    Parameters
+    ----------
+    per : str
+        Columns that tell customers (and snapshots) apart.
+    has_returns : bool
+        Whether there is any negative amount.
+
+    Returns
+    -------
+    str
+        A query on ``active_day``.
+    """
+    counts = " WHERE amount <> 0 OR lowest_amount >= 0" if has_returns else ""
+    return f"SELECT {per}, day AS order_key, day, amount FROM active_day{counts}"
+
+
 def netted_orders(placed: str, *, per: str, has_returns: bool) -> str:
     """SQL for orders net of all returns known; those left with nothing are gone.
 

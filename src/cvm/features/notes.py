@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import date
 from difflib import get_close_matches
 
-from cvm.engines import DuckDBEngine
+from cvm.engines import Engine
 from cvm.errors import ParamsError
 from cvm.features.economics import Economics
 from cvm.features.query import Schema, unmatched_returns_query
@@ -15,14 +15,12 @@ _RATES = "business.margin_rate_by_category"
 _COSTS = "business.unit_costs.per_event"
 
 
-def money_notes(
-    engine: DuckDBEngine, schema: Schema, economics: Economics, *, as_of: date, timezone: str
-) -> tuple[str, ...]:
+def money_notes(engine: Engine, schema: Schema, economics: Economics, *, as_of: date, timezone: str) -> tuple[str, ...]:
     """Sentences about margin rates and unit costs without effect, and about unmatched returns.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Opened on the warehouse.
     schema : Schema
         Of that warehouse.
@@ -67,7 +65,7 @@ def _check_columns(schema: Schema, economics: Economics) -> None:
             )
 
 
-def _strangers(engine: DuckDBEngine, named: Collection[str], table: str, column: str, *, setting: str) -> Iterator[str]:
+def _strangers(engine: Engine, named: Collection[str], table: str, column: str, *, setting: str) -> Iterator[str]:
     """One sentence for all names of a setting that no row bears."""
     query = f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY 1"
     found: list[str] = engine.table(query).column(0).to_pylist()
@@ -82,7 +80,7 @@ def _with_nearest(name: str, found: Collection[str]) -> str:
     return f"{name!r} (did you mean {spelled[near[0]]!r}?)" if near else repr(name)
 
 
-def _unmatched(engine: DuckDBEngine, query: str, currency: str) -> Iterator[str]:
+def _unmatched(engine: Engine, query: str, currency: str) -> Iterator[str]:
     row = engine.row(query)
     if row["n_returns"]:
         yield (

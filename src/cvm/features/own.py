@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from cvm.engines import DuckDBEngine, identifier
+from cvm.engines import Engine, identifier
 from cvm.engines.sql import literals, local_moment
 from cvm.errors import InsufficientDataError
 from cvm.features.catalogue import Feature
@@ -41,7 +41,7 @@ class OwnTable:
     n_undated: dict[str, int]
 
 
-def read_own_table(engine: DuckDBEngine) -> OwnTable | None:
+def read_own_table(engine: Engine) -> OwnTable | None:
     """Look at the table ``features``, if there is one.
 
     Raises
@@ -130,13 +130,13 @@ def own_rows(own: OwnTable, timezone: str) -> str:
 
 
 def own_notes(
-    engine: DuckDBEngine, own: OwnTable | None, *, snapshots: str, labelled: Sequence[date], score: date
+    engine: Engine, own: OwnTable | None, *, snapshots: str, labelled: Sequence[date], score: date
 ) -> Iterator[str]:
     """Sentences about own features that were left out, may tell the future, or say nothing where it matters.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
     own : OwnTable or None
     snapshots : str
         SQL of the features of all snapshots, as ``features_query`` gives them.
@@ -161,7 +161,7 @@ def own_notes(
     yield from _gaps(engine, own, snapshots=snapshots, labelled=labelled, score=score)
 
 
-def _gaps(engine: DuckDBEngine, own: OwnTable, *, snapshots: str, labelled: Sequence[date], score: date) -> Iterator[str]:
+def _gaps(engine: Engine, own: OwnTable, *, snapshots: str, labelled: Sequence[date], score: date) -> Iterator[str]:
     names = [own_name(column) for column in own.supplied.roles]
     taught, scored = f"as_of IN ({literals(labelled)})" if labelled else "false", f"as_of IN ({literals([score])})"
     counts = [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 
-from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines import Engine, identifier, literal
 from cvm.engines.sql import local_moment
 from cvm.features.attributes import attribute_features, attribute_name
 from cvm.features.behaviour import EVENT_MIXES, event_features, value_features
@@ -19,7 +19,7 @@ from cvm.features.catalogue import Feature
 from cvm.features.churn import ChurnDefinition, active_between, subscribed_at
 from cvm.features.contacts import contact_features
 from cvm.features.economics import Economics, ledger, line_margin, money_features
-from cvm.features.netting import netted_orders, placed_orders, unmatched_returns
+from cvm.features.netting import active_days, day_orders, netted_orders, placed_orders, unmatched_returns
 from cvm.features.own import OwnTable, own_features, own_rows, read_own_table
 from cvm.features.subscriptions import known_subscriptions, renewals, subscription_days, subscription_features
 from cvm.features.transactions import LINE_FEATURES, MIXED_COLUMNS, ORDER_FEATURES, mix_features
@@ -50,7 +50,7 @@ class Schema:
     own: OwnTable | None = None
 
     @classmethod
-    def of(cls, engine: DuckDBEngine) -> Schema:
+    def of(cls, engine: Engine) -> Schema:
         """Read the schema of a warehouse.
 
         Raises
@@ -119,13 +119,12 @@ def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, econ
         A query with columns ``as_of``, ``customer_id`` and the catalogue's, one row per customer known at each
         ``as_of``, unordered.
     """
-    features = catalogue(schema, economics)
+    features, keys = catalogue(schema, economics), _keys(as_of)
     relations = list(dict.fromkeys(feature.relation for feature in features))
     margin = line_margin(economics, columns=schema.columns["transactions"])
     parts = [
         *known_orders(schema, as_of, timezone, extra=f", {margin} AS line_margin"),
         *(_known_subscriptions(schema, timezone) if schema.has("subscriptions") else ()),
-        f"known_customer AS ({_known_customers(schema, timezone)})",
     ]
     if schema.has("events"):
         parts.append(f"event AS ({known_rows(schema, 'events', timezone)})")
@@ -137,12 +136,17 @@ def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, econ
         parts.append(f"own AS ({own_rows(schema.own, timezone)})")
     for relation in relations:
         if relation.startswith("mix_"):
-            parts.append(f"{relation} AS ({_mix(relation)})")
-    parts += [_aggregate(relation, [f for f in features if f.relation == relation]) for relation in relations]
+            parts.append(f"{relation} AS ({_mix(relation, keys)})")
+    parts += [_aggregate(relation, [f for f in features if f.relation == relation], keys) for relation in relations]
+    known, others = "per_line", [relation for relation in relations if relation != "line"]
+    if schema.has("subscriptions") or schema.has("customers"):
+        known, others = "known_customer", relations
+        parts.append(f"known_customer AS ({_known_customers(schema, timezone, keys)})")
     selected = ",\n  ".join(_selected(feature) for feature in features)
-    joins = "\n".join(f"LEFT JOIN per_{relation} USING (as_of, customer_id)" for relation in relations)
+    dated = known if "as_of" in keys else f"{known} CROSS JOIN snapshot"
+    joins = "\n".join([dated, *(f"LEFT JOIN per_{relation} USING ({keys})" for relation in others)])
     definitions = ",\n".join(parts)
-    return f"WITH {definitions}\nSELECT as_of, customer_id,\n  {selected}\nFROM known_customer\n{joins}"
+    return f"WITH {definitions}\nSELECT as_of, customer_id,\n  {selected}\nFROM {joins}"
 
 
 def calendar_query(schema: Schema, as_of: Sequence[date], *, timezone: str) -> str:
@@ -247,29 +251,36 @@ def unmatched_returns_query(schema: Schema, as_of: date, *, timezone: str) -> st
 
 
 def known_orders(schema: Schema, as_of: Sequence[date], timezone: str, *, extra: str = "") -> list[str]:
-    """Definitions of ``snapshot``, ``line`` and ``orders``, as known at every ``as_of``."""
+    """Definitions of ``snapshot``, ``line``, ``active_day`` and ``orders``, as known at every ``as_of``."""
+    keys = _keys(as_of)
     return [
         snapshots(as_of),
         f"line AS ({known_rows(schema, 'transactions', timezone, extra=extra)})",
-        f"orders AS ({_orders(schema)})",
+        f"active_day AS ({active_days(per=keys)})",
+        f"orders AS ({_orders(schema, keys)})",
     ]
 
 
-def _orders(schema: Schema) -> str:
-    per = "as_of, customer_id"
-    netted = netted_orders(placed_orders(key=order_key(schema), per=per), per=per, has_returns=schema.has_returns)
+def _keys(as_of: Sequence[date]) -> str:
+    """Columns that tell customers apart in all that is known: of one date nothing has to carry it along."""
+    return "customer_id" if len(as_of) == 1 else "as_of, customer_id"
+
+
+def _orders(schema: Schema, keys: str) -> str:
+    has_ids, has_returns = schema.has("transactions", "order_id"), schema.has_returns
+    placed = placed_orders(key=order_key(schema), per=keys) if has_ids else day_orders(per=keys, has_returns=has_returns)
+    dated = "JOIN snapshot USING (as_of)" if "as_of" in keys else "CROSS JOIN snapshot"
     return f"""
-  SELECT orders.*, as_of_day - day AS age_days,
+  SELECT orders.*{"" if "as_of" in keys else ", as_of"}, as_of_day - day AS age_days,
     day - lag(day) OVER chronological AS gap_days,
     row_number() OVER chronological AS order_number
-  FROM ({netted}) AS orders JOIN snapshot USING (as_of)
-  WINDOW chronological AS (PARTITION BY as_of, customer_id ORDER BY day, order_key)"""
+  FROM ({netted_orders(placed, per=keys, has_returns=has_returns)}) AS orders {dated}
+  WINDOW chronological AS (PARTITION BY {keys} ORDER BY day{", order_key" if has_ids else ""})"""
 
 
 def order_key(schema: Schema) -> str:
     """What makes lines one order: its id, or where there is none the day."""
-    by_day = "CAST(day AS VARCHAR)"
-    return f"coalesce('id ' || order_id, {by_day})" if schema.has("transactions", "order_id") else by_day
+    return "coalesce('id ' || order_id, CAST(day AS VARCHAR))" if schema.has("transactions", "order_id") else "day"
 
 
 def known_rows(schema: Schema, table: str, timezone: str, *, extra: str = "") -> str:
@@ -292,13 +303,13 @@ def contract_days(schema: Schema, timezone: str) -> dict[str, str]:
     return {"started_day": _day("started_at", timezone), "ended_day": ended}
 
 
-def _known_customers(schema: Schema, timezone: str) -> str:
-    buyers = "SELECT as_of, customer_id FROM line GROUP BY as_of, customer_id"
-    known = [buyers]
+def _known_customers(schema: Schema, timezone: str, keys: str) -> str:
+    known = [f"SELECT {keys} FROM per_line"]
     if schema.has("subscriptions"):
-        known.append("SELECT as_of, customer_id FROM dated_subscription")
+        known.append(f"SELECT {keys} FROM dated_subscription")
     if schema.has("customers"):
-        known.append(f"SELECT snapshot.as_of, customer_id FROM customers JOIN snapshot ON {_signed_up(schema, timezone)}")
+        named = keys.replace("as_of", "snapshot.as_of")
+        known.append(f"SELECT {named} FROM customers JOIN snapshot ON {_signed_up(schema, timezone)}")
     return " UNION ".join(known)
 
 
@@ -320,19 +331,16 @@ def _signed_up(schema: Schema, timezone: str) -> str:
     return f"({_day('signed_up_at', timezone)} < snapshot.as_of_day OR signed_up_at IS NULL)"
 
 
-def _mix(relation: str) -> str:
+def _mix(relation: str, keys: str) -> str:
     is_event = relation.startswith("mix_event_")
     column = relation.removeprefix("mix_event_" if is_event else "mix_")
     source = "event WHERE" if is_event else "line WHERE amount >= 0 AND"
-    return (
-        f"SELECT as_of, customer_id, {column} AS value, count(*) AS n FROM {source} {column} IS NOT NULL "
-        f"GROUP BY as_of, customer_id, {column}"
-    )
+    return f"SELECT {keys}, {column} AS value, count(*) AS n FROM {source} {column} IS NOT NULL GROUP BY {keys}, {column}"
 
 
-def _aggregate(relation: str, features: Sequence[Feature]) -> str:
+def _aggregate(relation: str, features: Sequence[Feature], keys: str) -> str:
     columns = ", ".join(f"{feature.sql} AS {identifier(feature.name)}" for feature in features)
-    return f"per_{relation} AS (SELECT as_of, customer_id, {columns} FROM {relation} GROUP BY as_of, customer_id)"
+    return f"per_{relation} AS (SELECT {keys}, {columns} FROM {relation} GROUP BY {keys})"
 
 
 def _selected(feature: Feature) -> str:

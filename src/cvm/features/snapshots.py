@@ -7,6 +7,7 @@ fitted again on the ``labelled`` snapshots, which may be as late as the test.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -174,6 +175,24 @@ def plan_snapshots(
         labelled=afford.before(score, horizon_days) if boosted else (),
         first_day=first_day,
     )
+
+
+def check_in_history(dates: Sequence[date], *, first_day: date, last_day: date) -> None:
+    """Refuse dates at which nothing is known, or so late that the days since the data end would count as silent.
+
+    Raises
+    ------
+    InsufficientDataError
+        Names the dates, and the range there is.
+    """
+    first, last = first_day + timedelta(days=1), last_day + timedelta(days=_MAX_STALE_DAYS)
+    outside = [str(day) for day in dates if not first <= day <= last]
+    if outside:
+        shown = ", ".join(outside[:3]) + (f" and {len(outside) - 3:,} more" if len(outside) > 3 else "")
+        raise InsufficientDataError(
+            f"{len(outside):,} of {len(dates):,} dates to score lie outside of the history ({shown}). Transactions are of "
+            f"{first_day} to {last_day}: choose dates from {first} to {last}, or ingest more."
+        )
 
 
 def _judged_days(history: int, *, horizon_days: int, lead_days: int) -> int:

@@ -8,15 +8,17 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
-from cvm.engines import DuckDBEngine
-from cvm.engines.sql import literal, local_day, pretty
+from cvm.engines import Engine
+from cvm.engines.sql import local_day, parquet, pretty
 from cvm.features.catalogue import Feature
 from cvm.features.churn import ChurnDefinition
+from cvm.features.clustered import clustered_tables
 from cvm.features.contract_notes import contract_notes
 from cvm.features.economics import Economics
 from cvm.features.files import (
     CATALOGUE_FILE,
     CHURN_FILE,
+    HISTORY_FILE,
     NOTES_FILE,
     PLAN_FILE,
     QUERY_FILE,
@@ -29,6 +31,7 @@ from cvm.features.files import (
 from cvm.features.notes import money_notes
 from cvm.features.own import own_notes
 from cvm.features.query import Schema, calendar_query, catalogue, features_query, outcome_query, renewals_query
+from cvm.features.raw_tables import RawTables
 from cvm.features.snapshots import SnapshotPlan
 from cvm.features.treatments import treatments_query
 from cvm.workspace import replaced_directory
@@ -44,15 +47,21 @@ class FeaturesOutcome:
     notes: tuple[str, ...]
 
 
-def history_days(engine: DuckDBEngine, *, timezone: str) -> tuple[date, date]:
+def history_days(engine: Engine, *, timezone: str) -> tuple[date, date]:
     """Local days of the first and the last transaction."""
     first, last = (local_day(f"{which}(occurred_at)", timezone) for which in ("min", "max"))
     row = engine.row(f"SELECT {first} AS first_day, {last} AS last_day FROM transactions")
     return row["first_day"], row["last_day"]
 
 
+def snapshot_query(schema: Schema, as_of: date, *, timezone: str, economics: Economics) -> str:
+    """SQL for the features of one date with the columns of ``features_file``, unordered."""
+    query = features_query(schema, [as_of], timezone=timezone, economics=economics)
+    return f"SELECT CAST(as_of AS VARCHAR) AS as_of, * EXCLUDE (as_of) FROM ({query})"
+
+
 def write_features(
-    engine: DuckDBEngine,
+    engine: Engine,
     folder: Path,
     plan: SnapshotPlan,
     *,
@@ -61,15 +70,15 @@ def write_features(
     churn: ChurnDefinition | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> FeaturesOutcome:
-    """Compute all snapshots in one query and put them in the place of ``folder``.
+    """Compute all snapshots, one after the other out of one clustered copy, and put them in the place of ``folder``.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Opened on the warehouse.
     folder : Path
         Replaced as a whole: features, outcomes, ``catalogue.json``, ``churn.json``, ``features.sql``,
-        ``notes.json``, ``plan.json``.
+        ``history.json``, ``notes.json``, ``plan.json``.
     plan : SnapshotPlan
         Which snapshots, and which outcomes.
     timezone : str
@@ -96,27 +105,21 @@ def write_features(
     )
     features = catalogue(schema, economics)
     query = features_query(schema, plan.as_of, timezone=timezone, economics=economics)
-    with replaced_directory(folder) as target:
-        progress(f"{len(features)} features at {len(plan.as_of)} snapshots")
-        engine.execute(f"CREATE OR REPLACE TEMP TABLE snapshot_features AS {query}")
+    with replaced_directory(folder) as target, clustered_tables(engine, schema) as by_customer:
         counts = {}
-        for as_of in plan.as_of:
+        for number, as_of in enumerate(plan.as_of, start=1):
+            progress(f"{len(features)} features at {as_of} ({number} of {len(plan.as_of)})")
             path = features_file(target, as_of)
             path.parent.mkdir()
-            rows = f"FROM snapshot_features WHERE as_of = {literal(as_of)}"
-            engine.write_parquet(f"SELECT * REPLACE (CAST(as_of AS VARCHAR) AS as_of) {rows} ORDER BY customer_id", path)
-            counts[as_of] = engine.row(f"SELECT count(*) AS n {rows}")["n"]
+            engine.write_parquet(by_customer(snapshot_query(schema, as_of, timezone=timezone, economics=economics)), path)
+            counts[as_of] = engine.row(f"SELECT count(*) AS n FROM {parquet([path])}")["n"]
         taught = sorted({*plan.training, *plan.labelled})
-        notes += tuple(own_notes(engine, schema.own, snapshots="snapshot_features", labelled=taught, score=plan.score))
-        engine.execute("DROP TABLE snapshot_features")
-        seasonal = [as_of for as_of in plan.as_of if plan.knows_season(as_of)]
-        if seasonal:
-            query_by_day = calendar_query(schema, seasonal, timezone=timezone)
-            engine.execute(f"CREATE OR REPLACE TEMP TABLE calendar AS {query_by_day}")
-            for as_of in seasonal:
-                rows = f"SELECT * EXCLUDE (as_of) FROM calendar WHERE as_of = {literal(as_of)} ORDER BY day"
-                engine.write_parquet(rows, calendar_file(target, as_of))
-            engine.execute("DROP TABLE calendar")
+        written = parquet(features_file(target, as_of) for as_of in plan.as_of)
+        written = f"(SELECT CAST(as_of AS DATE) AS as_of, * EXCLUDE (as_of) FROM {written})"
+        notes += tuple(own_notes(engine, schema.own, snapshots=written, labelled=taught, score=plan.score))
+        for as_of in filter(plan.knows_season, plan.as_of):
+            by_day = calendar_query(schema, [as_of], timezone=timezone)
+            engine.write_parquet(f"SELECT * EXCLUDE (as_of) FROM ({by_day}) ORDER BY day", calendar_file(target, as_of))
         if schema.has("subscriptions"):
             for as_of in plan.as_of:
                 query_of_spells = renewals_query(schema, as_of, timezone=timezone)
@@ -125,7 +128,7 @@ def write_features(
             outcome = outcome_query(
                 schema, as_of, horizon_days=horizon_days, lead_days=plan.lead_days, timezone=timezone, churn=churn
             )
-            engine.write_parquet(f"{outcome} ORDER BY customer_id", outcome_file(target, as_of, horizon_days))
+            engine.write_parquet(by_customer(outcome), outcome_file(target, as_of, horizon_days))
             treatments = treatments_query(
                 frozenset(schema.columns.get("assignments", ())),
                 as_of,
@@ -138,5 +141,7 @@ def write_features(
         (target / QUERY_FILE).write_text(pretty(query), encoding="utf-8")
         (target / NOTES_FILE).write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")
         (target / CHURN_FILE).write_text(json.dumps(churn.state(), indent=1) + "\n", encoding="utf-8")
+        raw = RawTables.of(schema, timezone=timezone, economics=economics).state()
+        (target / HISTORY_FILE).write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
         (target / PLAN_FILE).write_text(json.dumps(asdict(plan), indent=1, default=str) + "\n", encoding="utf-8")
     return FeaturesOutcome(plan, features, counts, notes)

@@ -60,14 +60,16 @@ def known_subscriptions(*, started_day: str, ended_day: str) -> list[str]:
   SELECT *, sum(begins) OVER ({in_time} UNBOUNDED PRECEDING) AS spell FROM (
     SELECT *, CASE WHEN start_age >= {latest_end} - {_PAUSE_DAYS} THEN 0 ELSE 1 END AS begins FROM dated_subscription
   )"""
-    replaced = f"""
-  SELECT 1 FROM dated_subscription AS other
-  WHERE other.as_of = held.as_of AND other.customer_id = held.customer_id
-    AND other.start_age BETWEEN held.end_age - {_PAUSE_DAYS} AND held.end_age"""
+    # Ages at which a row that another follows may end; a join, since not every engine takes EXISTS beside windows.
+    follows = " UNION ".join(
+        f"SELECT as_of, customer_id, start_age + {days} AS end_age, 1 AS is_followed FROM dated_subscription"
+        for days in range(_PAUSE_DAYS + 1)
+    )
     return [
         f"dated_subscription AS ({dated})",
-        f"subscription AS (SELECT *, max(start_age) OVER ({customer}, spell) AS spell_age, "
-        f"max(start_age) OVER ({customer}) AS first_age, EXISTS ({replaced}) AS is_replaced FROM ({numbered}) AS held)",
+        f"subscription AS (SELECT held.*, max(start_age) OVER ({customer}, spell) AS spell_age, "
+        f"max(start_age) OVER ({customer}) AS first_age, is_followed IS NOT NULL AS is_replaced FROM ({numbered}) AS held "
+        f"LEFT JOIN ({follows}) AS other USING (as_of, customer_id, end_age))",
     ]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines import Engine, identifier, literal
 from cvm.engines.sql import literals
 from cvm.features.attributes import is_never_a_feature
 from cvm.ingest.column_types import is_number, is_time
@@ -56,12 +56,12 @@ class Supplied:
         return ", ".join(f"{name} ({reason})" for name, reason in self.left_out.items())
 
 
-def supplied_columns(engine: DuckDBEngine, relation: str, types: Mapping[str, str], *, customer: str) -> Supplied:
+def supplied_columns(engine: Engine, relation: str, types: Mapping[str, str], *, customer: str) -> Supplied:
     """Look at the values of some columns.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
     relation : str
         SQL of the table they stand in.
     types : mapping of str to str
@@ -104,7 +104,7 @@ def column_value(name: str, found_type: str, role: Role) -> str:
     return f"CASE WHEN isfinite({number}) THEN {number} END"
 
 
-def _roles(engine: DuckDBEngine, relation: str, types: Mapping[str, str]) -> dict[str, Role]:
+def _roles(engine: Engine, relation: str, types: Mapping[str, str]) -> dict[str, Role]:
     texts = [name for name, kind in types.items() if not (is_number(kind) or kind == "BOOLEAN" or is_time(kind))]
     tests = []
     for place, name in enumerate(texts):
@@ -130,7 +130,7 @@ def _is_number(text: str) -> str:
 
 
 def _useless(
-    engine: DuckDBEngine, relation: str, types: Mapping[str, str], roles: Mapping[str, Role], customer: str
+    engine: Engine, relation: str, types: Mapping[str, str], roles: Mapping[str, Role], customer: str
 ) -> Iterator[tuple[str, str]]:
     """Columns that tell customers apart not at all, or each from all others, and which of both."""
     values = {name: column_value(name, types[name], role) for name, role in roles.items()}
@@ -151,7 +151,7 @@ def _useless(
             yield from _as_id(engine, relation, name, values[name], customer)
 
 
-def _as_id(engine: DuckDBEngine, relation: str, name: str, value: str, customer: str) -> Iterator[tuple[str, str]]:
+def _as_id(engine: Engine, relation: str, name: str, value: str, customer: str) -> Iterator[tuple[str, str]]:
     row = engine.row(
         f"SELECT count(DISTINCT {value}) AS n_values, count(DISTINCT {customer}) AS n_customers "
         f"FROM {relation} WHERE {value} IS NOT NULL"

@@ -58,7 +58,7 @@ def name_accounts(engine: DuckDBEngine) -> None:
         engine.execute(f"ALTER TABLE {table} DROP COLUMN source")
 
 
-def read_contacts(engine: DuckDBEngine, kinds: Sequence[str], *, country_code: str | None) -> None:
+def read_contacts(engine: DuckDBEngine, kinds: Sequence[str], *, country_code: str | None, are_keys: bool = False) -> None:
     """Write the temporary table ``identity_contact``: the latest e-mail address and telephone number of each account.
 
     Columns ``account_id``, ``via`` (kind of contact), ``key`` (empty text where the contact reaches nobody) and
@@ -71,9 +71,12 @@ def read_contacts(engine: DuckDBEngine, kinds: Sequence[str], *, country_code: s
         Of ``email`` and ``phone``, those to match on.
     country_code : str or None
         Country of telephone numbers without one.
+    are_keys : bool
+        Whether the contacts were made keys when they were read.
     """
     columns = engine.columns("customers") if "customers" in engine.tables() else {}
     keys = {"email": email_key("email"), "phone": phone_key("phone", country_code=country_code)}
+    keys = dict(zip(keys, keys, strict=True)) if are_keys else keys
     parts = [
         f"SELECT customer_id AS account_id, {literal(kind)} AS via, arg_max(coalesce({keys[kind]}, ''), recency) AS key, "
         f"max(recency) AS recency FROM ranked WHERE {kind} IS NOT NULL GROUP BY customer_id"

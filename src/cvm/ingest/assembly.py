@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines import DuckDBEngine, Engine, identifier, literal
 from cvm.engines.sql import literals
 from cvm.ingest import values
 from cvm.ingest.clean import PART, REASON, REPLACED, ROW, SOURCE, TableOutcome
@@ -40,7 +40,7 @@ class _Parts:
     @property
     def rejected(self) -> str | None:
         """Every row left out under the contract, as it was given."""
-        files = [self.folder / list(part.files)[1] for part in self.parts if part.n_by_reason]
+        files = [self.folder / list(part.files)[1] for part in self.parts if len(part.files) > 1]
         return _parquet(files) if files else None
 
     @property
@@ -85,14 +85,14 @@ def assemble_table(
     if n_replaced:
         kept = f"{given.accepted} ANTI JOIN replaced USING ({PART}, {ROW}) JOIN {given.places} USING ({PART})"
         in_order = f"ORDER BY {_PLACE}, {ROW}"
-    numbers = NumberFormat(reading.decimal, reading.thousands)
-    casts = _attribute_casts(engine, contract, parts, names, kept, numbers)
+    found = [kind for part in parts for kind in part.attributes.items()]
+    casts = attribute_casts(engine, contract, found, names, kept, reading.numbers)
     columns = ", ".join(f"{casts.get(name, identifier(name))} AS {identifier(name)}" for name in names)
     engine.replace_table(table, f"SELECT {columns} FROM {kept} {in_order}")
     theirs = {ours: given_name(reading, ours) for ours in names}
     _write_rejected(engine, table, given, theirs, has_replaced=n_replaced > 0)
     engine.execute("DROP TABLE IF EXISTS replaced")
-    n_exact_duplicates = _n_exact_duplicates(engine, table, names)
+    n_exact_duplicates = count_exact_duplicates(engine, table, names)
     return outcome_of(table, parts, n_replaced=n_replaced, n_exact_duplicates=n_exact_duplicates)
 
 
@@ -116,20 +116,20 @@ def _parquet(files: Sequence[Path]) -> str:
 
 
 def _canonical_names(engine: DuckDBEngine, contract: Contract, rows: str) -> list[str]:
+    return kept_names(
+        contract, [name for name in engine.columns(rows) if identifier(name) not in (PART, REASON, ROW, SOURCE)]
+    )
+
+
+def kept_names(contract: Contract, found: Sequence[str]) -> list[str]:
     """Columns to keep, those of the contract first. Test orders have been left out, so what marks them says nothing."""
-    found = [name for name in engine.columns(rows) if identifier(name) not in (PART, REASON, ROW, SOURCE)]
     known = [column.name for column in contract.columns if column.name in found]
     return [*(name for name in known if name != "is_test"), *(name for name in found if name not in known)]
 
 
 def _find_replaced(engine: DuckDBEngine, given: _Parts, key: Sequence[str], names: Sequence[str]) -> int:
-    """Write the temporary table ``replaced``, and say how many rows it has.
-
-    Ids are those of a system: where a ``source`` is told, rows of different sources never replace each other.
-    """
-    told = [*key, *(["source"] if "source" in names else [])]
-    columns = ", ".join(identifier(name) for name in dict.fromkeys(told))
-    complete = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in key)
+    """Write the temporary table ``replaced``, and say how many rows it has."""
+    columns, complete = key_sql(key, names)
     # Hardly any row shares its key, and only those that do need sorting.
     shared = f"SELECT hash({columns}) FROM {given.accepted} WHERE {complete} GROUP BY 1 HAVING count(*) > 1"
     latest = f"{'recorded_at DESC NULLS LAST, ' if 'recorded_at' in names else ''}{_PLACE} DESC, {ROW} DESC"
@@ -142,20 +142,42 @@ def _find_replaced(engine: DuckDBEngine, given: _Parts, key: Sequence[str], name
     return int(engine.row("SELECT count(*) AS n FROM replaced")["n"])
 
 
-def _attribute_casts(
-    engine: DuckDBEngine,
+def key_sql(key: Sequence[str], names: Sequence[str]) -> tuple[str, str]:
+    """SQL for the columns that rows of one key agree on, and for whether a row has all of the key.
+
+    Ids are those of a system: where a ``source`` is told, rows of different sources never replace each other.
+    """
+    told = [*key, *(["source"] if "source" in names else [])]
+    columns = ", ".join(identifier(name) for name in dict.fromkeys(told))
+    return columns, " AND ".join(f"{identifier(name)} IS NOT NULL" for name in key)
+
+
+def attribute_casts(
+    engine: Engine,
     contract: Contract,
-    parts: Sequence[Part],
+    found: Iterable[tuple[str, str]],
     names: Sequence[str],
     kept: str,
     numbers: NumberFormat,
 ) -> dict[str, str]:
-    """SQL of each attribute, in the type that its exports agree on; text that is all plain numbers becomes numbers."""
-    found: dict[str, list[str]] = {}
-    for part in parts:
-        for name, kind in part.attributes.items():
-            found.setdefault(name.lower(), []).append(kind)
-    types = {name: values.common_type(found[name.lower()]) for name in names if contract.column(name) is None}
+    """SQL of each attribute, in the type that its exports agree on; text that is all plain numbers becomes numbers.
+
+    Parameters
+    ----------
+    engine : Engine
+    contract : Contract
+    found : iterable of (str, str)
+        Attribute and its type, of every export that has it.
+    names : sequence of str
+        Columns of the table.
+    kept : str
+        Relation of its rows, with attributes as text.
+    numbers : NumberFormat
+    """
+    kinds: dict[str, list[str]] = {}
+    for name, kind in found:
+        kinds.setdefault(name.lower(), []).append(kind)
+    types = {name: values.common_type(kinds[name.lower()]) for name in names if contract.column(name) is None}
     texts = [name for name, kind in types.items() if kind == "VARCHAR"]
     quantities: list[str] = []
     if texts:
@@ -186,7 +208,7 @@ def _write_rejected(engine: DuckDBEngine, table: str, given: _Parts, theirs: dic
     )
 
 
-def _n_exact_duplicates(engine: DuckDBEngine, table: str, names: Sequence[str]) -> int:
-    """By a hash of all columns: to keep the rows themselves would take the memory of the whole table."""
+def count_exact_duplicates(engine: Engine, table: str, names: Sequence[str]) -> int:
+    """Rows that equal another, by a hash of all columns: the rows themselves would take the memory of the whole table."""
     hashes = f"SELECT hash({', '.join(identifier(name) for name in names)}) AS h FROM {identifier(table)}"
     return int(engine.row(f"SELECT count(*) - count(DISTINCT h) AS n FROM ({hashes})")["n"])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cvm.engines import DuckDBEngine
+from cvm.engines import Engine
 from cvm.ingest.clean import TableOutcome
 from cvm.ingest.orders import order_tables
 from cvm.ingest.quality import Finding, quality_findings, read_findings, write_findings
@@ -24,7 +24,7 @@ class Assessment:
 
 
 def write_assessment(
-    engine: DuckDBEngine,
+    engine: Engine,
     outcomes: Sequence[TableOutcome],
     workspace: Workspace,
     *,
@@ -39,7 +39,7 @@ def write_assessment(
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Holds the clean tables, ``transactions`` among them, and ``rejected_<table>`` of those with rejected rows.
     outcomes : sequence of TableOutcome
         What became of each table.

@@ -60,12 +60,13 @@ class Changes:
         return sum(slot.is_read for slot in self.slots)
 
 
-def changes_of(contract: Contract, source: Source, known: TableParts | None) -> Changes:
+def changes_of(contract: Contract, source: Source, known: TableParts | None, *, protection: str = "") -> Changes:
     """Compare the exports of one table with what is known.
 
     An export is known by its content, whatever its name. One that changed under its name takes the place of its
     predecessor; one that is gone stays ingested; one that is still there but no longer named in ``params.yaml`` is dropped.
-    What holds rows of the future is read again, and so is everything when it is to be read in another way.
+    What holds rows of the future is read again, and so is everything when it is to be read in another way, or
+    ``protection`` (see ``Protection.fingerprint``) stores customers under other names.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def changes_of(contract: Contract, source: Source, known: TableParts | None) -> 
         If a source cannot be listed, or rows have to be read again whose file is gone.
     """
     parts = known.parts if known else ()
-    table, reading = contract.table, _reading_hash(contract, source.reading)
+    table, reading = contract.table, _reading_hash(contract, source.reading, protection)
     exports = source.exports(table, has_history=bool(parts))
     by_content, copies = _distinct(exports, names_first={part.name for part in parts})
     reads_anew = known is not None and known.reading != reading
@@ -135,10 +136,12 @@ def replaced_note(table: str, slot: Slot, part: Part) -> str | None:
     )
 
 
-def _reading_hash(contract: Contract, reading: Reading) -> str:
+def _reading_hash(contract: Contract, reading: Reading, protection: str) -> str:
     """Of all that decides how a row is read; the key decides only between rows."""
     how = {name: value for name, value in asdict(reading).items() if name != "key"}
-    text = json.dumps([VERSION, how, repr(contract)], sort_keys=True, default=str)
+    if reading.currency_sign is None:  # what was read before there was one is read as it was
+        del how["currency_sign"]
+    text = json.dumps([VERSION, how, repr(contract), *filter(None, [protection])], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

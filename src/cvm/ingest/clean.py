@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines import Engine, identifier, literal
 from cvm.engines.sql import literals
 from cvm.errors import ParamsError
 from cvm.ingest import values
 from cvm.ingest.contracts import Column, Contract, Kind
 from cvm.ingest.numbers import NumberFormat
+from cvm.ingest.protection import NEVER_STORED, UNPROTECTED, Protection
 from cvm.ingest.reading import Origin, Reading, column_origins
 from cvm.ingest.sources import FILE_NAME, RESERVED, ROW_NUMBER
 from cvm.ingest.times import TimeFormat, lacks_zone, time_format
@@ -36,7 +37,8 @@ TEST_ORDER = "test order"
 FUTURE = "lies in the future"
 REPLACED = "replaced by a later row with the same key"
 SKIPPED = "skipped, as skip_without says"
-_NO_FAULTS = (TEST_ORDER, REPLACED, SKIPPED)
+_NO_FAULTS = (TEST_ORDER, REPLACED, SKIPPED, *NEVER_STORED)
+_NEVER_STORED = identifier(f"{RESERVED}never stored")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Cleaned:
     n_kept : int
         Rows without a fault.
     n_by_reason : dict of str to int
-        The other rows by the reason why they are left out.
+        The other rows by the reason why they are left out. Those that are never stored are in neither file.
     """
 
     columns: tuple[str, ...]
@@ -83,7 +85,7 @@ class Cleaned:
 
 
 def clean_rows(
-    engine: DuckDBEngine,
+    engine: Engine,
     contract: Contract,
     reading: Reading,
     *,
@@ -91,12 +93,13 @@ def clean_rows(
     part: int,
     checked: Path,
     rejected: Path,
+    protection: Protection = UNPROTECTED,
 ) -> Cleaned:
     """Read the rows of one export under its contract.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Holds ``raw_<table>``, one export as it was given.
     contract : Contract
         What the table must look like.
@@ -111,6 +114,8 @@ def clean_rows(
         null where the row is accepted.
     rejected : Path
         Parquet file to write if a row is left out: the user's columns as text, ``source_file``, ``source_row``, ``reason``.
+    protection : Protection
+        Which rows are never stored, and under which names customers are.
 
     Raises
     ------
@@ -122,37 +127,137 @@ def clean_rows(
         If the mapping or the key names a column that the contract does not know, the format of times is none, or
         times carry no zone and none is declared.
     """
-    types = engine.columns(f"raw_{contract.table}")
-    theirs = [name for name in types if name not in (FILE_NAME, ROW_NUMBER)]
-    origins = column_origins(contract, reading, found=theirs)
-    rows = _checked_rows(engine, contract, reading, origins, types, now=now)
+    found = checked_rows(engine, contract, reading, now=now, protection=protection)
     # Sorted, because the engine does not promise that what is computed on several threads follows the file.
-    engine.write_parquet(f"SELECT *, {part} AS {PART} FROM ({rows}) ORDER BY {ROW}", checked)
+    engine.write_parquet(f"SELECT *, {part} AS {PART} FROM ({found.query}) ORDER BY {ROW}", checked)
     file = f"read_parquet({literal(glob.escape(str(checked)))})"
     query = f"SELECT {REASON} AS reason, count(*) AS n FROM {file} GROUP BY ALL ORDER BY n DESC, reason"
     counts: dict[str | None, int] = {row["reason"]: row["n"] for row in engine.table(query).to_pylist()}
     n_kept = counts.pop(None, 0)
     if counts:
-        engine.write_parquet(_rejected_rows(contract.table, {name: types[name] for name in theirs}, file, part), rejected)
+        engine.write_parquet(_rejected_rows(contract.table, found.shown, file, part), rejected)
     return Cleaned(
-        columns=tuple(theirs),
-        attributes={ours: _attribute_type(origin, types) for ours, origin in origins.items() if not contract.column(ours)},
+        columns=found.columns,
+        attributes=found.attributes,
         n_kept=n_kept,
-        n_by_reason={reason: n for reason, n in counts.items() if reason is not None},
+        n_by_reason={reason: n for reason, n in counts.items() if reason is not None} | found.n_never_stored,
     )
 
 
+@dataclass(frozen=True)
+class CheckedRows:
+    """The rows of one export, read and judged.
+
+    Attributes
+    ----------
+    query : str
+        Every row that may be stored: canonical columns, ``SOURCE``, ``ROW``, ``REASON`` (null where it is accepted), and
+        what was asked for beside.
+    columns : tuple of str
+        The user's names.
+    names : tuple of str
+        Canonical columns.
+    attributes : dict of str to str
+        Those of them that no contract knows, and their types; the query gives them as text.
+    shown : dict of str to str
+        The user's columns as the quarantine may show them, in SQL over ``raw_<table>``.
+    n_never_stored : dict of str to int
+        Rows that may not be stored, by reason.
+    """
+
+    query: str
+    columns: tuple[str, ...]
+    names: tuple[str, ...]
+    attributes: dict[str, str]
+    shown: dict[str, str]
+    n_never_stored: dict[str, int]
+
+
+def checked_rows(
+    engine: Engine,
+    contract: Contract,
+    reading: Reading,
+    *,
+    now: datetime,
+    protection: Protection = UNPROTECTED,
+    beside: Collection[str] = (),
+    shown_as: str | None = None,
+) -> CheckedRows:
+    """What one export says under its contract; ``clean_rows`` tells of the other arguments and of what is raised.
+
+    Parameters
+    ----------
+    beside : collection of str
+        Columns of ours in ``raw_<table>`` that the query passes on.
+    shown_as : str, optional
+        The query passes on the columns of ``shown`` too, under their names behind this.
+    """
+    types = engine.columns(f"raw_{contract.table}")
+    theirs = [name for name in types if not name.lower().startswith(RESERVED)]
+    origins = column_origins(contract, reading, found=theirs)
+    origins = {ours: origin for ours, origin in origins.items() if not protection.hides(ours)}
+    shown = _shown(theirs, types, origins, protection)
+    further = {identifier(name): identifier(name) for name in beside}
+    if shown_as is not None:
+        further |= {identifier(f"{shown_as}{name}"): sql for name, sql in shown.items()}
+    rows = _checked_rows(engine, contract, reading, origins, types, now=now, beside=further)
+    columns = [*map(identifier, origins), SOURCE, ROW, *further, REASON]
+    rows, n_never_stored = _stored_rows(engine, contract, rows, origins, columns, protection, now=now)
+    return CheckedRows(
+        query=rows,
+        columns=tuple(theirs),
+        names=tuple(origins),
+        attributes={ours: _attribute_type(origin, types) for ours, origin in origins.items() if not contract.column(ours)},
+        shown=shown,
+        n_never_stored=n_never_stored,
+    )
+
+
+def _stored_rows(
+    engine: Engine,
+    contract: Contract,
+    rows: str,
+    names: Collection[str],
+    columns: Sequence[str],
+    protection: Protection,
+    *,
+    now: datetime,
+) -> tuple[str, dict[str, int]]:
+    """Query for the ``columns`` of rows that may be stored, as they are stored, and how many others there are by reason."""
+    reason, n_by_reason = protection.never_stored(contract, names, now), {}
+    if reason:
+        rows = f"SELECT *, {reason} AS {_NEVER_STORED} FROM ({rows})"
+        query = f"SELECT {_NEVER_STORED} AS reason, count(*) AS n FROM ({rows}) WHERE {_NEVER_STORED} IS NOT NULL GROUP BY 1"
+        n_by_reason = {row["reason"]: row["n"] for row in engine.table(query).to_pylist()}
+        rows = f"SELECT {', '.join(columns)} FROM ({rows}) WHERE {_NEVER_STORED} IS NULL"
+    stored = {identifier(name): sql for name, sql in protection.stored(names).items()}
+    if stored:
+        selected = ", ".join(f"{stored[name]} AS {name}" if name in stored else name for name in columns)
+        rows = f"SELECT {selected} FROM ({rows})"
+    return rows, n_by_reason
+
+
+def _shown(
+    theirs: Sequence[str], types: Mapping[str, str], origins: Mapping[str, Origin], protection: Protection
+) -> dict[str, str]:
+    """SQL for the user's columns of rows left out, as far as the quarantine may show them."""
+    ours = {name: canonical for canonical, origin in origins.items() for name in origin.columns}
+    found = {name: protection.shown(ours.get(name), values.written(name, types[name])) for name in theirs}
+    return {name: sql for name, sql in found.items() if sql is not None}
+
+
 def _checked_rows(
-    engine: DuckDBEngine,
+    engine: Engine,
     contract: Contract,
     reading: Reading,
     origins: Mapping[str, Origin],
     types: Mapping[str, str],
     *,
     now: datetime,
+    beside: Mapping[str, str],
 ) -> str:
-    """Query for every row: its values as read, where it stood, and the first fault of it or null."""
-    table, numbers = contract.table, NumberFormat(reading.decimal, reading.thousands)
+    """Query for every row: its values as read, where it stood, what is told beside, and the first fault of it or null."""
+    table, numbers = contract.table, reading.numbers
     times = time_format(engine, table, zone=reading.timezone, pattern=reading.datetime_format, day_first=reading.day_first)
     if reading.timezone is None:
         _check_zones(engine, contract, origins, types, times)
@@ -165,11 +270,9 @@ def _checked_rows(
         given.append(f"{_first_given(origin, types)} AS {_given(ours)}")
         selected += [f"{_value(table, column, origin, types, times, numbers)} AS {identifier(ours)}", _given(ours)]
     fault = _first_fault(contract, origins, reading.skip_without, now)
-    kept = ", ".join([*(identifier(ours) for ours in origins), SOURCE, ROW])
-    return (
-        f"SELECT {kept}, {fault} AS {REASON} "
-        f"FROM (SELECT {', '.join(selected)}, {SOURCE}, {ROW} FROM (SELECT *, {', '.join(given)} FROM raw_{table}))"
-    )
+    kept = ", ".join([*map(identifier, origins), SOURCE, ROW, *beside])
+    read = ", ".join([*selected, SOURCE, ROW, *(f"{sql} AS {name}" for name, sql in beside.items())])
+    return f"SELECT {kept}, {fault} AS {REASON} FROM (SELECT {read} FROM (SELECT *, {', '.join(given)} FROM raw_{table}))"
 
 
 def _attribute_type(origin: Origin, types: Mapping[str, str]) -> str:
@@ -187,6 +290,7 @@ def _attribute(origin: Origin, types: Mapping[str, str]) -> str:
 def _first_given(origin: Origin, types: Mapping[str, str]) -> str:
     """SQL for what the file says in the first of these columns that says anything, as text; else the default."""
     said = [values.given(theirs, types[theirs]) for theirs in origin.columns]
+    said = ["(" + " || ' x ' || ".join(said) + ")"] if origin.is_product else said
     said += [literal(origin.default)] if origin.default is not None else []
     return f"coalesce({', '.join(said)})" if len(said) > 1 else said[0]
 
@@ -197,17 +301,22 @@ def _value(
     """SQL for the value, read from the same column as ``_first_given``."""
     found = [(theirs, types[theirs]) for theirs in origin.columns]
     text = _given(column.name)
-    read = [values.parsed(table, column, *one, text=text, times=times, numbers=numbers) for one in found]
+    if origin.is_product:
+        said = [_first_given(replace(origin, default=None), types)]
+        read = [values.product(table, column, found, numbers=numbers)]
+    else:
+        said = [values.given(*one) for one in found]
+        read = [values.parsed(table, column, *one, text=text, times=times, numbers=numbers) for one in found]
     if origin.default is not None:
         read.append(values.parsed(table, column, column.name, "VARCHAR", text=text, times=times, numbers=numbers))
     if len(read) == 1:
         return read[0]
-    tests = [f"WHEN {values.given(*one)} IS NOT NULL THEN {sql}" for one, sql in zip(found, read, strict=False)]
+    tests = [f"WHEN {one} IS NOT NULL THEN {sql}" for one, sql in zip(said, read, strict=False)]
     return f"CASE {' '.join(tests)} ELSE {read[-1]} END"
 
 
 def _check_zones(
-    engine: DuckDBEngine, contract: Contract, origins: Mapping[str, Origin], types: Mapping[str, str], times: TimeFormat
+    engine: Engine, contract: Contract, origins: Mapping[str, Origin], types: Mapping[str, str], times: TimeFormat
 ) -> None:
     """Refuse times without a zone where none is declared."""
     for column in contract.columns:
@@ -260,13 +369,11 @@ def _first_fault(contract: Contract, names: Collection[str], skip_without: Seque
     return f"CASE {' '.join(branches)} END"
 
 
-def _rejected_rows(table: str, types: Mapping[str, str], checked: str, part: int) -> str:
-    """Query for the user's own columns, as given, of every row left out; where it stood and why."""
+def _rejected_rows(table: str, shown: Mapping[str, str], checked: str, part: int) -> str:
+    """Query for the user's own columns of every row left out, as ``shown`` says; where it stood and why."""
     added = {"source_file": SOURCE, "source_row": ROW, "reason": REASON}
     # A mended quarantine file may be fed in again; what it says of its first reading is stale.
-    columns = [
-        f"{values.written(name, kind)} AS {identifier(name)}" for name, kind in types.items() if name.lower() not in added
-    ]
+    columns = [f"{sql} AS {identifier(name)}" for name, sql in shown.items() if name.lower() not in added]
     columns += [f"{sql} AS {name}" for name, sql in added.items()]
     return (
         f"SELECT {', '.join(columns)}, {part} AS {PART} FROM raw_{table} "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cvm.engines import literal
+from cvm.engines.sql import BLANKS
 
 # What forms that demand an address get: letters alone are compared, so that "no-reply" and "noreply" are the same.
 _NOBODY = (
@@ -15,7 +16,6 @@ _NOBODY = (
 )  # fmt: skip
 _NOWHERE = r"@(invalid|localhost|na|noemail|nomail|none|nowhere|null|test|unknown)\.|\.(invalid|test|localhost)$"
 
-_BLANKS = " \t\n\r\v\f\u00a0\ufeff"
 _ADDRESS = r"[^@\s<>,;:\"]+@[^@\s<>,;:\"]+\.[^@\s<>,;:\".\d]{2,}"
 # One mailbox, however many dots are in its name and whatever follows a plus (Gmail Help, "Dots don't matter").
 _GMAIL = r"@(gmail|googlemail)\.com$"
@@ -33,7 +33,7 @@ _NATIONAL_DIGITS = 9
 
 def mail_address(raw: str) -> str:
     """SQL for an address as it is written to: lower case, no blanks around; whether it is one, ``email_key`` tells."""
-    return f"lower(trim({raw}, {literal(_BLANKS)}))"
+    return f"lower(trim({raw}, {literal(BLANKS)}))"
 
 
 def email_key(raw: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines import Engine, identifier, literal
 from cvm.ingest.contracts import Kind
 
 _RATES = "exchange_rates"
@@ -39,12 +39,12 @@ _PRICED = (
 )
 
 
-def convert_currencies(engine: DuckDBEngine, *, currency: str) -> str | None:
+def convert_currencies(engine: Engine, *, currency: str) -> str | None:
     """Convert all amounts in other currencies to that of the business.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Holds the clean tables, ``exchange_rates`` among them if the user gave any.
     currency : str
         Of the business, ISO 4217.
@@ -68,11 +68,11 @@ def convert_currencies(engine: DuckDBEngine, *, currency: str) -> str | None:
         problem = next(_gaps(engine, foreign, currency), None)
     if problem is None:
         for entry in foreign:
-            engine.replace_table(entry.table, _converted(entry, currency))
+            engine.replace_table(entry.table, _converted(engine, entry, currency))
     return problem
 
 
-def _present(engine: DuckDBEngine, entry: _Priced) -> _Priced | None:
+def _present(engine: Engine, entry: _Priced) -> _Priced | None:
     """The entry as far as the warehouse has it: ``None`` without money or without a currency."""
     columns = engine.columns(entry.table) if entry.table in engine.tables() else {}
     amounts = tuple(name for name in entry.amounts if name in columns)
@@ -88,7 +88,7 @@ def _foreign(entry: _Priced, currency: str) -> str:
     return f"{_CODE} <> {literal(currency)} AND ({money})"
 
 
-def _codes(engine: DuckDBEngine, entry: _Priced, currency: str) -> dict[str, int]:
+def _codes(engine: Engine, entry: _Priced, currency: str) -> dict[str, int]:
     """Other currencies of a table and their rows, the commonest first."""
     query = (
         f"SELECT {_CODE} AS code, count(*) AS n FROM {entry.table} "
@@ -97,7 +97,7 @@ def _codes(engine: DuckDBEngine, entry: _Priced, currency: str) -> dict[str, int
     return {row["code"]: row["n"] for row in engine.table(query).to_pylist()}
 
 
-def _no_rates(engine: DuckDBEngine, foreign: Sequence[_Priced], currency: str) -> Iterator[str]:
+def _no_rates(engine: Engine, foreign: Sequence[_Priced], currency: str) -> Iterator[str]:
     for entry in foreign:
         codes = _codes(engine, entry, currency)
         yield (
@@ -107,7 +107,7 @@ def _no_rates(engine: DuckDBEngine, foreign: Sequence[_Priced], currency: str) -
         )
 
 
-def _bad_rates(engine: DuckDBEngine, currency: str) -> Iterator[str]:
+def _bad_rates(engine: Engine, currency: str) -> Iterator[str]:
     """Why the rates cannot be used; the first of each kind of fault stands for all."""
     is_own = f"{_CODE} = {literal(currency)} AND rate <> 1"
     for condition, found, fix in (
@@ -134,7 +134,7 @@ def _bad_rates(engine: DuckDBEngine, currency: str) -> Iterator[str]:
         )
 
 
-def _gaps(engine: DuckDBEngine, foreign: Sequence[_Priced], currency: str) -> Iterator[str]:
+def _gaps(engine: Engine, foreign: Sequence[_Priced], currency: str) -> Iterator[str]:
     """Rows that no rate covers, or that become larger than an amount can be."""
     for entry in foreign:
         largest = ", ".join(f"abs({identifier(name)})" for name in entry.amounts)
@@ -170,15 +170,16 @@ def _lack(code: str, n: int, first: datetime, since: datetime | None) -> str:
     return f"{_rows(n)} in {code}{begin} ({missing})"
 
 
-def _converted(entry: _Priced, currency: str) -> str:
+def _converted(engine: Engine, entry: _Priced, currency: str) -> str:
     """The table with its money in the currency of the business; what is in it already stays to the last digit."""
-    money = ", ".join(
-        f'CASE WHEN "cvm:rate" IS NULL THEN {identifier(name)} '
-        f'ELSE CAST(round({identifier(name)} * "cvm:rate", 4) AS {Kind.MONEY}) END AS {identifier(name)}'
+    money = {
+        name: f'CASE WHEN "cvm:rate" IS NULL THEN {identifier(name)} '
+        f'ELSE CAST(CAST({identifier(name)} * "cvm:rate" AS DOUBLE) AS {Kind.MONEY}) END'
         for name in entry.amounts
-    )
+    }
+    columns = ", ".join(f"{money.get(name, identifier(name))} AS {identifier(name)}" for name in engine.columns(entry.table))
     return f"""
-      SELECT * EXCLUDE ("cvm:code", "cvm:moment", "cvm:of", "cvm:since", "cvm:rate") REPLACE ({money})
+      SELECT {columns}
       FROM (
         SELECT *, CASE WHEN {_foreign(entry, currency)} THEN {_CODE} END AS "cvm:code",
           {entry.moment} AS "cvm:moment"

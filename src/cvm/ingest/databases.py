@@ -5,20 +5,18 @@ A message never says more of a URL than its dialect, host and database: the rest
 
 from __future__ import annotations
 
-import os
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from cvm.engines import DuckDBEngine, QueryError, identifier, literal
+from cvm.engines.database_url import DatabaseUrlError, database_url, gist, shown
 from cvm.errors import SourceError
 from cvm.ingest.sources import FILE_NAME, load_relation
 from cvm.ingest.spool import Spool
@@ -26,11 +24,7 @@ from cvm.ingest.spool import Spool
 # Few enough to fit into any memory, many enough that the journeys to the server do not count.
 BATCH_ROWS = 20_000
 
-_ENVIRONMENT = "env:"
 _SQLITE_MARK = b"SQLite format 3\0"
-_SECRET_KEYS = re.compile("pass|pwd|secret|token|key|odbc_connect", re.IGNORECASE)
-# What people write, and what SQLAlchemy calls the driver that cvm declares.
-_DEFAULT_DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
 
 def read_database_file(engine: DuckDBEngine, table: str, path: Path, query: str) -> None:
@@ -74,28 +68,34 @@ def read_database(engine: DuckDBEngine, table: str, url: str, query: str) -> Non
         share a name, or no row is found.
     """
     parsed = _parsed_url(table, url)
-    port = f":{parsed.port}" if parsed.port else ""
-    shown = f"{parsed.get_backend_name()}://{parsed.host or ''}{port}/{parsed.database or ''}"
-    _read_sql(engine, table, parsed, query, shown=shown)
+    _read_sql(engine, table, parsed, query, shown=shown(parsed))
+
+
+def check_database(table: str, url: str) -> str:
+    """Connect to a database, ask it nothing, and give what a message may call it.
+
+    Parameters
+    ----------
+    table, url
+        As of ``read_database``.
+
+    Raises
+    ------
+    SourceError
+        If the URL is none, its driver is not installed, or the database cannot be reached.
+    """
+    parsed = _parsed_url(table, url)
+    connecting = f"Check data.{table}.url, and that the server runs."
+    with _trouble(table, parsed, shown(parsed), connecting, SQLAlchemyError, TypeError, ValueError, OSError):
+        sa.create_engine(parsed, poolclass=NullPool).connect().close()
+    return shown(parsed)
 
 
 def _parsed_url(table: str, url: str) -> sa.URL:
-    name = url.removeprefix(_ENVIRONMENT)
-    if url.startswith(_ENVIRONMENT):
-        url = os.environ.get(name, "")
-        if not url:
-            raise SourceError(
-                f"Table {table!r}: data.{table}.url names the environment variable {name!r}, which is not set. "
-                "Set it to the URL of the database."
-            )
-    dialect, separator, rest = url.partition("://")
     try:
-        return sa.make_url(f"{_DEFAULT_DRIVERS.get(dialect, dialect)}{separator}{rest}")
-    except (ArgumentError, ValueError):
-        raise SourceError(
-            f"Table {table!r}: data.{table}.url is no URL of a database. Write it as "
-            "dialect://user:password@host:port/database, with the signs @ : / of a password percent-encoded."
-        ) from None
+        return database_url(url, key=f"data.{table}.url")
+    except DatabaseUrlError as error:
+        raise SourceError(f"Table {table!r}: {error}") from None
 
 
 def _read_sql(engine: DuckDBEngine, table: str, url: sa.URL, query: str, *, shown: str) -> None:
@@ -167,18 +167,5 @@ def _trouble(table: str, url: sa.URL, shown: str, fix: str, *refusals: type[Exce
         fix = f"Correct data.{table}.url, or install the package that brings the dialect."
         raise SourceError.from_unreadable_database(table, shown, reason, fix) from None
     except refusals as error:
-        cause: Any = getattr(error, "orig", None) or error
-        first = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
-        reason = _without_secrets(first, url).rstrip(".: ")
+        reason = gist(error, url)
         raise SourceError.from_unreadable_database(table, shown, reason, fix) from None
-
-
-def _without_secrets(text: str, url: sa.URL) -> str:
-    given = [value for key, value in url.query.items() if _SECRET_KEYS.search(key)]
-    secrets = [str(url.password or "")]
-    for value in given:
-        secrets += [value] if isinstance(value, str) else value
-    for secret in filter(None, secrets):
-        for written in {secret, quote(secret), quote_plus(secret)}:
-            text = text.replace(written, "***")
-    return text

@@ -8,7 +8,7 @@ from typing import Any
 
 from cvm.engines import identifier
 from cvm.errors import ParamsError
-from cvm.ingest.frames import arrow_table
+from cvm.frames import arrow_table
 from cvm.ingest.origins import DatabaseSource, FileSource, FrameSource, Source
 from cvm.ingest.presets import read_preset
 from cvm.ingest.reading import Reading
@@ -39,7 +39,7 @@ def declared_source(
     SourceError
         If the frame is none.
     """
-    reading = _reading(table, section, zone)
+    reading = declared_reading(table, section, zone)
     if frame is not None:
         return FrameSource(arrow_table(table, frame), f"tables[{table!r}]", reading)
     if section.get("url") is not None:
@@ -48,8 +48,8 @@ def declared_source(
     path = section.get("path")
     if path is None:
         raise ParamsError(
-            f"data.{table} has no origin. Set path, or url and query; or hand a frame over from Python: "
-            f"cvm.run(params, tables={{{table!r}: frame}})."
+            f"data.{table} has no origin that engine: duckdb can read. Set path, or url and query; or hand a frame over "
+            f"from Python: cvm.run(params, tables={{{table!r}: frame}})."
         )
     query = section.get("query") or (f"SELECT * FROM {identifier(section['table'])}" if section.get("table") else None)
     if query is not None:
@@ -57,7 +57,8 @@ def declared_source(
     return FileSource([path] if isinstance(path, str) else list(path), folder, reading)
 
 
-def _reading(table: str, section: Mapping[str, Any], zone: str | None) -> Reading:
+def declared_reading(table: str, section: Mapping[str, Any], zone: str | None) -> Reading:
+    """How the rows of one table are read; arguments as of ``declared_source``."""
     preset = dict(read_preset(section["preset"], table=table)) if section.get("preset") else {}
     columns = preset.pop("columns", {})
     told = {key: value for key, value in {**preset, **section}.items() if key in Reading.__dataclass_fields__}

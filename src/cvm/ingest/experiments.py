@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
-from cvm.engines import DuckDBEngine
+from cvm.engines import Engine
 from cvm.ingest.orders import ORDER
 from cvm.ingest.verdict import Verdict
 
@@ -26,14 +26,14 @@ class _Arm:
     n_converted: int
 
 
-def uplift_sufficiency(engine: DuckDBEngine, *, horizon_days: int) -> Verdict:
+def uplift_sufficiency(engine: Engine, *, horizon_days: int) -> Verdict:
     """Whether any campaign has arms, control among them, large enough to compare.
 
     A customer counts as converted with an order within the horizon after the assignment.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Holds the clean tables and those of ``order_tables``.
     horizon_days : int
     """
@@ -61,7 +61,7 @@ def uplift_sufficiency(engine: DuckDBEngine, *, horizon_days: int) -> Verdict:
     return Verdict("uplift", bool(enough), (*shown[:_MAX_SHOWN], *rest))
 
 
-def _campaigns(engine: DuckDBEngine, horizon_days: int) -> dict[str, list[_Arm]]:
+def _campaigns(engine: Engine, horizon_days: int) -> dict[str, list[_Arm]]:
     """Arms of each campaign: customers, and those with an order within the horizon after their assignment."""
     ordered = (
         f"EXISTS (SELECT 1 FROM {ORDER} AS o WHERE o.is_order AND o.customer_id = a.customer_id "

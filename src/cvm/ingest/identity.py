@@ -45,6 +45,8 @@ class IdentitySettings:
         learns from the base it is given, so that it may find more in a base that was merged before.
     threshold : float, 0 to 1
         From which probability on.
+    contacts_are_keys : bool
+        Whether ``customers`` holds keys of contacts already, as it does with pseudonyms.
     """
 
     match: Sequence[str] = ("email", "phone")
@@ -53,6 +55,7 @@ class IdentitySettings:
     country_code: str | None = None
     probabilistic: bool = False
     threshold: float = 0.95
+    contacts_are_keys: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def resolve_identities(engine: DuckDBEngine, settings: IdentitySettings) -> Iden
     if LISTED not in tables and not any(kind in columns for kind in settings.match) and not settings.probabilistic:
         return None
     name_accounts(engine)
-    read_contacts(engine, settings.match, country_code=settings.country_code)
+    read_contacts(engine, settings.match, country_code=settings.country_code, are_keys=settings.contacts_are_keys)
     if settings.probabilistic:
         add_probable_links(engine, threshold=settings.threshold, country_code=settings.country_code)
     merge_listed(engine)

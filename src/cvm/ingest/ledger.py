@@ -87,12 +87,15 @@ class Ledger:
     stamps : dict of str to list
         Size and time of the files that were written with it; whoever touches one makes it be written again.
     outcomes : list of TableOutcome
+    pseudonyms : str
+        Under which names customers are stored, see ``Protection.fingerprint``.
     """
 
     tables: dict[str, TableParts] = field(default_factory=dict)
     settings: str = ""
     stamps: dict[str, list[int]] = field(default_factory=dict)
     outcomes: list[TableOutcome] = field(default_factory=list)
+    pseudonyms: str = ""
 
     @property
     def files(self) -> set[str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cvm.engines import DuckDBEngine
+from cvm.engines import Engine
 from cvm.engines.sql import local_day
 
 ORDER, BUYER = "placed_order", "buyer"
 
 
 @contextmanager
-def order_tables(engine: DuckDBEngine, *, timezone: str) -> Iterator[None]:
+def order_tables(engine: Engine, *, timezone: str) -> Iterator[None]:
     """Hold the temporary tables ``placed_order`` and ``buyer`` while the block runs.
 
     ``placed_order`` has one row per customer and ``order_id``, or day where there is no id: ``customer_id``, ``order_id``,
@@ -23,7 +23,7 @@ def order_tables(engine: DuckDBEngine, *, timezone: str) -> Iterator[None]:
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Holds ``transactions``.
     timezone : str
         Zone that cuts days.
@@ -48,7 +48,7 @@ def order_tables(engine: DuckDBEngine, *, timezone: str) -> Iterator[None]:
         engine.execute(f"DROP TABLE {ORDER}; DROP TABLE {BUYER}")
 
 
-def _order_key(engine: DuckDBEngine, *, has_id: bool, timezone: str) -> str:
+def _order_key(engine: Engine, *, has_id: bool, timezone: str) -> str:
     day = local_day("occurred_at", timezone)
     if not has_id:
         return f"customer_id, {day}"

@@ -12,6 +12,7 @@ from cvm.ingest.clean import clean_rows
 from cvm.ingest.contracts import Contract
 from cvm.ingest.ledger import Part, file_digest, next_number
 from cvm.ingest.origins import Export, Source
+from cvm.ingest.protection import UNPROTECTED, Protection
 from cvm.ingest.reading import Reading
 
 
@@ -23,6 +24,7 @@ def read_parts(
     folder: Path,
     *,
     now: datetime,
+    protection: Protection = UNPROTECTED,
 ) -> list[Part]:
     """The parts of one table in the order of arrival, those that are to be read written to ``folder``.
 
@@ -37,7 +39,10 @@ def read_parts(
     for number, slot in enumerate(changes.slots, start=next_number(folder)):
         if slot.is_read and slot.export is not None:
             try:
-                parts.append(_read(engine, contract, source.reading, slot.export, folder, number=number, now=now))
+                new = _read(
+                    engine, contract, source.reading, slot.export, folder, number=number, now=now, protection=protection
+                )
+                parts.append(new)
             except (MissingColumnsError, ColumnTypeError) as error:
                 if len(changes.slots) == 1:
                     raise
@@ -50,7 +55,15 @@ def read_parts(
 
 
 def _read(
-    engine: DuckDBEngine, contract: Contract, reading: Reading, export: Export, folder: Path, *, number: int, now: datetime
+    engine: DuckDBEngine,
+    contract: Contract,
+    reading: Reading,
+    export: Export,
+    folder: Path,
+    *,
+    number: int,
+    now: datetime,
+    protection: Protection,
 ) -> Part:
     table = contract.table
     try:
@@ -60,7 +73,14 @@ def _read(
     (folder / table).mkdir(parents=True, exist_ok=True)
     checked, rejected = f"{table}/{number:06d}.parquet", f"{table}/{number:06d}.rejected.parquet"
     cleaned = clean_rows(
-        engine, contract, reading, now=now, part=number, checked=folder / checked, rejected=folder / rejected
+        engine,
+        contract,
+        reading,
+        now=now,
+        part=number,
+        checked=folder / checked,
+        rejected=folder / rejected,
+        protection=protection,
     )
     engine.execute(f"DROP TABLE raw_{table}")
     digests = {name: file_digest(folder / name) for name in (checked, rejected)}

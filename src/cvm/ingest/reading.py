@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from cvm.errors import MissingColumnsError, ParamsError
-from cvm.ingest.contracts import Contract
+from cvm.ingest.contracts import Contract, Kind
+from cvm.ingest.numbers import NumberFormat
+
+# The user's name of a column; several, of which the first that says anything counts; or {"product": [...]} of columns of
+# numbers that are multiplied, such as units and the price of one.
+Given = str | Sequence[str] | Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -18,15 +23,17 @@ class Reading:
     ----------
     timezone : str or None
         Zone of times that carry none; ``None`` when nobody declared one, and then such times are refused.
-    columns : mapping of str to str or sequence of str
+    columns : mapping of str to Given
         Canonical name to the user's name, where the two differ. Of several names the first that says anything in a
-        row counts.
+        row counts; a product says something where all its factors do.
     datetime_format : str or None
         ``strptime`` format or ``epoch_s``, ``epoch_ms``, ``epoch_us`` when times are not ISO 8601.
     key : sequence of str
         Canonical columns; of the rows that agree on all of them only the latest recorded counts.
     decimal, thousands : str, str or None
         Marks of numbers in text.
+    currency_sign : str or None
+        What may stand before or behind a number in text.
     day_first : bool
         Whether 01.02.2024 is the first of February.
     defaults : mapping of str to str
@@ -35,12 +42,12 @@ class Reading:
         The user's columns that are no attributes, as names or patterns such as ``*phone*``; case aside.
     skip_without : sequence of str
         Canonical columns; a line that says nothing in one of them is no row of this table, and no fault.
-    preset : mapping of str to str or sequence of str
+    preset : mapping of str to Given
         As ``columns``, but where the user's table lacks a column it is passed over.
     """
 
     timezone: str | None
-    columns: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    columns: Mapping[str, Given] = field(default_factory=dict)
     datetime_format: str | None = None
     key: Sequence[str] = ()
     decimal: str = "."
@@ -49,15 +56,32 @@ class Reading:
     defaults: Mapping[str, str] = field(default_factory=dict)
     ignore: Sequence[str] = ()
     skip_without: Sequence[str] = ()
-    preset: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    preset: Mapping[str, Given] = field(default_factory=dict)
+    currency_sign: str | None = None
+
+    @property
+    def numbers(self) -> NumberFormat:
+        """How numbers are written in text."""
+        return NumberFormat(self.decimal, self.thousands, self.currency_sign)
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the values of one canonical column come from: the first of ``columns`` that says anything, else ``default``."""
+    """Where the values of one canonical column come from.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The user's; the first that says anything counts.
+    default : str or None
+        What stands where they say nothing.
+    is_product : bool
+        Whether the columns are multiplied instead, in rows where all of them say something.
+    """
 
     columns: tuple[str, ...]
     default: str | None = None
+    is_product: bool = False
 
 
 def column_origins(contract: Contract, reading: Reading, *, found: Sequence[str]) -> dict[str, Origin]:
@@ -83,16 +107,19 @@ def column_origins(contract: Contract, reading: Reading, *, found: Sequence[str]
     known = [column.name for column in contract.columns]
     own = {ours: [ours] for ours in known if ours in found}
     preset, mapped = (
-        {ours: [name for name in _listed(theirs) if name in found] for ours, theirs in mapping.items()}
-        for mapping in (reading.preset, reading.columns)
+        {ours: _present(theirs, found) for ours, theirs in mapping.items()} for mapping in (reading.preset, reading.columns)
     )
     names = {ours: theirs for ours, theirs in (own | {o: t for o, t in preset.items() if t} | mapped).items() if theirs}
-    origins = {ours: Origin(tuple(theirs), reading.defaults.get(ours)) for ours, theirs in names.items()}
+    given = {**reading.preset, **reading.columns}
+    origins = {
+        ours: Origin(tuple(theirs), reading.defaults.get(ours), is_product=isinstance(given.get(ours), Mapping))
+        for ours, theirs in names.items()
+    }
     origins |= {ours: Origin((), text) for ours, text in reading.defaults.items() if ours not in origins}
     if contract.open_ended:
         # Case aside, because the engine's names are so.
         taken = {name.lower() for origin in origins.values() for name in origin.columns} | {n.lower() for n in origins}
-        further = (name for name in found if name.lower() not in taken and not _is_ignored(name, reading.ignore))
+        further = (name for name in found if name.lower() not in taken and not is_ignored(name, reading.ignore))
         origins |= {name: Origin((name,)) for name in further}
     unmapped = [name for name in contract.required if name not in origins]
     if unmapped:
@@ -149,10 +176,28 @@ def _check_names(contract: Contract, reading: Reading) -> None:
                 f"data.{contract.table}.{where} names {strangers}, which no {contract.table} table has. Known: {known}."
             )
 
+    for ours, theirs in reading.columns.items():
+        column = contract.column(ours)
+        if isinstance(theirs, Mapping) and (column is None or column.kind not in (Kind.MONEY, Kind.NUMBER)):
+            numbers = [column.name for column in contract.columns if column.kind in (Kind.MONEY, Kind.NUMBER)]
+            raise ParamsError(
+                f"data.{contract.table}.columns.{ours} is a product of {_listed(theirs)}; only {numbers} can be one. "
+                "Name one column of yours instead."
+            )
 
-def _listed(theirs: str | Sequence[str]) -> list[str]:
+
+def _listed(theirs: Given) -> list[str]:
+    if isinstance(theirs, Mapping):
+        return list(theirs["product"])
     return [theirs] if isinstance(theirs, str) else list(theirs)
 
 
-def _is_ignored(name: str, patterns: Sequence[str]) -> bool:
+def _present(theirs: Given, found: Collection[str]) -> list[str]:
+    """The columns that are there; of a product all or none."""
+    present = [name for name in _listed(theirs) if name in found]
+    return [] if isinstance(theirs, Mapping) and len(present) < len(_listed(theirs)) else present
+
+
+def is_ignored(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a column's name fits one of the patterns, in upper or lower case."""
     return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from cvm.engines import DuckDBEngine, QueryError, identifier, literal
+from cvm.engines.file_formats import FORMATS, format_by_name, likeliest_delimiter
 from cvm.engines.sql import literals
 from cvm.errors import EmptySourceError, SourceError
 
@@ -20,7 +20,6 @@ FILE_NAME = f"{RESERVED}source_file"
 
 # Left to guess, the reader takes rows for comments, or all rows before a longer one for a preamble, and drops them.
 _CSV = "quote = '\"', escape = '\"', comment = '', skip = 0"
-_DELIMITERS = (",", ";", "\t", "|")
 
 _READERS = {
     "csv": "read_csv([{files}], {dialect}, all_varchar = true, header = true, union_by_name = true, filename = {file_name})",
@@ -30,12 +29,6 @@ _READERS = {
         "maximum_depth = 1, sample_size = -1, filename = {file_name})"
     ),
 }
-_FORMATS = {
-    **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
-    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "json"),
-    ".parquet": "parquet",
-}
-_COMPRESSIONS = {".gz", ".zst"}
 
 
 def source_files(table: str, paths: Sequence[str], *, folder: Path, may_be_gone: bool = False) -> list[Path]:
@@ -111,6 +104,43 @@ def load_flat_file(engine: DuckDBEngine, table: str, file: Path) -> None:
         raise EmptySourceError(f"{str(file)!r} has no rows. Check the export.") from None
 
 
+def is_table_file(path: Path) -> bool:
+    """Whether the name of a file says that it is of a format read here."""
+    return format_by_name(path) is not None
+
+
+def load_sample(engine: DuckDBEngine, table: str, files: Sequence[Path], *, n_rows: int) -> None:
+    """Load a random sample of the rows of files of one format, as ``load_flat_file`` does; the same whenever drawn.
+
+    Raises
+    ------
+    SourceError
+        If a file does not parse, or has no row.
+    """
+    try:
+        relation = _files_relation(engine, table, files)
+        drawn = f"(SELECT * FROM {relation} USING SAMPLE reservoir({n_rows} ROWS) REPEATABLE (7))"
+        load_relation(engine, table, drawn, shown=files[0].name)
+    except QueryError as error:
+        raise SourceError(f"{str(files[0])!r} cannot be read: {_cause(error)}. Export it again.") from None
+    except EmptySourceError:
+        raise EmptySourceError(f"{str(files[0])!r} has no rows. Check the export.") from None
+
+
+def file_columns(engine: DuckDBEngine, file: Path) -> list[str]:
+    """Names of the columns of a file.
+
+    Raises
+    ------
+    SourceError
+        If it does not parse.
+    """
+    try:
+        return [name for name in engine.columns(_files_relation(engine, "file", [file])) if name != FILE_NAME]
+    except QueryError as error:
+        raise SourceError(f"{str(file)!r} cannot be read: {_cause(error)}. Export it again.") from None
+
+
 def read_frame(engine: DuckDBEngine, table: str, frame: pa.Table, *, name: str) -> None:
     """Load an Arrow table into the temporary table ``raw_<table>``; ``name`` stands where a file name would.
 
@@ -165,9 +195,8 @@ def _csv_dialect(engine: DuckDBEngine, file: str) -> str:
     source = f"{literal(glob.escape(file))}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false"
     query = f"SELECT line FROM read_csv({source}, delim = chr(1), quote = '', escape = '', comment = '') LIMIT 1"
     lines = engine.table(query).column(0).to_pylist()
-    unquoted = re.sub('"[^"]*"', "", lines[0] or "") if lines else ""
-    likeliest = max(_DELIMITERS, key=unquoted.count)
-    return f"{_CSV}, delim = {literal(likeliest)}" if likeliest in unquoted else _CSV
+    delimiter = likeliest_delimiter(lines[0] or "") if lines else None
+    return f"{_CSV}, delim = {literal(delimiter)}" if delimiter else _CSV
 
 
 def _cause(error: QueryError) -> str:
@@ -195,12 +224,9 @@ def _matches(table: str, path: str, *, folder: Path, may_be_gone: bool) -> list[
 
 
 def _format(table: str, file: Path) -> str:
-    suffixes = [suffix.lower() for suffix in file.suffixes]
-    if suffixes and suffixes[-1] in _COMPRESSIONS:
-        suffixes.pop()
-    found = _FORMATS.get(suffixes[-1] if suffixes else "")
+    found = format_by_name(file)
     if found is None:
         raise SourceError(
-            f"Table {table!r}: {file.name!r} is of no known format; name the file with one of {sorted(_FORMATS)}."
+            f"Table {table!r}: {file.name!r} is of no known format; name the file with one of {sorted(FORMATS)}."
         )
     return found

@@ -35,12 +35,14 @@ from cvm.ingest.ledger import (
 )
 from cvm.ingest.origins import DatabaseSource, FrameSource, PlannedSource, Source
 from cvm.ingest.parts import read_parts
-from cvm.workspace import Workspace, only_writer, replaced_directory, replaced_file
+from cvm.ingest.protection import UNPROTECTED, Protection
+from cvm.ingest.refusal import refusal_of
+from cvm.ingest.trimming import needs_trimming, trim_parts
+from cvm.privacy.suppression import NOBODY
+from cvm.workspace import Workspace, replaced_directory, replaced_file
 
 # What the engine may hold in memory before it goes on with files; the whole process then stays below 4 GiB.
 _MEMORY_GIB = 2.5
-
-_OR_RAISE = "Or raise the share, if these rows may be left out."
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,13 @@ class Ingested:
 
 
 def ingest(
-    sources: Mapping[str, Source], workspace: Workspace, rules: Rules, *, now: datetime, full: bool = False
+    sources: Mapping[str, Source],
+    workspace: Workspace,
+    rules: Rules,
+    *,
+    now: datetime,
+    full: bool = False,
+    protection: Protection = UNPROTECTED,
 ) -> Ingested:
     """Write the clean tables, the quarantine and the assessment; if nothing is new, leave everything as it is.
 
@@ -106,6 +114,8 @@ def ingest(
         UTC, without zone; rows dated later are faulty.
     full : bool
         Forget what was ingested before, and read every export there is.
+    protection : Protection
+        Which rows are never stored, and under which names customers are.
 
     Raises
     ------
@@ -121,18 +131,29 @@ def ingest(
     contracts = {table: contract for table, contract in CONTRACTS.items() if table in sources}
     keys = {table: list(sources[table].reading.key) for table in contracts}
     settings = _hash([__version__, asdict(rules), keys])  # all but the parts that decides on the warehouse
-    with only_writer(workspace.outputs):
+    with workspace.writing("cvm ingest"):
         ledger, notes = _ledger(workspace, sources, full=full)
         known = {} if full else ledger.tables
-        changes = {table: changes_of(contracts[table], sources[table], known.get(table)) for table in contracts}
-        if not full and _is_current(ledger, changes, settings, workspace):
+        changes = {
+            table: changes_of(contracts[table], sources[table], known.get(table), protection=protection.fingerprint)
+            for table in contracts
+        }
+        is_current = not full and _is_current(ledger, changes, settings, workspace)
+        if is_current and not _holds_expired(changes, workspace, protection, now=now):
             _remember_names(ledger, changes, workspace)
             return _ingested(ledger.outcomes, changes, notes)
         changes = {table: without_damage(table, change, workspace.ingested) for table, change in changes.items()}
         try:
-            parts, outcomes = _write_outputs(sources, changes, workspace, rules, now=now)
-            tables = known | _table_parts(changes, parts)
-            ledger = Ledger(tables=tables, settings=settings, stamps=_stamps(workspace), outcomes=outcomes)
+            parts, outcomes = _write_outputs(sources, changes, workspace, rules, protection, now=now)
+            if ledger.outcomes and ledger.pseudonyms != protection.fingerprint:
+                notes.append(_renamed_note(workspace))
+            ledger = Ledger(
+                tables=known | _table_parts(changes, parts),
+                settings=settings,
+                stamps=output_stamps(workspace),
+                outcomes=outcomes,
+                pseudonyms=protection.fingerprint,
+            )
             write_ledger(workspace.ingested, ledger)
         finally:
             remove_orphans(workspace.ingested, ledger)
@@ -140,16 +161,26 @@ def ingest(
 
 
 def _write_outputs(
-    sources: Mapping[str, Source], changes: Mapping[str, Changes], workspace: Workspace, rules: Rules, *, now: datetime
+    sources: Mapping[str, Source],
+    changes: Mapping[str, Changes],
+    workspace: Workspace,
+    rules: Rules,
+    protection: Protection,
+    *,
+    now: datetime,
 ) -> tuple[dict[str, list[Part]], list[TableOutcome]]:
     """The new parts, and a quarantine and a warehouse of all parts; a refusal leaves the old warehouse in its place."""
     folder = workspace.ingested
     with replaced_file(workspace.warehouse) as path:
         with DuckDBEngine(path, memory_gib=_MEMORY_GIB) as engine, replaced_directory(workspace.quarantine) as quarantine:
+            protection.install(engine)
             parts = {
-                table: read_parts(engine, CONTRACTS[table], sources[table], change, folder, now=now)
+                table: read_parts(engine, CONTRACTS[table], sources[table], change, folder, now=now, protection=protection)
                 for table, change in changes.items()
             }
+            # Who was forgotten is out of them since then; what grew old since then is not.
+            ages = replace(protection, forgotten=NOBODY)
+            parts = {table: trim_parts(engine, CONTRACTS[table], parts[table], folder, ages, now=now) for table in parts}
             outcomes = [
                 assemble_table(engine, CONTRACTS[table], sources[table].reading, parts[table], folder) for table in changes
             ]
@@ -157,7 +188,8 @@ def _write_outputs(
             # into ``Rules``, the files they write into ``_stamps``.
             unconverted = convert_currencies(engine, currency=rules.currency)
             if rules.identity:
-                resolve_identities(engine, rules.identity)
+                resolve_identities(engine, replace(rules.identity, contacts_are_keys=protection.pseudonyms is not None))
+            protection.without_contacts(engine)
             _write_quarantine(engine, outcomes, quarantine)
             write_assessment(
                 engine,
@@ -171,7 +203,11 @@ def _write_outputs(
                 now=now,
             )
             new = {table: _new_parts(changes[table], parts[table]) for table in changes}
-            refusal = _refusal(outcomes, new, workspace, max_rejected_share=rules.max_rejected_share) or unconverted
+            refusal = unconverted
+            for outcome in reversed(outcomes):
+                newly = outcome_of(outcome.table, new[outcome.table])
+                where = workspace.quarantine / f"{outcome.table}.parquet"
+                refusal = refusal_of(outcome, newly, where, max_rejected_share=rules.max_rejected_share) or refusal
             if not refusal:
                 write_identities(engine, workspace.identity)
         if refusal:
@@ -196,12 +232,32 @@ def _is_current(ledger: Ledger, changes: Mapping[str, Changes], settings: str, w
     """Whether warehouse and quarantine are what they would be made now."""
     return (
         ledger.settings == settings
-        and ledger.stamps == _stamps(workspace)
+        and ledger.stamps == output_stamps(workspace)
         and all(
             change.n_read == 0
             and [part.number for part in change.parts] == [part.number for part in ledger.tables[table].parts]
             for table, change in changes.items()
         )
+    )
+
+
+def _holds_expired(changes: Mapping[str, Changes], workspace: Workspace, protection: Protection, *, now: datetime) -> bool:
+    """Whether rows on file have grown older than they may."""
+    if not protection.keep_days:
+        return False
+    with DuckDBEngine() as engine:
+        return any(
+            needs_trimming(engine, CONTRACTS[table], part, workspace.ingested, protection, now=now)
+            for table, change in changes.items()
+            for part in change.parts
+        )
+
+
+def _renamed_note(workspace: Workspace) -> str:
+    return (
+        "customers are stored under other names than before (privacy.pseudonym_key); every export was read again. What "
+        f"earlier runs left in {workspace.outputs} holds the former names: run `cvm run`, and remove older scores, "
+        "audiences and ledgers that nobody needs"
     )
 
 
@@ -212,7 +268,8 @@ def _remember_names(ledger: Ledger, changes: Mapping[str, Changes], workspace: W
         write_ledger(workspace.ingested, updated)
 
 
-def _stamps(workspace: Workspace) -> dict[str, list[int]]:
+def output_stamps(workspace: Workspace) -> dict[str, list[int]]:
+    """Of everything that ingest writes beside its parts."""
     beside = (workspace.quality, workspace.sufficiency, workspace.identity)
     return stamps(workspace.outputs, [workspace.warehouse, *beside, *workspace.quarantine.glob("*")])
 
@@ -246,54 +303,5 @@ def _hash(values: object) -> str:
 
 def _write_quarantine(engine: DuckDBEngine, outcomes: Sequence[TableOutcome], folder: Path) -> None:
     for outcome in outcomes:
-        if outcome.n_by_reason:
+        if engine.row(f"SELECT count(*) AS n FROM rejected_{outcome.table}")["n"]:
             engine.write_parquet(f"SELECT * FROM rejected_{outcome.table}", folder / f"{outcome.table}.parquet")
-
-
-def _refusal(
-    outcomes: Sequence[TableOutcome], new: Mapping[str, Sequence[Part]], workspace: Workspace, *, max_rejected_share: float
-) -> str | None:
-    for outcome in outcomes:
-        where = f"The rows and their reasons are in {workspace.quarantine / f'{outcome.table}.parquet'}."
-        if outcome.n_kept == 0:
-            return (
-                f"Table {outcome.table!r}: all {outcome.n_read:,} rows were rejected ({_reasons(outcome)}). "
-                f"{where} {_advice(outcome)}"
-            )
-        newly = outcome_of(outcome.table, new[outcome.table])
-        for judged, rows in ((outcome, "rows"), (newly, "new rows")):
-            if judged.n_read and judged.n_rejected / judged.n_read > max_rejected_share:
-                return f"{_share_refusal(judged, rows, max_rejected_share)} {where} {_advice(judged)} {_OR_RAISE}"
-    return None
-
-
-def _share_refusal(outcome: TableOutcome, rows: str, max_rejected_share: float) -> str:
-    share = outcome.n_rejected / outcome.n_read
-    return (
-        f"Table {outcome.table!r}: {outcome.n_rejected:,} of {outcome.n_read:,} {rows} ({share:.1%}) were rejected, "
-        f"more than data.max_rejected_share == {max_rejected_share:g} ({_reasons(outcome)})."
-    )
-
-
-def _reasons(outcome: TableOutcome) -> str:
-    return "; ".join(f"{reason}: {n:,}" for reason, n in outcome.n_by_reason.items())
-
-
-def _advice(outcome: TableOutcome) -> str:
-    """How to mend the commonest fault."""
-    commonest = next(iter(outcome.n_by_fault), "")
-    marks = f'how they are written, for example data.{outcome.table}.decimal: ","'
-    for ending, advice in (
-        (
-            "is no date",
-            f'Say how times are written, for example data.{outcome.table}.datetime_format: "%d.%m.%Y %H:%M", '
-            f"or data.{outcome.table}.day_first: true.",
-        ),
-        ("is no amount of money", f"Export amounts as plain numbers such as 1234.56, or say {marks}."),
-        ("is no number", f"Export numbers as plain as 1234.56, or say {marks}."),
-        ("lies in the future", f"Check the clock of this machine and data.{outcome.table}.timezone."),
-        ("is missing", f"Check which column is mapped under data.{outcome.table}.columns."),
-    ):
-        if commonest.endswith(ending):
-            return advice
-    return "Mend the export."

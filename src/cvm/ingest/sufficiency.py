@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from cvm.engines import DuckDBEngine, literal
+from cvm.engines import Engine, literal
 from cvm.engines.sql import local_day, midnight
 from cvm.ingest.experiments import uplift_sufficiency
 from cvm.ingest.orders import BUYER, ORDER
@@ -50,12 +50,12 @@ class _Facts:
         return self.n_repeaters / self.n_customers if self.n_customers else 0.0
 
 
-def sufficiency(engine: DuckDBEngine, *, horizon_days: int, lead_days: int, timezone: str = "UTC") -> list[Verdict]:
+def sufficiency(engine: Engine, *, horizon_days: int, lead_days: int, timezone: str = "UTC") -> list[Verdict]:
     """Verdicts on churn, CLV and uplift, as of the day after the last order.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Holds the clean tables and those of ``order_tables``.
     horizon_days, lead_days : int
         Outcome window.
@@ -71,7 +71,7 @@ def sufficiency(engine: DuckDBEngine, *, horizon_days: int, lead_days: int, time
     return [_churn(facts), _clv(facts), uplift]
 
 
-def _facts(engine: DuckDBEngine, as_of: date, *, horizon_days: int, lead_days: int, timezone: str) -> _Facts:
+def _facts(engine: Engine, as_of: date, *, horizon_days: int, lead_days: int, timezone: str) -> _Facts:
     def before(days: int) -> str:
         return literal(midnight(as_of - timedelta(days=days), timezone))
 

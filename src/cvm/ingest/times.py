@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cvm.engines import DuckDBEngine, QueryError, literal
+from cvm.engines import Engine, QueryError, literal
 from cvm.errors import ParamsError
 from cvm.ingest.column_types import FLOATS, INTEGERS, has_zone, is_time
 
@@ -40,9 +40,7 @@ class TimeFormat:
     day_first: bool = False
 
 
-def time_format(
-    engine: DuckDBEngine, table: str, *, zone: str | None, pattern: str | None, day_first: bool = False
-) -> TimeFormat:
+def time_format(engine: Engine, table: str, *, zone: str | None, pattern: str | None, day_first: bool = False) -> TimeFormat:
     """The format of a table's times, once the engine has understood its pattern.
 
     Raises

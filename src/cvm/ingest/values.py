@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from cvm.engines import identifier, literal
+from cvm.engines.sql import BLANKS
 from cvm.errors import ColumnTypeError
-from cvm.ingest.column_types import FLOATS, is_number, is_time
+from cvm.ingest.column_types import FLOATS, has_zone, is_number, is_time
 from cvm.ingest.contracts import Column, Kind
 from cvm.ingest.numbers import NumberFormat
 from cvm.ingest.times import TimeFormat, utc_time
-
-# Besides spaces what exports leave around values: tabs, line ends, the no-break space, the byte order mark.
-_BLANKS = " \t\n\r\v\f\u00a0\ufeff"
 
 _NESTED = ("STRUCT", "MAP", "UNION", "LIST")
 
@@ -55,16 +53,37 @@ def parsed(
     return sql
 
 
+def product(table: str, column: Column, found: Sequence[tuple[str, str]], *, numbers: NumberFormat) -> str:
+    """SQL for the product of the user's columns ``found``, name and type each, as a value of ``column``.
+
+    Raises
+    ------
+    ColumnTypeError
+        If one of them holds no numbers.
+    """
+    factors = []
+    for theirs, found_type in found:
+        factor = _number(identifier(theirs), found_type, given(theirs, found_type), Kind.NUMBER, numbers)
+        if factor is None:
+            raise ColumnTypeError(
+                f"Table {table!r}: column {theirs!r} (a factor of {column.name}) is of type {found_type}, which is no "
+                f"number. Map another column under data.{table}.columns in params.yaml."
+            )
+        factors.append(factor)
+    result = f"TRY_CAST({' * '.join(factors)} AS {column.kind})"
+    return f"CASE WHEN isfinite({result}) THEN {result} END" if column.kind is Kind.NUMBER else result
+
+
 def given(theirs: str, found_type: str) -> str:
     """SQL for what the file says, as text; null where it says nothing."""
     raw = identifier(theirs)
-    return f"CASE WHEN NOT isnan({raw}) THEN CAST({raw} AS VARCHAR) END" if found_type in FLOATS else _trimmed(raw)
+    return f"CASE WHEN NOT isnan({raw}) THEN {_as_text(raw, found_type)} END" if found_type in FLOATS else _trimmed(raw)
 
 
 def attribute(theirs: str, found_type: str) -> str:
     """SQL for an attribute no contract knows: numbers, truth values and dates as they are, everything else as text."""
     raw = identifier(theirs)
-    return _trimmed(raw) if attribute_type(found_type) == "VARCHAR" else raw
+    return _trimmed(raw) if attribute_type(found_type) == "VARCHAR" else _named(raw, found_type)
 
 
 def attribute_type(found_type: str) -> str:
@@ -82,7 +101,8 @@ def common_type(found_types: Collection[str]) -> str:
 def written(theirs: str, found_type: str) -> str:
     """SQL for a value as a person would write it, blanks and all."""
     raw = identifier(theirs)
-    return f"coalesce({_text(raw, found_type, f'CAST({raw} AS VARCHAR)')}, CAST({raw} AS VARCHAR))"
+    text = _as_text(raw, found_type)
+    return f"coalesce({_text(raw, found_type, text)}, {text})"
 
 
 def wanted(kind: Kind) -> str:
@@ -101,7 +121,7 @@ def _text(raw: str, found_type: str, text: str) -> str:
         return text
     # Spreadsheets and frames with gaps turn the id 17850 into 17850.0.
     whole = f"CASE WHEN {raw} = trunc({raw}) THEN CAST(TRY_CAST({raw} AS HUGEINT) AS VARCHAR) END"
-    number = f"coalesce({whole}, CAST({raw} AS VARCHAR))"
+    number = f"coalesce({whole}, {_as_text(raw, found_type)})"
     return f"CASE WHEN isfinite({raw}) THEN {number} END" if found_type in FLOATS else number
 
 
@@ -109,7 +129,7 @@ def _number(raw: str, found_type: str, text: str, kind: Kind, numbers: NumberFor
     if found_type == "VARCHAR":
         number = f"CASE WHEN {numbers.is_number(text)} THEN TRY_CAST({numbers.plain(text)} AS {kind}) END"
     elif is_number(found_type):
-        number = f"TRY_CAST({raw} AS {kind})"
+        number = f"TRY_CAST({_named(raw, found_type)} AS {kind})"
     else:
         return None
     return f"CASE WHEN isfinite({number}) THEN {number} END" if kind is Kind.NUMBER else number
@@ -121,9 +141,18 @@ def _flag(raw: str, found_type: str, text: str) -> str | None:
     return f"TRY_CAST({text} AS BOOLEAN)" if found_type == "VARCHAR" else None
 
 
+def _as_text(raw: str, found_type: str) -> str:
+    return f"CAST({_named(raw, found_type)} AS VARCHAR)"
+
+
+def _named(raw: str, found_type: str) -> str:
+    """With its type beside it where engines write or round values each in its own way, and must be told of them."""
+    return f"CAST({raw} AS {found_type})" if found_type in FLOATS or has_zone(found_type) else raw
+
+
 def _trimmed(raw: str) -> str:
     """Text without blanks around it; null where nothing is left."""
     text = f"CAST({raw} AS VARCHAR)"
     # To look first is four times as fast, because hardly any value has blanks.
-    padded = f"regexp_matches({text}, {literal(f'^[{_BLANKS}]|[{_BLANKS}]$')})"
-    return f"CASE WHEN {padded} THEN nullif(trim({text}, {literal(_BLANKS)}), '') ELSE nullif({text}, '') END"
+    padded = f"regexp_matches({text}, {literal(f'^[{BLANKS}]|[{BLANKS}]$')})"
+    return f"CASE WHEN {padded} THEN nullif(trim({text}, {literal(BLANKS)}), '') ELSE nullif({text}, '') END"

@@ -9,7 +9,8 @@ temporary table       one row per
 ``kpi_order``         order, net of the returns known: day, channel of its sales
 ``kpi_subscription``  subscription: held at every midnight in ``(starts, ends]``
 ``kpi_customer``      customer: day and channel of the first order, attributes, segment in the latest scores
-``kpi_standing``      spell of being a customer: at every midnight in ``(starts, ends]``
+``kpi_standing``      spell of being a customer: at every midnight in ``(starts, ends]``; the spell before it ended
+                      ``ended_before``, the next ``starts_again``
 ``kpi_quiet``         the same by ``inactivity_days``
 ``kpi_purchase``      customer, month and channel: orders, revenue, margin, cost
 ``kpi_behaviour``     customer, month and channel: events by what they mean
@@ -24,7 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 
-from cvm.engines import DuckDBEngine, literal
+from cvm.engines import Engine, literal
 from cvm.engines.sql import parquet
 from cvm.features.economics import ledger, line_margin
 from cvm.features.netting import netted_orders, placed_orders
@@ -41,13 +42,13 @@ _MONEY = ("n_orders", "revenue", "margin", "cost")
 
 @contextmanager
 def base_tables(
-    engine: DuckDBEngine, schema: Schema, settings: KpiSettings, scores: Scores, *, first: date, as_of: date
+    engine: Engine, schema: Schema, settings: KpiSettings, scores: Scores, *, first: date, as_of: date
 ) -> Iterator[None]:
     """Hold the tables above while the block runs.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Opened on the warehouse; it is not changed.
     schema : Schema
     settings : KpiSettings
@@ -58,9 +59,32 @@ def base_tables(
     as_of : date
         Before which all must be known.
     """
-    end = number_of(as_of)
-    snapshot = f"WITH snapshot(as_of, as_of_day) AS (VALUES ({literal(as_of)}, {end}))"
-    held = {
+    held = base_queries(schema, settings, scores, first=first, as_of=as_of)
+    if schema.has("events"):
+        known = known_rows(schema, "events", settings.timezone)
+        snapshot = _snapshot(as_of)
+        types = engine.table(f"{snapshot} SELECT DISTINCT event_type FROM ({known})").column(0).to_pylist()
+        engine.register(EVENT_KINDS, event_kinds(types, active=settings.active_events))
+    try:
+        for name, query in held.items():
+            engine.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
+        for name in ("line", "kpi_placed", "kpi_spell", "kpi_message"):
+            engine.execute(f"DROP TABLE IF EXISTS temp.{name}")
+        yield
+    finally:
+        engine.execute("; ".join(f"DROP TABLE IF EXISTS temp.{name}" for name in held))
+
+
+def base_queries(schema: Schema, settings: KpiSettings, scores: Scores, *, first: date, as_of: date) -> dict[str, str]:
+    """The queries of these tables, each after those it reads; those of events also read ``EVENT_KINDS``.
+
+    Parameters
+    ----------
+    schema, settings, scores, first, as_of
+        As in ``base_tables``.
+    """
+    end, snapshot = number_of(as_of), _snapshot(as_of)
+    queries = {
         "kpi_day": _days(number_of(first), end),
         "kpi_person": f"{snapshot} {_people(schema, settings, end)}",
         "line": f"{snapshot} {_lines(schema, settings)}",
@@ -76,28 +100,22 @@ def base_tables(
         "kpi_purchase": f"{snapshot} {_purchases(schema, settings, end)}",
     }
     if schema.has("events"):
-        known = known_rows(schema, "events", settings.timezone)
-        types = engine.table(f"{snapshot} SELECT DISTINCT event_type FROM ({known})").column(0).to_pylist()
-        engine.register(EVENT_KINDS, event_kinds(types, active=settings.active_events))
-        held["kpi_message"] = f"{snapshot} {_messages(schema, settings)}"
-        held["kpi_behaviour"] = f"{snapshot} {_behaviour(schema, settings)}"
-    try:
-        for name, query in held.items():
-            engine.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
-        for name in ("line", "kpi_placed", "kpi_spell", "kpi_message"):
-            engine.execute(f"DROP TABLE IF EXISTS temp.{name}")
-        yield
-    finally:
-        engine.execute("; ".join(f"DROP TABLE IF EXISTS temp.{name}" for name in held))
+        queries["kpi_message"] = f"{snapshot} {_messages(schema, settings)}"
+        queries["kpi_behaviour"] = f"{snapshot} {_behaviour(schema, settings)}"
+    return queries
 
 
-def first_subscribed(engine: DuckDBEngine, schema: Schema, settings: KpiSettings, *, as_of: date) -> date | None:
+def first_subscribed(engine: Engine, schema: Schema, settings: KpiSettings, *, as_of: date) -> date | None:
     """Day on which the first subscription known at ``as_of`` began; ``None`` where there is none."""
     known = _subscriptions(schema, settings, number_of(as_of))
     found: date | None = engine.row(f"SELECT DATE '1970-01-01' + CAST(min(starts) AS INTEGER) AS first FROM ({known})")[
         "first"
     ]
     return found
+
+
+def _snapshot(as_of: date) -> str:
+    return f"WITH snapshot(as_of, as_of_day) AS (VALUES ({literal(as_of)}, {number_of(as_of)}))"
 
 
 def number_of(day: date) -> int:
@@ -137,7 +155,7 @@ def _lines(schema: Schema, settings: KpiSettings) -> str:
 
 
 def _placed(schema: Schema) -> str:
-    key = order_key(schema) if schema.has("transactions", "order_id") else "day"
+    key = order_key(schema)
     channel = ", coalesce(min(channel) FILTER (WHERE amount >= 0), min(channel)) AS channel"
     return placed_orders(key=key, per="who", extra=channel)
 
@@ -168,7 +186,8 @@ def _customers(schema: Schema, scores: Scores) -> str:
     columns = [
         f"CAST({f'profile.{name}' if name in there else 'NULL'} AS {kind}) AS {name}" for name, kind in profile.items()
     ]
-    scored = "SELECT NULL AS customer_id, NULL AS segment, NULL AS lifetime_value WHERE FALSE"
+    nobody = "CAST(NULL AS VARCHAR) AS customer_id, CAST(NULL AS VARCHAR) AS segment, CAST(NULL AS DOUBLE) AS lifetime_value"
+    scored = f"SELECT {nobody} WHERE FALSE"
     if scores.latest:
         value = "historic_value + clv AS lifetime_value"
         scored = f"SELECT customer_id, segment, {value} FROM {parquet([scores.latest])}"
@@ -207,9 +226,10 @@ def _spell_starts(settings: KpiSettings) -> str:
 
 def _spells(length: str) -> str:
     """Spells without a gap: so many days after each order, and while a subscription is held."""
-    next_break = f"lead({length}_before) OVER (PARTITION BY who ORDER BY starts)"
+    following = "OVER (PARTITION BY who ORDER BY starts)"
     return (
-        f"SELECT who, starts, coalesce({next_break}, {length}_last) AS ends "
+        f"SELECT who, starts, coalesce(lead({length}_before) {following}, {length}_last) AS ends, "
+        f"{length}_before AS ended_before, lead(starts) {following} AS starts_again "
         f"FROM kpi_spell WHERE {length}_before IS NULL OR starts > {length}_before"
     )
 
@@ -257,8 +277,10 @@ def _messages(schema: Schema, settings: KpiSettings) -> str:
 
 
 def _behaviour(schema: Schema, settings: KpiSettings) -> str:
-    sums = ", ".join(f"sum({sql.format(value='value')}) AS {name}" for name, sql in BEHAVIOUR.items())
+    sums = [f"sum({sql.format(value='value')}) AS {name}" for name, sql in BEHAVIOUR.items()]
+    sums += [f"CAST(NULL AS BIGINT) AS {name}" for name in ANSWERED]
+    nothing = ", ".join("NULL" for _ in BEHAVIOUR)
     return (
-        f"SELECT who, month, channel, {sums} FROM ({_events(schema, settings)}) GROUP BY who, month, channel "
-        f"UNION ALL BY NAME SELECT who, month, channel, {', '.join(ANSWERED)} FROM ({message_rows('kpi_message')})"
+        f"SELECT who, month, channel, {', '.join(sums)} FROM ({_events(schema, settings)}) GROUP BY who, month, channel "
+        f"UNION ALL SELECT who, month, channel, {nothing}, {', '.join(ANSWERED)} FROM ({message_rows('kpi_message')})"
     )

@@ -1,7 +1,7 @@
 """All KPIs. Adding one is adding one entry.
 
 ``numerator`` and ``denominator`` are SQL in which ``{name}`` is the sum of a measure (``measures.py``) over a group and
-period. The catalogue writes the queries, the table of ``docs/kpis.md`` and the names that ``goals:`` may use.
+period. The catalogue writes the queries, the reference (``make docs``) and the names that ``goals:`` may use.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cvm.engines import DuckDBEngine
+from cvm.engines import Engine
 from cvm.engines.sql import parquet
 from cvm.kpis.base import number_of
-from cvm.kpis.measures import measures_of
+from cvm.kpis.measures import Measure, measures_of
 from cvm.kpis.periods import Period
 
 UNKNOWN, NO_ORDER = "unknown", "no order"
@@ -31,7 +31,7 @@ _DIMENSIONS = {
 }
 
 
-def hold_periods(engine: DuckDBEngine, periods: Mapping[int, Period]) -> None:
+def hold_periods(engine: Engine, periods: Mapping[int, Period]) -> None:
     """Make ``kpi_period`` hold these periods under their numbers, ``kpi_part`` their months, ``kpi_bought`` who bought."""
     columns = {
         "period": list(periods),
@@ -44,10 +44,10 @@ def hold_periods(engine: DuckDBEngine, periods: Mapping[int, Period]) -> None:
         "CREATE OR REPLACE TEMP TABLE kpi_part AS SELECT DISTINCT month, period FROM kpi_day "
         "JOIN kpi_period ON day >= start_day AND day < end_day"
     )
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE kpi_bought AS {_bought('period, who')}")
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE kpi_bought AS {bought_rows('period, who')}")
 
 
-def hold_start_segments(engine: DuckDBEngine, files: Mapping[int, Path]) -> None:
+def hold_start_segments(engine: Engine, files: Mapping[int, Path]) -> None:
     """Make ``kpi_start_segment`` hold each customer's segment in the scores that go before a period, by its number."""
     parts = [f"SELECT {number} AS period, customer_id, segment FROM {parquet([path])}" for number, path in files.items()]
     rows = " UNION ALL ".join(parts) or "SELECT 0 AS period, '' AS customer_id, '' AS segment WHERE FALSE"
@@ -57,7 +57,7 @@ def hold_start_segments(engine: DuckDBEngine, files: Mapping[int, Path]) -> None
     )
 
 
-def cells(relation: str, rows: str, *, by: Sequence[str]) -> str:
+def cells(relation: str, rows: str, *, by: Mapping[str, str], measures: Sequence[Measure]) -> str:
     """SQL for the sums of a relation's measures: columns ``period``, those of ``by``, and one per measure.
 
     Parameters
@@ -65,16 +65,19 @@ def cells(relation: str, rows: str, *, by: Sequence[str]) -> str:
     relation : str
     rows : str
         Query of its rows, with ``period`` and ``who``.
-    by : sequence of str
-        Of segment, acquisition_channel, cohort, first_channel, channel, segment_at_start, bin. By ``segment_at_start`` only
-        periods count for which the segments are known.
+    by : mapping of str to str
+        Name of each column to what it tells: one of segment, acquisition_channel, cohort, first_channel, channel,
+        segment_at_start, bin. By ``segment_at_start`` only periods count for which the segments are known.
+    measures : sequence of Measure
+        Columns, in their order; of other relations they are null.
     """
     given = {"segment": f"coalesce(held.segment, '{UNKNOWN}')"} if relation == "scored" else {}
     dimensions = {**_DIMENSIONS, **given}
-    named = [f"{dimensions[name]} AS {name}" for name in by]
-    sums = [f"sum(CAST(({measure.sql}) AS DOUBLE)) AS {measure.name}" for measure in measures_of(relation)]
+    named = [f"{dimensions[told]} AS {name}" for name, told in by.items()]
+    of_relation = {measure: f"sum(CAST(({measure.sql}) AS DOUBLE))" for measure in measures_of(relation)}
+    sums = [f"{of_relation.get(measure, 'CAST(NULL AS DOUBLE)')} AS {measure.name}" for measure in measures]
     then = ""
-    if "segment_at_start" in by:
+    if "segment_at_start" in by.values():
         same = "then_segment.period = held.period AND then_segment.who = held.who"
         then = f"LEFT JOIN kpi_start_segment AS then_segment ON {same}"
         rows = f"SELECT * FROM ({rows}) WHERE period IN (SELECT period FROM kpi_start_segment)"
@@ -85,12 +88,19 @@ def cells(relation: str, rows: str, *, by: Sequence[str]) -> str:
 
 
 def standing_rows(table: str) -> str:
-    """Rows of ``standing`` and ``quiet``, from their table of spells."""
+    """Rows of ``standing`` and ``quiet``, from their table of spells.
+
+    A row is of the first spell that touches the period, the only one that can hold its start. Nearly always it is the last
+    one, too; only where another follows within the period that one has to be found which holds the end, if any does.
+    """
+    first = "first.starts < end_day AND first.ends >= start_day AND coalesce(first.ended_before < start_day, TRUE)"
+    another = "first.ends < end_day AND first.starts_again < end_day"
+    columns = "SELECT period, first.who, start_day, first.starts < start_day AS at_start"
     return (
-        "SELECT period, who, any_value(start_day) AS start_day, "
-        "bool_or(starts < start_day AND ends >= start_day) AS at_start, "
-        "bool_or(starts < end_day AND ends >= end_day) AS at_end "
-        f"FROM {table} JOIN kpi_period ON starts < end_day AND ends >= start_day GROUP BY period, who"
+        f"{columns}, first.ends >= end_day AS at_end FROM {table} AS first "
+        f"JOIN kpi_period ON {first} AND NOT coalesce({another}, FALSE) "
+        f"UNION ALL {columns}, last.who IS NOT NULL FROM {table} AS first JOIN kpi_period ON {first} AND {another} "
+        f"LEFT JOIN {table} AS last ON last.who = first.who AND last.starts < end_day AND last.ends >= end_day"
     )
 
 
@@ -102,11 +112,18 @@ def joined_rows() -> str:
 def purchase_rows(*, by_channel: bool = False) -> str:
     """Rows of ``purchase``; costs have no channel."""
     if by_channel:
-        return f"{_bought('period, who, channel')} HAVING sum(n_orders) > 0 OR sum(revenue) <> 0 OR sum(margin) <> 0"
+        bought = bought_rows("period, who, channel")
+        return f"{bought} HAVING sum(n_orders) > 0 OR {_is_money('revenue')} OR {_is_money('margin')}"
     return "SELECT * FROM kpi_bought"
 
 
-def _bought(keys: str) -> str:
+def _is_money(what: str) -> str:
+    """SQL for whether a sum is of any amount; sums of floats may miss 0, by what the order of rows leaves."""
+    return f"round(sum({what}), 4) <> 0"
+
+
+def bought_rows(keys: str) -> str:
+    """What was bought in each period, by ``keys``."""
     sums = ", ".join(f"sum({name}) AS {name}" for name in ("n_orders", "revenue", "margin", "cost"))
     return f"SELECT {keys}, {sums} FROM kpi_purchase JOIN kpi_part USING (month) GROUP BY {keys}"
 
@@ -115,13 +132,18 @@ def leader_rows() -> str:
     """Rows of ``leader``: whoever is in the upper quarter of buyers by revenue or margin, which holds the top fifth."""
     what = ("revenue", "margin")
     cuts = ", ".join(f"quantile_disc({name}, 0.75) AS {name}_cut" for name in what)
-    ranks = ", ".join(f"row_number() OVER (PARTITION BY period ORDER BY {name} DESC, who) AS {name}_rank" for name in what)
+    # Who is first of equals must not depend on the order of rows: neither in a sum, nor by the number of a customer.
+    ranks = ", ".join(
+        f"row_number() OVER (PARTITION BY period ORDER BY round({name}, 4) DESC, customer_id) AS {name}_rank"
+        for name in what
+    )
     buyers = "SELECT period, who, revenue, margin FROM kpi_bought WHERE n_orders > 0"
-    return (
-        f"SELECT period, who, revenue, margin, n_ranked, {ranks} FROM ({buyers}) "
+    upper = (
+        f"SELECT period, who, revenue, margin, n_ranked FROM ({buyers}) "
         f"JOIN (SELECT period, count(*) AS n_ranked, {cuts} FROM ({buyers}) GROUP BY period) USING (period) "
         "WHERE revenue >= revenue_cut OR margin >= margin_cut"
     )
+    return f"SELECT period, who, revenue, margin, n_ranked, {ranks} FROM ({upper}) JOIN kpi_person USING (who)"
 
 
 def behaviour_rows(*, by_channel: bool = False) -> str:

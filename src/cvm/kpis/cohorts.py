@@ -6,7 +6,7 @@ from datetime import date
 
 import pyarrow as pa
 
-from cvm.engines import DuckDBEngine, literal
+from cvm.engines import Engine, literal
 from cvm.features.query import Schema
 from cvm.kpis.base import number_of
 from cvm.kpis.cells import UNKNOWN
@@ -17,12 +17,12 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def cohort_table(engine: DuckDBEngine, schema: Schema, *, orders_from: date, as_of: date) -> pa.Table:
+def cohort_table(engine: Engine, schema: Schema, *, orders_from: date, as_of: date) -> pa.Table:
     """One row per cohort, channel and month since the first order, up to the month that ``as_of`` cuts or ends.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Within ``base_tables``.
     schema : Schema
     orders_from : date

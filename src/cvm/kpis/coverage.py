@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from cvm.engines import DuckDBEngine
+from cvm.engines import Engine
 from cvm.engines.sql import local_day
 from cvm.errors import InsufficientDataError
 from cvm.features.query import Schema
@@ -40,9 +40,7 @@ class Coverage:
     missing: frozenset[str]
 
     @classmethod
-    def of(
-        cls, engine: DuckDBEngine, schema: Schema, settings: KpiSettings, scores: Scores, *, as_of: date | None
-    ) -> Coverage:
+    def of(cls, engine: Engine, schema: Schema, settings: KpiSettings, scores: Scores, *, as_of: date | None) -> Coverage:
         """Of a warehouse and the runs of scores up to ``as_of``, by default the day after the last transaction.
 
         Raises

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 
-from cvm.engines import DuckDBEngine, literal
+from cvm.engines import Engine, literal
 from cvm.evaluation import REPLICATES, middle, wilson_interval
 from cvm.evaluation.bootstrap import MIN_BINS
 from cvm.kpis.catalogue import KPIS
@@ -96,12 +96,12 @@ class GoalProgress:
     reason: str | None = None
 
 
-def goal_progress(engine: DuckDBEngine, goals: Sequence[Goal], scores: Scores, coverage: Coverage) -> list[GoalProgress]:
+def goal_progress(engine: Engine, goals: Sequence[Goal], scores: Scores, coverage: Coverage) -> list[GoalProgress]:
     """Where every goal stands.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Within ``base_tables``.
     goals : sequence of Goal
     scores : Scores
@@ -135,7 +135,7 @@ def _periods(kind: str, scores: Scores, coverage: Coverage) -> dict[int, Period]
 
 
 def _fill(
-    engine: DuckDBEngine,
+    engine: Engine,
     goals: Sequence[Goal],
     periods: Mapping[int, Period],
     scores: Scores,
@@ -154,12 +154,10 @@ def _fill(
         hold_start_segments(engine, {number: path for number, path in starts.items() if path})
         rows = {name: query for name, query in relation_rows(coverage).items() if name in relations}
         segment = "segment_at_start"
-    fill(engine, "kpi_goal", rows, by=["bin", *([segment] if by_segment else [])])
-    if by_segment and segment != "segment":
-        engine.execute(f"ALTER TABLE temp.kpi_goal RENAME COLUMN {segment} TO segment")
+    fill(engine, "kpi_goal", rows, by={"bin": "bin"} | ({"segment": segment} if by_segment else {}))
 
 
-def _progress(engine: DuckDBEngine, goal: Goal, periods: Mapping[int, Period], coverage: Coverage) -> GoalProgress:
+def _progress(engine: Engine, goal: Goal, periods: Mapping[int, Period], coverage: Coverage) -> GoalProgress:
     kpi = KPIS[goal.metric]
     asked = {name: getattr(goal, name) for name in ("metric", "segment", "baseline", "baseline_from", "deadline")}
     target = None if goal.is_relative else goal.target
@@ -198,7 +196,7 @@ def _progress(engine: DuckDBEngine, goal: Goal, periods: Mapping[int, Period], c
     return _judged(found, goal, baseline=known[first], since=since, value=value, until=until)
 
 
-def _absent(engine: DuckDBEngine, goal: Goal, number: int, period: Period) -> str:
+def _absent(engine: Engine, goal: Goal, number: int, period: Period) -> str:
     """Why there is nobody to measure."""
     if goal.segment is None:
         return f"nobody in {period.label}"
@@ -241,13 +239,13 @@ def _target(goal: Goal, baseline: float) -> float:
     return baseline * (1 + goal.target) if goal.is_relative else goal.target
 
 
-def _values(engine: DuckDBEngine, kpi: Kpi, goal: Goal) -> dict[int, float | None]:
+def _values(engine: Engine, kpi: Kpi, goal: Goal) -> dict[int, float | None]:
     """By number of the period; null where the denominator is 0."""
     rows = engine.table(f"SELECT period, {_ratio(kpi)} AS value FROM kpi_goal WHERE {_of(goal)} GROUP BY period")
     return dict(zip(rows["period"].to_pylist(), rows["value"].to_pylist(), strict=True))
 
 
-def _interval(engine: DuckDBEngine, kpi: Kpi, goal: Goal, *, number: int, value: float) -> tuple[float | None, float | None]:
+def _interval(engine: Engine, kpi: Kpi, goal: Goal, *, number: int, value: float) -> tuple[float | None, float | None]:
     """Wilson's for a share of customers, else the bootstrap of bins of customers; none with too few bins."""
     where = f"{_of(goal)} AND period = {number}"
     if kpi.is_share and kpi.denominator:

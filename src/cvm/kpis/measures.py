@@ -91,7 +91,7 @@ _PURCHASE = (
     Measure("buyers", "purchase", "n_orders > 0"),
     Measure("repeat_buyers", "purchase", "n_orders > 1"),
     Measure("dealt", "purchase", "TRUE"),
-    Measure("loss_making", "purchase", "margin - cost < 0"),
+    Measure("loss_making", "purchase", "round(margin - cost, 4) < 0"),
     Measure("ranked_revenue", "purchase", "CASE WHEN n_orders > 0 THEN revenue END"),
     Measure("ranked_margin", "purchase", "CASE WHEN n_orders > 0 THEN margin END"),
 )

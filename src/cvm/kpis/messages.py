@@ -23,7 +23,7 @@ def message_rows(events: str) -> str:
         A query with ``who``, ``month``, ``channel`` and ``ANSWERED``.
     """
     key = "who, message_channel, campaign, day"
-    same = "answer.who = {0}.who AND answer.message_channel = {0}.message_channel AND answer.day >= {0}.day"
+    latest = "max(sent_day) OVER (PARTITION BY who, message_channel{} ORDER BY day)"
     return f"""
   WITH message AS (
     SELECT {key}, min(month) AS month, min(channel) AS channel, max(is_openable) AS is_openable,
@@ -35,12 +35,20 @@ def message_rows(events: str) -> str:
     SELECT {key}, max(is_open) AS is_open, max(is_click) AS is_click
     FROM {events} WHERE is_open = 1 OR is_click = 1 GROUP BY {key}
   ),
+  reached AS (
+    SELECT {key}, is_open, is_click, {latest.format(", campaign")} AS own_day, {latest.format("")} AS other_day
+    FROM (
+      SELECT {key}, day AS sent_day, 0 AS is_open, 0 AS is_click FROM message
+      UNION ALL SELECT {key}, NULL, is_open, is_click FROM answer
+    )
+  ),
   answered AS (
-    SELECT answer.who, answer.message_channel, coalesce(own.campaign, other.campaign) AS campaign,
-      coalesce(own.day, other.day) AS day, max(is_open) AS is_open, max(is_click) AS is_click
-    FROM answer
-    ASOF LEFT JOIN message AS own ON answer.campaign = own.campaign AND {same.format("own")}
-    ASOF LEFT JOIN of_kind AS other ON {same.format("other")}
+    SELECT reached.who, reached.message_channel, coalesce(own_day, other_day) AS day,
+      CASE WHEN own_day IS NULL THEN other.campaign ELSE reached.campaign END AS campaign,
+      max(is_open) AS is_open, max(is_click) AS is_click
+    FROM reached LEFT JOIN of_kind AS other
+      ON other.who = reached.who AND other.message_channel = reached.message_channel AND other.day = other_day
+    WHERE is_open = 1 OR is_click = 1
     GROUP BY ALL
   )
   SELECT who, month, channel, sum(is_openable) AS messages_openable,

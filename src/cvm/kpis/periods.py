@@ -57,11 +57,6 @@ class Span:
         return None
 
 
-def month_of(day: date) -> date:
-    """First day of the month."""
-    return day.replace(day=1)
-
-
 def later(month: date, *, months: int) -> date:
     """First day of a month so many months on.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from cvm.engines import DuckDBEngine
+from cvm.engines import Engine
 from cvm.engines.sql import midnight
 from cvm.features.query import Schema
 from cvm.kpis.base import base_tables, first_subscribed
@@ -34,7 +34,7 @@ class KpiOutcome:
 
 
 def compute_kpis(
-    engine: DuckDBEngine,
+    engine: Engine,
     settings: KpiSettings,
     goals: Sequence[Goal] = (),
     *,
@@ -47,7 +47,7 @@ def compute_kpis(
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Opened on the warehouse; it is not changed.
     settings : KpiSettings
     goals : sequence of Goal

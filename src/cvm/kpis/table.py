@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cvm.engines import DuckDBEngine
+from cvm.engines import Engine
 from cvm.features.query import Schema
 from cvm.kpis.catalogue import KPIS
 from cvm.kpis.cells import (
@@ -29,6 +29,7 @@ from cvm.kpis.cells import (
 )
 from cvm.kpis.coverage import Coverage
 from cvm.kpis.definition import Kpi, formula
+from cvm.kpis.measures import measures_of
 from cvm.kpis.periods import Period, calendar_periods
 from cvm.kpis.settings import KpiSettings, Scores
 
@@ -55,14 +56,12 @@ class Source:
     relations: frozenset[str]
 
 
-def kpi_rows(
-    engine: DuckDBEngine, schema: Schema, settings: KpiSettings, scores: Scores, coverage: Coverage
-) -> pd.DataFrame:
+def kpi_rows(engine: Engine, schema: Schema, settings: KpiSettings, scores: Scores, coverage: Coverage) -> pd.DataFrame:
     """Every KPI of every period and group.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Within ``base_tables``.
     schema : Schema
     settings : KpiSettings
@@ -112,7 +111,7 @@ def kpi_rows(
 
 
 def _sources(
-    engine: DuckDBEngine,
+    engine: Engine,
     schema: Schema,
     settings: KpiSettings,
     scores: Scores,
@@ -160,23 +159,30 @@ def runs_of(scores: Scores, numbers: Sequence[int]) -> dict[int, tuple[Path, Pat
     return dict(zip(numbers, pairs, strict=True))
 
 
-def _filled(
-    engine: DuckDBEngine, table: str, rows: Mapping[str, str], *, by: Sequence[str], groups: tuple[str, ...]
-) -> Source:
-    fill(engine, table, rows, by=by)
+def _filled(engine: Engine, table: str, rows: Mapping[str, str], *, by: Sequence[str], groups: tuple[str, ...]) -> Source:
+    fill(engine, table, rows, by={name: name for name in by})
     return Source(table, groups, frozenset(rows))
 
 
-def fill(engine: DuckDBEngine, table: str, rows: Mapping[str, str], *, by: Sequence[str]) -> None:
-    """Make a temporary table hold the cells of several relations; a customer has the channel of their first order."""
-    parts = []
-    for relation, query in rows.items():
-        of_first = relation == "joined" and "channel" in by
-        own = ["first_channel" if of_first and name == "channel" else name for name in by]
-        summed = cells(relation, query, by=own)
-        renamed = f"SELECT * RENAME (first_channel AS channel) FROM ({summed})"
-        parts.append(renamed if of_first else summed)
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {' UNION ALL BY NAME '.join(f'({part})' for part in parts)}")
+def fill(engine: Engine, table: str, rows: Mapping[str, str], *, by: Mapping[str, str]) -> None:
+    """Make a temporary table hold the cells of several relations; a customer has the channel of their first order.
+
+    Parameters
+    ----------
+    engine : Engine
+    table : str
+    rows : mapping of str to str
+        Relation to the query of its rows.
+    by : mapping of str to str
+        As ``cells`` takes it.
+    """
+    measures = [measure for relation in rows for measure in measures_of(relation)]
+    of_first = {name: "first_channel" if told == "channel" else told for name, told in by.items()}
+    parts = [
+        cells(relation, query, by=of_first if relation == "joined" else by, measures=measures)
+        for relation, query in rows.items()
+    ]
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {' UNION ALL '.join(parts)}")
 
 
 def _held(kpis: Sequence[Kpi], group_by: str, source: Source) -> list[Kpi]:

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cvm.evaluation import LEAST_SHARING
+from cvm.models.tree_growing import grown
 from cvm.models.tree_shap import Tree, read_trees, shap_values
 
 Floats = NDArray[np.float64]
@@ -78,15 +79,14 @@ class Encoder:
         return [*self.numbers, *self.categories]
 
     def matrix(self, features: pd.DataFrame) -> Floats:
-        """Matrix of shape (n_customers, n_columns); a missing column is all missing values."""
-        columns = [
-            features[name].to_numpy(float) if name in features else np.full(len(features), np.nan) for name in self.numbers
-        ]
-        for name, values in self.categories.items():
-            code = {value: position for position, value in enumerate(values)}
-            given = features[name] if name in features else pd.Series(None, index=features.index, dtype=object)
-            columns.append(given.map(code).to_numpy(float))
-        return np.column_stack(columns) if columns else np.empty((len(features), 0))
+        """Matrix of shape (n_customers, n_columns), column by column in memory; a missing column is all missing values."""
+        matrix = np.empty((len(features), len(self.columns)), order="F")
+        for position, name in enumerate(self.numbers):  # three times as fast as to take them together
+            matrix[:, position] = features.get(name, np.nan)
+        for position, (name, values) in enumerate(self.categories.items(), start=len(self.numbers)):
+            code = pd.Index(values).get_indexer(pd.Index(features[name])) if name in features else np.full(len(features), -1)
+            matrix[:, position] = np.where(code < 0, np.nan, code)
+        return matrix
 
     def state(self) -> dict[str, Any]:
         """As JSON values; pairs and not a mapping, because the order of columns is part of the trees."""
@@ -122,13 +122,15 @@ class Boosted:
 
     def margin(self, features: pd.DataFrame) -> Floats:
         """Sum of the trees for each customer: array of shape (n_customers,)."""
-        return np.asarray(self.booster.predict(self.encoder.matrix(features), raw_score=True), dtype=float)
+        matrix = self.encoder.matrix(features)
+        threads = 1 if len(matrix) < _MIN_ROWS_FOR_PATTERNS else 0
+        return np.asarray(self.booster.predict(matrix, raw_score=True, num_threads=threads), dtype=float)
 
     def contributions(self, features: pd.DataFrame) -> Floats:
         """SHAP values of the trees: array of shape (n_customers, n_columns + 1); the last column is their expectation."""
         matrix = self.encoder.matrix(features)
         if len(matrix) < _MIN_ROWS_FOR_PATTERNS:
-            found = self.booster.predict(matrix, pred_contrib=True)
+            found = self.booster.predict(matrix, pred_contrib=True, num_threads=1)
             return np.asarray(found, dtype=float).reshape(len(matrix), matrix.shape[1] + 1)
         return shap_values(self.trees, matrix)
 
@@ -268,13 +270,16 @@ def fit_boosted(task: Task) -> BoostingFit:
     data = task.dataset()
     folds = customer_folds(task.features["customer_id"].to_numpy(), seed=task.seed)
     taught = np.ones(len(task.target), dtype=bool) if task.taught is None else task.taught
-    cv = lgb.cv(
+    cv = grown(
+        lambda parameters: lgb.cv(
+            parameters,
+            data,
+            num_boost_round=MAX_ROUNDS,
+            folds=[(train[taught[train]], test[taught[test]]) for train, test in folds],
+            callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
+            return_cvbooster=True,
+        ),
         task.parameters,
-        data,
-        num_boost_round=MAX_ROUNDS,
-        folds=[(train[taught[train]], test[taught[test]]) for train, test in folds],
-        callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
-        return_cvbooster=True,
     )
     rounds = cv["cvbooster"].best_iteration
     out_of_fold = np.zeros(len(task.target))
@@ -291,7 +296,7 @@ def refit_boosted(task: Task, *, rounds: int) -> Boosted:
 def _boosted(task: Task, data: lgb.Dataset, *, rounds: int) -> Boosted:
     if task.taught is not None:
         data = data.subset(np.flatnonzero(task.taught))
-    booster = lgb.train(task.parameters, data, num_boost_round=rounds)
+    booster = grown(lambda parameters: lgb.train(parameters, data, num_boost_round=rounds), task.parameters)
     return Boosted(task.encoder, booster.model_to_string())
 
 

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from cvm.errors import BundleError
+from cvm.features.raw_tables import RawTables
 from cvm.models.attribution import Reference
 from cvm.models.boosting import Boosted
 from cvm.models.btyd import Btyd
@@ -84,6 +86,8 @@ class Bundle:
         What the best of comparable customers do.
     segmentation : Segmentation
         The rules at training, by which a served model segments.
+    raw : RawTables or None
+        What turns a customer's raw history into the features; None in bundles of before.
     evidence : dict
         Judgement, data fingerprint, versions: what a reader wants to know, nothing scoring needs.
     """
@@ -110,7 +114,14 @@ class Bundle:
     uplift: Uplift | None = None
     peers: Peers = field(default_factory=lambda: Peers({}))
     segmentation: Segmentation = field(default_factory=Segmentation)
+    raw: RawTables | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Bundle {self.model_version}, trained as of {self.trained_as_of}: churn by {self.churn.name}, "
+            f"CLV by {self.value.name}, {self.btyd.label}; {self.horizon_days} days ahead, CLV of {self.clv_days} days>"
+        )
 
     @cached_property
     def model_version(self) -> str:
@@ -159,18 +170,38 @@ class Bundle:
             "segmentation": self.segmentation.state(),
             "features": [vars(feature) for feature in self.features],
             **({} if self.uplift is None else {"uplift": self.uplift.state()}),
+            **({} if self.raw is None else {"history": self.raw.state()}),
             "evidence": self.evidence,
         }
 
 
-def read_bundle(folder: Path) -> Bundle:
-    """Read and verify a bundle.
+def read_bundle(folder: Path | str) -> Bundle:
+    """Read and verify a bundle; loading one runs no code from it.
+
+    Parameters
+    ----------
+    folder : path
+        ``models/champion``, or a copy of it.
+
+    Returns
+    -------
+    Bundle
+        For ``cvm.score``; its ``evidence`` says how it was judged.
 
     Raises
     ------
     BundleError
         If the folder holds no bundle, a file was changed since it was written, or its schema is of another version.
+
+    Examples
+    --------
+    >>> cvm.read_bundle("models/champion").evidence["judgement"]["churn"]  # doctest: +SKIP
     """
+    if not isinstance(folder, str | PathLike):
+        raise BundleError(
+            f"folder is of type {type(folder).__name__}; pass the path of a bundle, such as 'models/champion'."
+        )
+    folder = Path(folder)
     texts = _verified_texts(folder)
     try:
         content = json.loads(texts[_CONTENT])
@@ -196,12 +227,21 @@ def read_bundle(folder: Path) -> Bundle:
             segmentation=Segmentation.from_state(content["segmentation"]),
             features=tuple(BundledFeature(**feature) for feature in content["features"]),
             uplift=Uplift.from_state(content["uplift"], _parts("uplift", texts)) if "uplift" in content else None,
+            raw=RawTables.from_state(content["history"]) if "history" in content else None,
             evidence=content["evidence"],
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(
             f"{folder} holds a bundle this cvm cannot read ({error}). Train again with `cvm train`."
         ) from error
+
+
+def bundle_version(folder: Path) -> str | None:
+    """``model_version`` of the bundle in a folder, unverified; None where there is none."""
+    try:
+        return hashlib.sha256((folder / _HASHES).read_bytes()).hexdigest()[:12]
+    except OSError:
+        return None
 
 
 def _verified_texts(folder: Path) -> dict[str, str]:
@@ -220,7 +260,7 @@ def _verified_texts(folder: Path) -> dict[str, str]:
     if _hashes_text(texts) != hashes or _CONTENT not in texts:
         raise BundleError(
             f"The bundle in {folder} was changed after it was written ({', '.join(changed) or _HASHES}). "
-            "Restore it from the registry, or train again with `cvm train`."
+            "Bring the champion before back with `cvm rollback`, or train again with `cvm train`."
         )
     return texts
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 
 from cvm.features.churn import ChurnDefinition
 from cvm.models.boosting import Boosted, WithoutTrees
@@ -143,8 +143,36 @@ def _logistic(samples: Sequence[Sample], score: str) -> tuple[float, float, floa
     if len(known) == 0 or known.min() == known.max():
         rate = known.mean() if len(known) else churned.mean()
         return float(finite_logit(rate)), 0.0, rate_missing
+    from sklearn.linear_model import LogisticRegression  # imports late: it takes long, and scoring does without
+
     model = LogisticRegression().fit(np.log1p(values[~missing])[:, None], known)
     return float(model.intercept_[0]), float(model.coef_[0, 0]), rate_missing
+
+
+@dataclass(frozen=True)
+class ChurnRule:
+    """A baseline: how it is fitted, how it is read out of a bundle, and of which definitions of churn it is a rule.
+
+    Attributes
+    ----------
+    fit : callable
+        Samples to the rule.
+    read : callable
+        The rule again, by the values of its ``state``.
+    definitions : tuple of str
+    """
+
+    fit: Callable[[Sequence[Sample]], ChurnModel]
+    read: Callable[..., ChurnModel]
+    definitions: tuple[str, ...] = ("no_order", "inactivity", "subscription")
+
+
+# Adding a baseline is adding one entry. The churn factor is about orders only, so it competes where churn is to place none.
+CHURN_RULES: Mapping[str, ChurnRule] = {
+    RecencyRule.name: ChurnRule(fit_recency_rule, partial(RecencyRule, "recency_days")),
+    ChurnFactorRule.name: ChurnRule(fit_churn_factor_rule, partial(ChurnFactorRule, "recency_over_mean_gap"), ("no_order",)),
+    BaseRate.name: ChurnRule(fit_base_rate, BaseRate, ("inactivity", "subscription")),
+}
 
 
 def rule_from_state(name: str, state: Mapping[str, Any]) -> ChurnModel:
@@ -155,11 +183,5 @@ def rule_from_state(name: str, state: Mapping[str, Any]) -> ChurnModel:
     KeyError
         If no rule has this name.
     """
-    rules: dict[str, ChurnModel] = {BtydChurn.name: BtydChurn(), SbgChurn.name: SbgChurn()}
-    if name == BaseRate.name:
-        rules[name] = BaseRate(**state)
-    if name == RecencyRule.name:
-        rules[name] = RecencyRule("recency_days", **state)
-    if name == ChurnFactorRule.name:
-        rules[name] = ChurnFactorRule("recency_over_mean_gap", **state)
-    return rules[name]
+    anchors: dict[str, ChurnModel] = {BtydChurn.name: BtydChurn(), SbgChurn.name: SbgChurn()}
+    return anchors[name] if name in anchors else CHURN_RULES[name].read(**state)

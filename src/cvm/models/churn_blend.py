@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression
 
 from cvm.models.blend import consistent_miss, learn_weight
 from cvm.models.boosting import Boosted, Task, boosters_from_state, fit_boosted, refit_boosted
@@ -213,5 +212,7 @@ def _rate(sample: Sample) -> float:
 
 def _slope(margin: Floats, churned: Floats) -> float:
     """Confidence of out-of-fold margins, without an intercept: the level stays what it is."""
+    from sklearn.linear_model import LogisticRegression  # imports late: it takes long, and scoring does without
+
     model = LogisticRegression(fit_intercept=False, C=np.inf).fit(margin[:, None], churned)
     return float(np.clip(model.coef_[0, 0], 0.2, 2.0))

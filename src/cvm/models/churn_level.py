@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import numpy as np
 from scipy.special import logit
-from sklearn.linear_model import LogisticRegression
 
 from cvm.models.churn_anchor import Level, anchor_p_churn, anchored
 from cvm.models.logits import finite_logit, shift_to
@@ -36,6 +35,8 @@ def learn_level(samples: Sequence[Sample]) -> Level:
     anchor = finite_logit(np.concatenate([anchor_p_churn(sample.features) for sample in samples]))
     if min(n_churned, n - n_churned) < _MIN_PER_CLASS:
         return Level(intercept=shift_to(anchor, (n_churned + 0.5) / (n + 1)))
+    from sklearn.linear_model import LogisticRegression  # imports late: it takes long, and scoring does without
+
     model = LogisticRegression(C=np.inf).fit(anchor[:, None], churned)
     # A falling line would turn the anchor upside down: it says no more than that the anchor tells nothing here.
     if model.coef_[0, 0] < 0:

@@ -74,6 +74,13 @@ class CrossValidation:
     reliability: Reliability
     model: LabelledChurn
 
+    def __repr__(self) -> str:
+        found, plain = self.area, self.metrics[LOGISTIC]["auc"]
+        return (
+            f"<CrossValidation of {len(self.table.churned):,} customers, {self.table.label} = {self.table.positive}: "
+            f"AUC {found.value:.3f} ({found.lower:.3f} to {found.upper:.3f}), logistic regression {plain:.3f}>"
+        )
+
     @property
     def predictions(self) -> pd.DataFrame:
         """``customer_id``, ``churned`` and ``p_churn``: out of fold, the mean over the draws."""
@@ -157,6 +164,21 @@ def cross_validate_churn(
     ------
     SourceError, MissingColumnsError, InsufficientDataError, CvmError
         If the table cannot be learned from, see ``labelled_table``; or ``folds`` or ``repeats`` are out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import cvm
+    >>> rng = np.random.default_rng(7)
+    >>> customers = pd.DataFrame({"plan": rng.choice(["basic", "plus"], 500), "visits": rng.poisson(4, 500)})
+    >>> p_left = np.where(customers["plan"] == "basic", 0.6, 0.1)
+    >>> customers["left"] = np.where(rng.random(500) < p_left, "yes", "no")
+    >>> found = cvm.cross_validate_churn(customers, label="left", folds=3, repeats=1)
+    >>> round(found.area.value, 1)
+    0.7
+    >>> found.predictions.columns.tolist()
+    ['customer_id', 'churned', 'p_churn']
     """
     for name, value, least in (("folds", folds, 2), ("repeats", repeats, 1)):
         if not least <= value <= 20:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvm.models.boosting import DEFAULTS, MAX_ROUNDS, PATIENCE, Task, customer_folds
+from cvm.models.tree_growing import grown
 
 Floats = NDArray[np.float64]
 
@@ -42,13 +43,16 @@ class FoldLosses:
 
         Each fold stops at its own best round, which flatters all settings alike.
         """
-        history = lgb.cv(
+        history = grown(
+            lambda parameters: lgb.cv(
+                parameters,
+                self._data,
+                num_boost_round=MAX_ROUNDS,
+                folds=[self._folds[fold]],
+                feval=self._evaluate,
+                callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
+            ),
             {**self.task.parameters, **settings, "metric": "None"},
-            self._data,
-            num_boost_round=MAX_ROUNDS,
-            folds=[self._folds[fold]],
-            feval=self._evaluate,
-            callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
         )
         return float(min(history["valid loss-mean"]))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.errors import CvmError, InsufficientDataError, MissingColumnsError
-from cvm.features.supplied import Role, column_value, supplied_columns
-from cvm.ingest.frames import arrow_table
+from cvm.features.supplied import Role, Supplied, column_value, supplied_columns
+from cvm.frames import arrow_table
+from cvm.ingest.reading import is_ignored
 from cvm.ingest.sources import FILE_NAME, ROW_NUMBER, load_flat_file
 from cvm.ingest.values import given
 from cvm.models.separation import separating_columns
@@ -56,6 +57,24 @@ class LabelledTable:
     positive: str
     roles: dict[str, Role]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NumberedRows:
+    """A frame in an engine of its own, whose rows know their order.
+
+    Attributes
+    ----------
+    engine : DuckDBEngine
+    relation : str
+        SQL of the rows.
+    types : mapping of str to str
+        Columns to look at, and their types.
+    """
+
+    engine: DuckDBEngine
+    relation: str
+    types: Mapping[str, str]
 
 
 def read_flat_file(file: Path) -> pa.Table:
@@ -105,31 +124,22 @@ def labelled_table(
     CvmError
         If a column alone separates the two kinds almost perfectly: it was as a rule written down after the outcome.
     """
-    with DuckDBEngine() as engine:
-        engine.register("given_frame", arrow_table(_TABLE, frame))
-        types = engine.columns("given_frame")
+    with numbered_rows(_TABLE, frame) as rows:
+        engine, types = rows.engine, rows.types
         _check_names(types, [label, *([customer_id] if customer_id else [])], ignore)
         text = f"regexp_replace({given(label, types[label])}, '^(\\d+)\\.0+$', '\\1')"  # frames with gaps make 1.0 of 1
-        engine.execute(
-            f"CREATE TEMP TABLE {_TABLE} AS SELECT *, row_number() OVER () AS {identifier(_ROW)}, "
-            f"{text} AS {identifier(_LABEL)} FROM given_frame"
-        )
+        engine.execute(f"CREATE TEMP TABLE {_TABLE} AS SELECT *, {text} AS {identifier(_LABEL)} FROM {rows.relation}")
         counts = _label_counts(engine)
         positive = _positive(label, counts, positive)
-        rows = f"(SELECT * FROM {_TABLE} WHERE {identifier(_LABEL)} IS NOT NULL)"
         asked = {
-            name: kind for name, kind in types.items() if name not in (label, customer_id) and not _is_any(name, ignore)
+            name: kind for name, kind in types.items() if name not in (label, customer_id) and not is_ignored(name, ignore)
         }
-        supplied = supplied_columns(engine, rows, asked, customer=identifier(customer_id or _ROW))
-        if not supplied.roles:
-            raise InsufficientDataError(
-                f"The table has no column that a model can use; left out are {supplied.left_out_note or 'all by request'}. "
-                "Add columns of numbers, dates or categories that differ between customers."
-            )
-        features = read_roles(engine, rows, types, supplied.roles)
+        rows = replace(rows, relation=f"(SELECT * FROM {_TABLE} WHERE {identifier(_LABEL)} IS NOT NULL)", types=asked)
+        supplied = usable_columns("The table", rows, customer_id=customer_id or _ROW)
+        features = read_roles(rows, supplied.roles)
         known = engine.table(
             f"SELECT CAST({identifier(customer_id or _ROW)} AS VARCHAR) AS customer_id, "
-            f"{identifier(_LABEL)} = {literal(positive)} AS churned FROM {rows} ORDER BY {identifier(_ROW)}"
+            f"{identifier(_LABEL)} = {literal(positive)} AS churned FROM {rows.relation} ORDER BY {identifier(_ROW)}"
         ).to_pandas()
     churned, who = known["churned"].to_numpy(float), _without_nulls(known["customer_id"])
     _check_enough(who, churned, f"{label} = {positive}")
@@ -141,24 +151,59 @@ def labelled_table(
     return LabelledTable(features, churned, label, positive, supplied.roles, tuple(notes))
 
 
-def read_roles(engine: DuckDBEngine, relation: str, types: Mapping[str, str], roles: Mapping[str, Role]) -> pd.DataFrame:
-    """Columns of a table as models read them, in the order of its ``cvm:row``; those it lacks are missing throughout.
+@contextmanager
+def numbered_rows(table: str, frame: object) -> Iterator[NumberedRows]:
+    """The rows of a frame, numbered in its order.
 
     Parameters
     ----------
-    engine : DuckDBEngine
-    relation : str
-        SQL of the table.
-    types : mapping of str to str
-        Its columns and their types.
-    roles : mapping of str to Role
+    table, frame
+        As in ``arrow_table``.
+
+    Raises
+    ------
+    SourceError
+        If ``frame`` is none.
     """
+    with DuckDBEngine() as engine:
+        engine.register("given_frame", arrow_table(table, frame))
+        relation = f"(SELECT *, row_number() OVER () AS {identifier(_ROW)} FROM given_frame)"
+        yield NumberedRows(engine, relation, engine.columns("given_frame"))
+
+
+def usable_columns(table: str, rows: NumberedRows, *, customer_id: str = _ROW) -> Supplied:
+    """Which columns a model can use.
+
+    Parameters
+    ----------
+    table : str
+        As messages name it.
+    rows : NumberedRows
+    customer_id : str, optional
+        Column that tells rows of one customer from those of another; by default each row is a customer.
+
+    Raises
+    ------
+    InsufficientDataError
+        If it can use none.
+    """
+    supplied = supplied_columns(rows.engine, rows.relation, rows.types, customer=identifier(customer_id))
+    if not supplied.roles:
+        raise InsufficientDataError(
+            f"{table} has no column that a model can use; left out are {supplied.left_out_note or 'all by request'}. "
+            "Add columns of numbers, dates or categories that differ between customers."
+        )
+    return supplied
+
+
+def read_roles(rows: NumberedRows, roles: Mapping[str, Role]) -> pd.DataFrame:
+    """Columns as models read them, in the order of the rows; those that are not there are missing throughout."""
     values = [
-        f"{column_value(name, types[name], role) if name in types else _nothing(role)} AS {identifier(name)}"
+        f"{column_value(name, rows.types[name], role) if name in rows.types else _nothing(role)} AS {identifier(name)}"
         for name, role in roles.items()
     ]
-    found: pa.Table = engine.table(f"SELECT {', '.join(values)} FROM {relation} ORDER BY {identifier(_ROW)}")
-    frame: pd.DataFrame = found.to_pandas()
+    query = f"SELECT {', '.join(values)} FROM {rows.relation} ORDER BY {identifier(_ROW)}"
+    frame: pd.DataFrame = rows.engine.table(query).to_pandas()
     return frame.astype({name: float for name, role in roles.items() if role is not Role.CATEGORY})
 
 
@@ -167,16 +212,12 @@ def _nothing(role: Role) -> str:
 
 
 def _check_names(found: Collection[str], named: Sequence[str], ignore: Sequence[str]) -> None:
-    patterns = [pattern for pattern in ignore if not any(_is_any(name, [pattern]) for name in found)]
+    patterns = [pattern for pattern in ignore if not any(is_ignored(name, [pattern]) for name in found)]
     missing = [name for name in named if name not in found] + patterns
     if missing:
         near = {name: get_close_matches(name, list(found), n=1) for name in missing}
         hints = "".join(f" Did you mean {match[0]!r} by {name!r}?" for name, match in near.items() if match)
         raise MissingColumnsError(f"The table has no column {', '.join(map(repr, missing))}; it has {list(found)}.{hints}")
-
-
-def _is_any(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 
 def _label_counts(engine: DuckDBEngine) -> dict[str | None, int]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from cvm.engines import DuckDBEngine
 from cvm.errors import BundleError
 from cvm.features.supplied import Role, roles_from_state, roles_state
-from cvm.ingest.frames import arrow_table
 from cvm.models.boosting import Boosted, Encoder, Task, fit_boosted
-from cvm.models.labelled import read_roles
+from cvm.models.labelled import numbered_rows, read_roles
 
 Floats = NDArray[np.float64]
 
@@ -62,11 +62,8 @@ class LabelledChurn:
         SourceError
             If ``frame`` is no frame.
         """
-        with DuckDBEngine() as engine:
-            engine.register("given_frame", arrow_table("customers", frame))
-            types = engine.columns("given_frame")
-            rows = '(SELECT *, row_number() OVER () AS "cvm:row" FROM given_frame)'
-            return self.p_churn_of(read_roles(engine, rows, types, self.roles))
+        with numbered_rows("customers", frame) as rows:
+            return self.p_churn_of(read_roles(rows, self.roles))
 
     def p_churn_of(self, features: pd.DataFrame) -> Floats:
         """The same for columns that are already as ``labelled_table`` makes them."""
@@ -89,7 +86,14 @@ class LabelledChurn:
 
 
 def fit_labelled_churn(
-    features: pd.DataFrame, churned: Floats, *, roles: dict[str, Role], label: str, positive: str, seed: int
+    features: pd.DataFrame,
+    churned: Floats,
+    *,
+    roles: dict[str, Role],
+    label: str,
+    positive: str,
+    seed: int,
+    settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> LabelledChurn:
     """Fit trees to customers whose outcome is known; their number comes from folds by customer among these.
 
@@ -103,6 +107,8 @@ def fit_labelled_churn(
     label, positive : str
         What is predicted.
     seed : int
+    settings : mapping of str to value, optional
+        Parameters of LightGBM other than the usual ones.
     """
     base_rate = float(churned.mean())
     task = Task(
@@ -111,7 +117,10 @@ def fit_labelled_churn(
         anchor=np.full(len(churned), logit(base_rate)),
         columns=list(roles),
         objective={"objective": "binary"},
-        settings={"min_data_in_leaf": int(np.clip(len(churned) / _LEAVES_PER_BASE, _MIN_IN_LEAF, _MAX_IN_LEAF))},
+        settings={
+            "min_data_in_leaf": int(np.clip(len(churned) / _LEAVES_PER_BASE, _MIN_IN_LEAF, _MAX_IN_LEAF)),
+            **settings,
+        },
         seed=seed,
     )
     return LabelledChurn(fit_boosted(task).boosted, base_rate, roles, label, positive)

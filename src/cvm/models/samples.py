@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cvm.features.churn import ChurnDefinition
-from cvm.features.files import read_calendar, read_features, read_outcome, read_renewals, read_treatments
+from cvm.features.files import read_calendar, read_features, read_grouped, read_outcome, read_renewals, read_treatments
 from cvm.features.snapshots import Replay
 from cvm.models.btyd import Btyd, Family
 from cvm.models.btyd.hindsight import Hindsight, Outlook, learn_hindsight
+from cvm.models.btyd.histories import Histories
 from cvm.models.btyd.season import Calendar, SeasonClock, day_number
 from cvm.models.churn_anchor import ChurnAnchor, holds_subscription
 from cvm.models.retention import Retention
@@ -127,6 +128,7 @@ class FitBtyd(Protocol):
         calendar: Calendar | None,
         clock: SeasonClock | None = None,
         family: Family = "bg_nbd",
+        histories: Histories | None = None,
     ) -> Btyd:
         """The fitted model."""
         ...
@@ -176,7 +178,10 @@ class SnapshotReader:
         Where that past is too short to know its season, ``clock`` tells it; by default nothing does.
         """
         calendar = self._calendar(as_of) if self.knows_season(as_of) else None
-        return self.fit_btyd(everyone, as_of=as_of, calendar=calendar, clock=clock)
+        grouped = read_grouped(self.folder, as_of)
+        # Where the features are of a sample, the histories of the whole base lie beside them.
+        whole: dict[str, Any] = {"histories": Histories(*grouped)} if grouped else {}
+        return self.fit_btyd(everyone, as_of=as_of, calendar=calendar, clock=clock, **whole)
 
     def hindsight(self, replay: Replay | None, clock: SeasonClock) -> Hindsight:
         """What BTYD would have got wrong a year ago; nothing where it cannot be asked.

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from cvm.evaluation import ContactDecision, ContactTerms
 from cvm.features.catalogue import Feature
-from cvm.features.churn import ChurnDefinition
-from cvm.features.files import read_catalogue, read_churn_definition, read_experiments, read_notes
+from cvm.features.files import read_catalogue, read_churn_definition, read_experiments, read_notes, read_raw_tables
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.attribution import Reference, churn_drivers
-from cvm.models.btyd import Btyd, Family
+from cvm.models.btyd import Btyd
 from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import anchor_alone
-from cvm.models.churn_anchor import CONTRACT_COLUMNS, Level
-from cvm.models.churn_level import at_level, learn_level
+from cvm.models.churn_anchor import CONTRACT_COLUMNS
+from cvm.models.churn_level import at_level
 from cvm.models.clv import BtydValue
 from cvm.models.contact import decision_state, judged_decision
 from cvm.models.evidence import evidence, prospect_notes, season_and_judgement_notes, without_nan
@@ -28,49 +26,29 @@ from cvm.models.family_choice import FamilyChoice, choose_family, with_family
 from cvm.models.history import Outlook
 from cvm.models.intervals import Forecast, fit_bands, judge_bands, simulated_forecast
 from cvm.models.judged_tables import judged_tables
-from cvm.models.leakage import Decision, pass_gate, refuse_overlap, without_excluded
+from cvm.models.leakage import refuse_overlap, without_excluded
 from cvm.models.margin import fit_margin_rate
-from cvm.models.portfolio import PastWindow, past_windows, portfolio_interval
+from cvm.models.portfolio import portfolio_interval
 from cvm.models.profiles import profiles_state
+from cvm.models.rejudged import KeptRecipe, judged_frame
 from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.search import Search
-from cvm.models.training import Judged, Recipe, after_the_test, fit_winners, judge
-from cvm.models.treated import Treated, check_enough, treated_note
+from cvm.models.settings import TrainSettings
+from cvm.models.training import Judged, Recipe, after_the_test, fit_winners
+from cvm.models.trial import levelled, run_trial, snapshot_reader
 from cvm.models.uplift import Learned, learn_uplift
-from cvm.segments import Peers, RfmCuts, Segmentation, ValueCuts
+from cvm.segments import Peers, RfmCuts, ValueCuts
 
 # What BTYD, RFM and lifecycle are computed from; every other feature may be missing at scoring.
 _REQUIRED = ("n_orders", "recency_days", "tenure_days", "mean_order_value", "spend", "historic_value", "last_gap_days")
 
 
 @dataclass(frozen=True)
-class TrainSettings:
-    """What ``params.yaml`` says about training, as plain values."""
-
-    clv_days: int
-    eligible_days: int | None
-    active_days: int
-    currency: str
-    discount_rate_per_year: float
-    backend: Any
-    allow_constant_amount: bool
-    trials: int
-    timeout_s: int | None
-    seed: int
-    tiers: Mapping[str, float]
-    family: Family | Literal["auto"] = "auto"
-    decisions: Mapping[str, Decision] = field(default_factory=dict)
-    treated: Treated = "include"
-    contact: ContactTerms | None = None
-    treatment_costs: Mapping[str, float] = field(default_factory=dict)
-    segmentation: Segmentation = field(default_factory=Segmentation)
-
-
-@dataclass(frozen=True)
 class Trained:
     """A bundle, and the judgement it rests on; ``None`` where history was too short to judge anything.
 
-    ``searches`` are what tuning tried; empty without tuning.
+    ``searches`` are what tuning tried; empty without tuning. ``foretold`` is what the judged winners said of each customer,
+    as in ``judged_frame``.
     """
 
     bundle: Bundle
@@ -79,6 +57,7 @@ class Trained:
     notes: list[str]
     searches: list[Search] = field(default_factory=list)
     decision: ContactDecision | None = None
+    foretold: pd.DataFrame | None = None
 
 
 def train(
@@ -126,15 +105,7 @@ def train(
     refuse_overlap(plan)
     catalogue, definition = read_catalogue(folder), read_churn_definition(folder)
     columns = without_excluded([feature.name for feature in catalogue], settings.decisions)
-    reader = SnapshotReader(
-        folder,
-        fit_btyd=partial(Btyd.fit, backend=settings.backend, allow_constant_amount=settings.allow_constant_amount),
-        lead_days=plan.lead_days,
-        eligible_days=settings.eligible_days,
-        knows_season=plan.knows_season,
-        treated=settings.treated,
-        definition=definition,
-    )
+    reader = snapshot_reader(folder, plan, settings, definition=definition)
     if settings.family == "auto":
         choice = choose_family(reader, plan, progress=progress)
     else:
@@ -145,10 +116,10 @@ def train(
     btyd = reader.btyd(plan.score, today)
     btyd = replace(btyd, hindsight=reader.hindsight(plan.replay(plan.score, plan.horizon_days), btyd.clock))
     recipe = Recipe(columns, settings.seed, plan.judged_days, definition)
-    trial = _judge(reader, plan, settings, recipe, today=today, studies=studies, progress=progress)
+    trial = run_trial(reader, plan, settings, recipe, today=today, studies=studies, progress=progress)
     judged, test = trial.judged, trial.test
     labelled = [reader.sample(as_of, plan.horizon_days) for as_of in plan.labelled]
-    labelled, level = _levelled(labelled, taught_by=labelled, definition=definition)
+    labelled, level = levelled(labelled, taught_by=labelled, definition=definition)
     churn_winner, value_winner = after_the_test(judged, test) if judged and test else (anchor_alone(definition), BtydValue())
     churn, value = fit_winners(
         labelled,
@@ -204,6 +175,7 @@ def train(
         segmentation=settings.segmentation,
         features=tuple(_bundled(feature, required) for feature in catalogue),
         uplift=learned.uplift,
+        raw=read_raw_tables(folder),
     )
     predictions = predictions_of(bundle, today)
     progress("interval of the total")
@@ -227,6 +199,7 @@ def train(
         n_customers=len(today),
     ) | {
         "churn_definition": definition.state(),
+        "recipe": KeptRecipe(trial.recipe, churn_winner.name, value_winner.name, choice.family, settings.treated).state(),
         "retention": retention.evidence() if retention else None,
         "intervals": without_nan(_judged_intervals(judged, test, plan, settings)),
         "portfolio": portfolio.state(),
@@ -247,53 +220,10 @@ def train(
     }
     cuts = ValueCuts.fit(predictions["clv"].to_numpy(float), **settings.tiers)
     bundle = replace(bundle, value_cuts=cuts, evidence=found)
-    return Trained(bundle, judged, test, notes, trial.searches, decision)
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """The judgement, and what came to light on the way to it."""
-
-    recipe: Recipe
-    judged: Judged | None = None
-    test: Sample | None = None
-    searches: list[Search] = field(default_factory=list)
-    past: list[PastWindow] = field(default_factory=list)
-    notes: tuple[str, ...] = ()
-
-
-def _judge(
-    reader: SnapshotReader,
-    plan: SnapshotPlan,
-    settings: TrainSettings,
-    recipe: Recipe,
-    *,
-    today: pd.DataFrame,
-    studies: Path | None,
-    progress: Callable[[str], None],
-) -> _Trial:
-    """Gate, tuning and judgement on the training snapshots and the test; nothing where there is no test."""
-    if not plan.test:
-        return _Trial(recipe)
-    progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
-    training = [reader.sample(as_of, plan.judged_days) for as_of in plan.training]
-    test = reader.sample(plan.test, plan.judged_days, replay=plan.replay(plan.test, plan.judged_days))
-    uses = [sample.window_use for sample in (test, *training)]
-    check_enough(uses[0], uses[1:], treated=settings.treated)
-    notes = tuple(treated_note(uses, treated=settings.treated))
-    *training, test = _levelled([*training, test], taught_by=training, definition=recipe.definition)[0]
-    searches = list[Search]()
-    if training:
-        progress("leakage gate")
-        passed = pass_gate(training, test, today, columns=recipe.columns, decisions=settings.decisions, scored=plan.score)
-        recipe, notes = replace(recipe, columns=passed.columns), (*passed.notes, *notes)
-    if training and settings.trials:
-        from cvm.models.tuning import tune_settings  # Optuna takes a second to import
-
-        trials: dict[str, Any] = {"trials": settings.trials, "timeout_s": settings.timeout_s, "file": studies}
-        recipe, searches = tune_settings(training, recipe, **trials, progress=progress)
-    judged = judge(training, test, recipe, progress=progress)
-    return _Trial(recipe, judged, test, searches, _past_windows(training, test, judged, days=plan.judged_days), notes)
+    foretold = None
+    if judged and test:
+        foretold = judged_frame(judged, test, churn=judged.judgement.churn_winner, value=judged.judgement.value_winner)
+    return Trained(bundle, judged, test, notes, trial.searches, decision, foretold)
 
 
 def _past_notes(experiments: Path | None) -> list[str]:
@@ -330,12 +260,6 @@ def _decision(
     return judged_decision(test.of_churn, p_churn, margin_rate=margin_rate, terms=terms)
 
 
-def _past_windows(training: Sequence[Sample], test: Sample, judged: Judged, *, days: int) -> list[PastWindow]:
-    """Totals of past windows against what was expected before they were known: by BTYD, and at the test by the winner."""
-    expected = [BtydValue().expected_revenue(sample.features) for sample in training]
-    return past_windows([*training, test], [*expected, judged.revenue[judged.judgement.value_winner]], days=days)
-
-
 def _known_forecasts(judged: Judged | None, test: Sample | None) -> Forecast | None:
     """What the promoted model expected of customers it had not learned from: out of fold in training, and at the test."""
     if judged is None or test is None:
@@ -366,14 +290,6 @@ def _judged_intervals(
         return None
     bands = fit_bands(known, knows_season=plan.knows_season(test.as_of))
     return judge_bands(bands, known, judged.winning_forecast(test), tiers=settings.tiers)
-
-
-def _levelled(samples: list[Sample], *, taught_by: list[Sample], definition: ChurnDefinition) -> tuple[list[Sample], Level]:
-    """The samples with their anchors at the level that some of them teach, where churn is not defined by orders alone."""
-    if definition.definition == "no_order":
-        return samples, Level()
-    level = learn_level(taught_by)
-    return [at_level(sample, level) for sample in samples], level
 
 
 def _bundled(feature: Feature, required: tuple[str, ...]) -> BundledFeature:

@@ -25,17 +25,7 @@ from cvm.evaluation import (
 )
 from cvm.features.churn import ChurnDefinition
 from cvm.models.btyd import BTYD_COLUMNS
-from cvm.models.churn import (
-    BaseRate,
-    BtydChurn,
-    ChurnFactorRule,
-    ChurnModel,
-    RecencyRule,
-    anchor_alone,
-    fit_base_rate,
-    fit_churn_factor_rule,
-    fit_recency_rule,
-)
+from cvm.models.churn import CHURN_RULES, ChurnModel, anchor_alone
 from cvm.models.churn_blend import BlendedChurn, churn_seen_at, fit_blended_churn, refit_blended_churn
 from cvm.models.clv import BtydValue, NaiveRate, ValueModel
 from cvm.models.clv_blend import BlendedValue, fit_blended_value, refit_blended_value, value_seen_at
@@ -81,17 +71,13 @@ class Recipe:
 def fit_churn_models(
     samples: Sequence[Sample], ahead: Snapshot, recipe: Recipe, *, progress: Callable[[str], None]
 ) -> list[ChurnModel]:
-    """All churn candidates these samples can teach, baselines first; without samples, the anchor alone.
-
-    The churn factor is about orders only, so it does not compete where churn is something else; the base rate does.
-    """
+    """All churn candidates these samples can teach, baselines first; without samples, the anchor alone."""
     models: list[ChurnModel] = [anchor_alone(recipe.definition)]
     samples = [sample.of_churn for sample in samples if len(sample.of_churn.churned)]
     if not samples:
         return models
-    by_orders = recipe.definition.definition == "no_order"
-    rule = fit_churn_factor_rule(samples) if by_orders else fit_base_rate(samples)
-    models = [fit_recency_rule(samples), rule, *models]
+    rules = [rule for rule in CHURN_RULES.values() if recipe.definition.definition in rule.definitions]
+    models = [*(rule.fit(samples) for rule in rules), *models]
     if can_teach_churn(samples):
         progress("churn: blended LightGBM")
         given: dict[str, Any] = {"columns": recipe.offered, "settings": recipe.churn_settings, "seed": recipe.seed}
@@ -313,14 +299,8 @@ def _refit_churn(
     samples: Sequence[Sample], ahead: Snapshot, recipe: Recipe, judged: ChurnModel, progress: Callable[[str], None]
 ) -> ChurnModel:
     samples = [sample.of_churn for sample in samples if len(sample.of_churn.churned)]
-    if isinstance(judged, BtydChurn) or not samples:
-        return anchor_alone(recipe.definition)
-    if isinstance(judged, BaseRate):
-        return fit_base_rate(samples)
-    if isinstance(judged, RecencyRule):
-        return fit_recency_rule(samples)
-    if isinstance(judged, ChurnFactorRule):
-        return fit_churn_factor_rule(samples)
+    if judged.name in CHURN_RULES and samples:
+        return CHURN_RULES[judged.name].fit(samples)
     if isinstance(judged, BlendedChurn) and can_teach_churn(samples):
         progress("churn: final fit")
         settings = recipe.churn_settings

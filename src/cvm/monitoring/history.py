@@ -17,7 +17,6 @@ from cvm.monitoring.verdict import Monitored
 from cvm.workspace import replaced_file
 
 FILE = "history.parquet"
-_COMMAND = "cvm monitor"
 SCHEMA = pa.schema(
     [
         ("as_of", pa.date32()), ("model_version", pa.string()), ("verdict", pa.string()), ("what", pa.string()),
@@ -39,7 +38,7 @@ def write_monitored(folder: Path, found: Monitored) -> Path:
     """
     with replaced_file(folder / f"{found.as_of}.json") as temporary:
         temporary.write_text(json.dumps(asdict(found), indent=1, default=str, allow_nan=False) + "\n", encoding="utf-8")
-    rows = [row for path in sorted(folder.glob("????-??-??.json")) for row in _rows(_read(path))]
+    rows = [row for path in sorted(folder.glob("????-??-??.json")) for row in history_rows(_read(path))]
     with replaced_file(folder / FILE) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary, compression="zstd")
     return folder / FILE
@@ -48,14 +47,14 @@ def write_monitored(folder: Path, found: Monitored) -> Path:
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        list(_rows(found))
+        list(history_rows(found))
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise MissingOutputError.from_damage(path, command=_COMMAND) from error
+        raise MissingOutputError.from_damage(path, command=f"cvm monitor --set windows.as_of={path.stem}") from error
     return dict(found)
 
 
-def _rows(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Long: one row per figure."""
+def history_rows(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The file of one run as rows of ``SCHEMA``, one per figure."""
     run = {
         "as_of": date.fromisoformat(found["as_of"]),
         "model_version": found["model_version"],

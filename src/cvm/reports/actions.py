@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow.compute as pc
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from cvm.actions.next_best import NextBest
 from cvm.actions.result import Actions
+from cvm.reports.tables import titled_table
 
 _MAX_PAIRS, _MAX_ITEMS = 5, 5
 _WORDS = ("rule", "action", "goal", "offer", "channel")
@@ -64,7 +64,7 @@ def _actions(found: Actions, decided: NextBest) -> Table:
         f"cost, {found.currency}": f"{cost:,.0f}",
         "net value": f"{sum(nets):,.0f}" if nets else "",
     }
-    table = _table(f"Next best actions of {len(decided.customer_ids):,} customers, scored {found.as_of}")
+    table = titled_table(f"Next best actions of {len(decided.customer_ids):,} customers, scored {found.as_of}")
     shown = [header for header in rows[0] if any(row[header] for row in rows)]
     for header in shown:
         table.add_column(header, justify="left" if header in _WORDS else "right", style="bold" if header == "rule" else None)
@@ -81,7 +81,9 @@ def _count(n: int) -> str:
 
 def _due(found: Actions) -> Table:
     due = found.due
-    table = _table(f"Bought by cycles: {due.rows.num_rows:,} purchases of {due.n_customers:,} customers are expected again")
+    table = titled_table(
+        f"Bought by cycles: {due.rows.num_rows:,} purchases of {due.n_customers:,} customers are expected again"
+    )
     table.add_column("item", style="bold")
     table.add_column("kind")
     for header in ("customers", "median cycle, days", "overdue"):
@@ -112,7 +114,7 @@ def _pairs(found: Actions) -> Iterator[RenderableType]:
     pairs = found.pairs.filter(pc.less(found.pairs["item"], found.pairs["also_bought"]))
     if not pairs.num_rows:
         return
-    table = _table(f"Also bought: {pairs.num_rows:,} pairs go together beyond chance")
+    table = titled_table(f"Also bought: {pairs.num_rows:,} pairs go together beyond chance")
     for header in ("item", "goes with", "kind"):
         table.add_column(header, style="bold" if header == "item" else None)
     for header in ("customers with both", "lift"):
@@ -126,7 +128,7 @@ def _pairs(found: Actions) -> Iterator[RenderableType]:
 
 
 def _triggers(found: Actions) -> Table:
-    table = _table(f"Triggers as of {found.as_of}")
+    table = titled_table(f"Triggers as of {found.as_of}")
     table.add_column("list", style="bold")
     table.add_column("who")
     table.add_column("customers", justify="right", overflow="fold")
@@ -143,7 +145,3 @@ def _where(found: Actions) -> Iterator[str]:
     yield f"Written to {found.folder} and {found.triggers}."
     if found.decided is not None:
         yield "These are suggestions: nobody is contacted or held out before `cvm plan` draws a campaign."
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)

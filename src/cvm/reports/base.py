@@ -85,7 +85,7 @@ class Base:
         MissingOutputError
             If the file cannot be read, or lacks a column.
         """
-        if not path.is_file():
+        if not path.exists():
             return []
         try:
             found: list[dict[str, Any]] = self.engine.table(query.replace("{file}", parquet([path]))).to_pylist()
@@ -101,7 +101,7 @@ class Base:
         MissingOutputError
             If there are none.
         """
-        if not self.scores.is_file():
+        if not self.scores.exists():
             raise MissingOutputError.from_stage(self.scores, command="cvm score")
         return self.rows(query, self.scores, command="cvm score")
 

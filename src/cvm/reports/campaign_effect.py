@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import isfinite
 
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from cvm.campaigns.effect_result import ArmEffect, Bootstrap, CampaignEffect, Earned, Total
 from cvm.evaluation import Effect, Interval
+from cvm.reports.tables import titled_table
 
 _GATE_STYLES = {"ok": "green", "warning": "yellow", "serious": "bold red"}
 _GUARD_STYLES = {"harmed": "bold red", "no harm seen": "green"}
@@ -63,7 +63,7 @@ def verdict_lines(found: CampaignEffect) -> list[Text]:
 
 def money_table(rows: Sequence[tuple[str, Earned]], total: Total | None, *, currency: str) -> Table:
     """What arms earned, each under a label, and all of them together."""
-    table = _table(f"What it earned in all, {currency}; intervals by resampling customers")
+    table = titled_table(f"What it earned in all, {currency}; intervals by resampling customers")
     table.add_column("arm")
     for header in ("treated", "revenue", "margin", "cost", "net", "ROI", "ROI on revenue", "P(ROI > 0)"):
         table.add_column(header, justify="right")
@@ -92,7 +92,7 @@ def _money_cells(
 
 
 def _effects(found: CampaignEffect) -> Table:
-    table = _table(f"Effect per customer against control, {found.level:.0%} intervals")
+    table = titled_table(f"Effect per customer against control, {found.level:.0%} intervals")
     table.add_column("metric")
     always = any(effect.always_valid for effect in found.effects)
     # What is looked at more than once rests on one of the two, and four intervals are too wide for a terminal.
@@ -123,7 +123,7 @@ def _effects(found: CampaignEffect) -> Table:
 
 
 def _guardrails(found: CampaignEffect) -> Table:
-    table = _table("What it may have harmed: more than in control?")
+    table = titled_table("What it may have harmed: more than in control?")
     for header in ("arm", "guardrail"):
         table.add_column(header)
     for header in ("control", "difference", ""):
@@ -144,7 +144,7 @@ def _guardrails(found: CampaignEffect) -> Table:
 
 def _segments(found: CampaignEffect) -> Table:
     of_scores = f" (scores of {found.scores_as_of})" if found.scores_as_of else ""
-    table = _table(f"{found.metric} per customer by {found.segment_by}{of_scores}")
+    table = titled_table(f"{found.metric} per customer by {found.segment_by}{of_scores}")
     for header in ("segment", "arm"):
         table.add_column(header)
     for header in ("treated", "control", "effect", "p", "false discovery rate"):
@@ -164,7 +164,7 @@ def _segments(found: CampaignEffect) -> Table:
 
 def _timeline(found: CampaignEffect) -> Table:
     metric = found.timeline[0].metric if found.timeline else found.metric
-    table = _table(f"Cumulative effect on {metric} per customer, by days since the assignment")
+    table = titled_table(f"Cumulative effect on {metric} per customer, by days since the assignment")
     arms = list(dict.fromkeys(point.arm for point in found.timeline))
     table.add_column("until day", justify="right")
     for arm in arms:
@@ -248,7 +248,3 @@ def _p_value(effect: Effect) -> str:
     if not isfinite(effect.p_value):
         return "-"
     return "< .0001" if effect.p_value < 0.0001 else f"{effect.p_value:.4f}"
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +11,7 @@ from rich.text import Text
 from cvm.campaigns.plan_files import Approved
 from cvm.campaigns.plan_result import Cell, PlanSummary
 from cvm.campaigns.plan_selection import CHOSEN
+from cvm.reports.tables import titled_table
 
 _BAR = 24
 _MAX_FILES = 12
@@ -41,7 +41,7 @@ def approved_sentences(approved: Approved, *, currency: str) -> list[RenderableT
 
 def _funnel(plan: PlanSummary) -> Table:
     """How many are left after each step, and why the others are not."""
-    table = _table(f"{plan.name}: who of {plan.n_scored:,} customers, scored {plan.as_of}, contacted {plan.on}")
+    table = titled_table(f"{plan.name}: who of {plan.n_scored:,} customers, scored {plan.as_of}, contacted {plan.on}")
     table.add_column("step")
     table.add_column("left out because")
     table.add_column("customers", justify="right")
@@ -62,7 +62,7 @@ def _funnel(plan: PlanSummary) -> Table:
 
 def _cells(plan: PlanSummary) -> Table:
     value = "net value" if plan.by_uplift else "at risk"
-    table = _table("Draws: each is one campaign of the ledger, evaluated by its campaign_id")
+    table = titled_table("Draws: each is one campaign of the ledger, evaluated by its campaign_id")
     for header in ("campaign_id", "arm", "channel"):
         table.add_column(header)
     for header in ("customers", "share", f"cost, {plan.currency}", f"{value}, {plan.currency}", "by hand"):
@@ -85,7 +85,7 @@ def _cells(plan: PlanSummary) -> Table:
 
 def _prospects(plan: PlanSummary) -> Table:
     """Whether each draw is fair, and what its evaluation will be able to find."""
-    table = _table("Are the arms alike, and which effects will an evaluation find in 80% of cases")
+    table = titled_table("Are the arms alike, and which effects will an evaluation find in 80% of cases")
     table.add_column("campaign_id", style="bold")
     table.add_column("draw")
     for header in ("largest difference", "active customers", f"revenue per customer, {plan.currency}"):
@@ -165,10 +165,6 @@ def _floor(plan: PlanSummary) -> str:
     kind = "net value" if plan.by_uplift else "margin at risk"
     cost = f"costs {_money(plan.floor_cost, plan.currency)} of {kind}" if plan.floor_cost else "costs nothing"
     return f"The floor of {_share(plan.floor_share)} for {who} {cost}; {plan.n_floor:,} of them are chosen."
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
 
 
 def _bar(n: int, whole: int) -> Text:

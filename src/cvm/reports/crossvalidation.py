@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import islice
 
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from cvm.evaluation import Estimate
 from cvm.models.crossvalidation import BASE_RATE, BOOSTED, LOGISTIC, CrossValidation
+from cvm.reports.tables import titled_table
 
 _HEADERS = {
     "auc": "AUC",
@@ -29,7 +29,7 @@ def crossvalidation_tables(found: CrossValidation) -> list[RenderableType]:
 
 def _models_table(found: CrossValidation) -> Table:
     draws = "draw" if found.repeats == 1 else "draws"
-    table = _table(f"Churn, every customer judged out of fold ({found.folds} folds, {found.repeats} {draws})")
+    table = titled_table(f"Churn, every customer judged out of fold ({found.folds} folds, {found.repeats} {draws})")
     table.add_column("model")
     for header in _HEADERS.values():
         table.add_column(header, justify="right")
@@ -57,7 +57,7 @@ def _interval(estimate: Estimate, *, sign: str = "") -> str:
 
 
 def _reliability_table(found: CrossValidation) -> Table:
-    table = _table(f"Reliability of {BOOSTED}, by tenths of its probability")
+    table = titled_table(f"Reliability of {BOOSTED}, by tenths of its probability")
     for header in ("customers", "predicted", "left"):
         table.add_column(header, justify="right")
     groups = found.reliability
@@ -67,13 +67,9 @@ def _reliability_table(found: CrossValidation) -> Table:
 
 
 def _features_table(found: CrossValidation) -> Table:
-    table = _table("What the trees rest on")
+    table = titled_table("What the trees rest on")
     table.add_column("column", no_wrap=True)
     table.add_column("share of the gain", justify="right")
     for name, share in islice(found.model.boosted.importance().items(), _MOST_FEATURES):
         table.add_row(Text(name), f"{share:.1%}")
     return table
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)

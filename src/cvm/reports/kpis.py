@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from cvm.kpis.files import COHORTS, GOALS, KPIS, latest_complete, read_kpi_file
 from cvm.kpis.periods import MONTHS, Period
+from cvm.reports.tables import titled_table
 
 # What is better when it grows, when it shrinks, and what is neither.
 _HEADLINES: dict[str, tuple[str, int]] = {
@@ -61,8 +61,7 @@ def _headlines(kpis: pd.DataFrame) -> RenderableType:
     latest = {kind: start for kind in MONTHS if (start := latest_complete(everybody, kind)) is not None}
     if not latest:
         return Text("No period is over and told from its beginning, so there are no KPIs to show.", style="yellow")
-    table = Table(title="KPIs of the latest periods that are over", title_justify="left", title_style="bold")
-    table.box, table.pad_edge = box.SIMPLE_HEAD, False
+    table = titled_table("KPIs of the latest periods that are over")
     table.add_column("")
     for kind, start in latest.items():
         table.add_column(Period(kind, start, start).label, justify="right", style="bold", overflow="fold")
@@ -126,7 +125,7 @@ def _change(now: float | None, then: float | None, *, unit: str, good: int) -> T
 
 
 def _goals(goals: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(title="Goals", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = titled_table("Goals")
     for header in ("goal", "metric", "segment"):
         table.add_column(header)
     for header in ("baseline", "now", "95 % interval", "target", "by", "way gone"):

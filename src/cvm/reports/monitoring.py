@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +12,7 @@ from cvm.monitoring.backtest import Backtest, Figure
 from cvm.monitoring.level import Signal
 from cvm.monitoring.movement import Moved
 from cvm.monitoring.verdict import Monitored
+from cvm.reports.tables import titled_table
 
 _STYLES = {"ok": "bold green", "watch": "bold yellow", "retrain": "bold red"}
 _MEANINGS = {
@@ -38,12 +38,8 @@ def monitoring_tables(found: Monitored) -> Iterator[RenderableType]:
         yield _moved(moved)
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-
-
 def _rates(signals: tuple[Signal, ...]) -> Table:
-    table = _table("Orders of known customers against those expected, less the usual lean of the model")
+    table = titled_table("Orders of known customers against those expected, less the usual lean of the model")
     table.add_column("months")
     for header in ("change", "usual", "p"):
         table.add_column(header, justify="right", overflow="fold")
@@ -58,7 +54,7 @@ def _rates(signals: tuple[Signal, ...]) -> Table:
 
 
 def _backtests(backtests: tuple[Backtest, ...]) -> Table:
-    table = _table("Earlier scores against what followed, 95% intervals")
+    table = titled_table("Earlier scores against what followed, 95% intervals")
     table.add_column("scores of")
     for header in ("days passed", "customers", "no order expected", "no order", "AUC", "revenue / expected"):
         table.add_column(header, justify="right", overflow="fold")
@@ -85,7 +81,7 @@ def _figure(figure: Figure, spec: str) -> str:
 def _moved(columns: list[Moved]) -> Table:
     shown = columns[:_N_COLUMNS]
     more = f" (the {len(shown)} furthest of {len(columns)})" if len(columns) > len(shown) else ""
-    table = _table(f"What moved since training{more}")
+    table = titled_table(f"What moved since training{more}")
     table.add_column("column")
     for header in ("stability index", "mean then", "mean now", "missing then", "missing now"):
         table.add_column(header, justify="right", overflow="fold")

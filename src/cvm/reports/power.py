@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from rich import box
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -16,6 +15,7 @@ from cvm.campaigns.power_groups import GroupPower
 from cvm.campaigns.power_plan import PowerPlan, ShareOption
 from cvm.errors import WorkspaceError
 from cvm.reports.canvas import INK, canvas, label_lines, styled
+from cvm.reports.tables import titled_table
 from cvm.workspace import replaced_file
 
 FIGURE_ENDINGS = (".png", ".svg", ".pdf")
@@ -47,7 +47,7 @@ def group_table(plan: PowerPlan, groups: Sequence[GroupPower], *, segment_by: st
     title = (
         f"Each {segment_by} by itself, {held_out} held out" if segment_by else f"Each treatment against {held_out} held out"
     )
-    table = _table(title)
+    table = titled_table(title)
     table.add_column(segment_by or "arm")
     for header in ("customers", f"{plan.baseline.outcome} each", "effect found", "relative"):
         table.add_column(header, justify="right")
@@ -175,7 +175,9 @@ def _adjusted(plan: PowerPlan) -> list[str]:
 
 def _options(plan: PowerPlan, *, currency: str) -> Table:
     what = "that effect" if plan.effect is not None else "the effect found"
-    table = _table(f"{plan.n_customers:,} customers, {plan.design.power:.0%} power, {plan.design.alpha:.0%} false alarms")
+    table = titled_table(
+        f"{plan.n_customers:,} customers, {plan.design.power:.0%} power, {plan.design.alpha:.0%} false alarms"
+    )
     headers = ["held out", "customers", "effect found", "relative"]
     headers += [f"power for {_amount(plan, plan.effect, currency, sign='+')}"] if plan.effect is not None else []
     headers += [f"cost if {what} is real, {currency}"] if plan.history else []
@@ -211,7 +213,3 @@ def _share(share: float) -> str:
 
 def _money(value: float, currency: str) -> str:
     return f"{value:,.0f} {currency}"
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)

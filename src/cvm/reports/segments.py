@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cvm.reports.tables import titled_table
 from cvm.reports.terminal import segment_table
 from cvm.scoring.migrations import Migrations
 
@@ -62,7 +62,7 @@ def _matrix_table(migrations: Migrations, order: Sequence[str]) -> Table:
     segments: list[str | None] = [*(name for name in order if name in there), *sorted(there - set(order))]
     rows, columns = [*segments, *([None] if None in starts else [])], [*segments, *([None] if None in ends else [])]
     # In the width of a narrow terminal: numbers are never cut, names of segments fold at their underscores.
-    table = _table(f"Moves from {migrations.previous_as_of} (rows) to {migrations.as_of} (columns)")
+    table = titled_table(f"Moves from {migrations.previous_as_of} (rows) to {migrations.as_of} (columns)")
     table.collapse_padding = True
     table.add_column("from \\ to", no_wrap=True)
     for name in columns:
@@ -105,7 +105,7 @@ def _flows_table(migrations: Migrations, currency: str) -> RenderableType:
     change = (moved["clv"] - moved["previous_clv"]).to_numpy(float)
     shown = moved.iloc[np.argsort(-np.abs(change), kind="stable")[:_MAX_FLOWS]]
     title = "The moves that changed value most" if len(moved) > len(shown) else "All moves"
-    table = _table(f"{title}, CLV in {currency}")
+    table = titled_table(f"{title}, CLV in {currency}")
     for header in ("from", "to"):
         table.add_column(header)
     for header in ("customers", "CLV then", "CLV now", "change"):
@@ -153,7 +153,7 @@ def _growth_line(growth: pd.DataFrame, currency: str) -> Text:
 
 
 def _clusters_table(clusters: Mapping[str, Any], currency: str) -> Table:
-    table = _table(f"Clusters: {clusters['method']}, {clusters['k']}, stability {clusters['stability']:.2f} of 1")
+    table = titled_table(f"Clusters: {clusters['method']}, {clusters['k']}, stability {clusters['stability']:.2f} of 1")
     table.add_column("cluster")
     for header in ("customers", "share", f"CLV each, {currency}", "mean churn"):
         table.add_column(header, justify="right", overflow="fold")
@@ -174,7 +174,3 @@ def _cluster_lines(clusters: Mapping[str, Any]) -> Iterator[Text]:
         yield Text(clusters["note"], style="yellow")
     else:
         yield Text("Clusters are for looking, of customers with an order; segments are for acting.", style="dim")
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)

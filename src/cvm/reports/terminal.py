@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +15,7 @@ from cvm.datasets.catalogue import Dataset
 from cvm.ingest.assessment import Assessment
 from cvm.ingest.quality import Finding
 from cvm.models.bundle import Bundle
+from cvm.reports.tables import titled_table
 from cvm.segments import VALUE_TIERS
 
 
@@ -30,11 +30,11 @@ def segment_table(scores: pd.DataFrame, *, currency: str, goals: Mapping[str, st
     goals : mapping of str to str
         Of each segment.
     """
-    table = _table("Segments")
-    for header in ("segment", "goal"):
-        table.add_column(header)
-    for header in ("customers", "share", f"CLV, {currency}", "of all CLV", f"CLV each, {currency}", "mean churn"):
-        table.add_column(header, justify="right")
+    table = titled_table("Segments")
+    table.add_column("segment", no_wrap=True)
+    table.add_column("goal")
+    for header in ("customers", "share", f"CLV,\n{currency}", "of all\nCLV", f"CLV each,\n{currency}", "mean\nchurn"):
+        table.add_column(header, justify="right", no_wrap=True)
     total_clv = float(scores["clv"].sum())
     segments = dict(list(scores.groupby("segment")))
     for name in sorted(segments, key=lambda name: -segments[name]["clv"].mean()):
@@ -59,10 +59,10 @@ def _segment_cells(rows: pd.DataFrame, *, n: int, total_clv: float) -> list[str]
 
 _CHURN_HEADERS = {
     "auc": "AUC",
-    "average_precision": "avg precision",
+    "average_precision": "average\nprecision",
     "brier": "Brier",
-    "calibration_error": "calibration error",
-    "lift_top_decile": "lift top 10 %",
+    "calibration_error": "calibration\nerror",
+    "lift_top_decile": "lift,\ntop 10 %",
 }
 _CHURN_LABELS = {
     "BTYD": "BTYD: P(no order)",
@@ -73,12 +73,12 @@ _VALUE_HEADERS = {
     "ratio": "ratio",
     "mae": "MAE",
     "rmse": "RMSE",
-    "tweedie_deviance": "Tweedie dev.",
-    "spearman": "Spearman",
+    "tweedie_deviance": "Tweedie\ndev.",
+    "spearman": "Spear-\nman",
     "ngini": "nGini",
     "decmape": "decMAPE",
-    "value_share_top_10": "value in top 10 %",
-    "value_share_top_20": "top 20 %",
+    "value_share_top_10": "top\n10 %",
+    "value_share_top_20": "top\n20 %",
 }
 
 
@@ -98,7 +98,7 @@ def judgement_tables(bundle: Bundle) -> list[RenderableType]:
             winner=_CHURN_LABELS.get(judgement["churn_winner"], judgement["churn_winner"]),
         ),
         _metric_table(
-            f"CLV: revenue, {where} (errors over the actual mean)",
+            f"CLV: revenue, {where} (errors over the actual mean; value in the top 10 and 20 %)",
             judgement["value"],
             _VALUE_HEADERS,
             criterion="tweedie_deviance",
@@ -164,10 +164,10 @@ def _loss(value: float | None) -> float:
 def _metric_table(
     title: str, metrics: Mapping[str, Mapping[str, Any]], headers: Mapping[str, str], *, criterion: str, winner: str
 ) -> Table:
-    table = _table(title)
+    table = titled_table(title)
     table.add_column("model")
     for header in headers.values():
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", no_wrap=True)
     for name, values in sorted(metrics.items(), key=lambda item: _loss(item[1][criterion])):
         marked = f"{name} (champion)" if name == winner else name
         cells = ["-" if values[key] is None else f"{values[key]:.3f}" for key in headers]
@@ -201,22 +201,15 @@ def quality_tables(assessment: Assessment, *, where: Path, with_info: bool) -> l
 
 
 def _findings_table(findings: Iterable[Finding]) -> Table:
-    table = _table("Quality of the data")
-    for header in ("severity", "table", "check"):
-        table.add_column(header)
-    for header in ("n", "share"):
-        table.add_column(header, justify="right")
-    for header in ("done", "what it is, and what to do"):
-        table.add_column(header)
+    """Two columns, so that a narrow terminal has room for the sentences."""
+    table = titled_table("Quality of the data")
+    table.add_column("severity", no_wrap=True)
+    table.add_column("what it is, and what to do")
     for finding in findings:
+        counted = f"{_counted(finding.n, finding.unit)} ({_percentage(finding.share)}), {finding.action}"
         table.add_row(
             Text(finding.severity, style=_SEVERITY_STYLES[finding.severity]),
-            finding.table,
-            finding.check,
-            _counted(finding.n, finding.unit),
-            _percentage(finding.share),
-            finding.action,
-            Text(f"{finding.meaning} {finding.advice}"),
+            Text.assemble((f"{finding.table}: {finding.check}", "bold"), f": {counted}\n{finding.meaning} {finding.advice}"),
         )
     return table
 
@@ -231,7 +224,7 @@ def _percentage(share: float) -> str:
 
 def files_table(files: Mapping[str, Path]) -> Table:
     """Where to find what was written, relative to the current folder where that is shorter."""
-    table = _table("Files")
+    table = titled_table("Files")
     table.add_column("what")
     table.add_column("where", overflow="fold")
     for what, path in files.items():
@@ -239,13 +232,17 @@ def files_table(files: Mapping[str, Path]) -> Table:
     return table
 
 
-def closing(scores: pd.DataFrame, bundle: Bundle, files: Mapping[str, Path]) -> Group:
-    """All closing tables."""
+def closing(scores: pd.DataFrame | None, bundle: Bundle, files: Mapping[str, Path]) -> Group:
+    """All closing tables; without the scores, those of the model and the files."""
+    of_scores: list[RenderableType] = []
+    if scores is not None:
+        of_scores.append(segment_table(scores, currency=bundle.currency, goals=bundle.segmentation.rules.goals))
+        of_scores += total_line(scores, bundle)
     return Group(
-        segment_table(scores, currency=bundle.currency, goals=bundle.segmentation.rules.goals),
-        *total_line(scores, bundle),
+        *of_scores,
         *judgement_tables(bundle),
         files_table(files),
+        Text.assemble("Next: open ", (_short(files["report"]), "bold"), " in a browser."),
     )
 
 
@@ -287,7 +284,7 @@ def _amount(value: float) -> str:
 
 def datasets_table(datasets: Iterable[Dataset], is_available: Callable[[Dataset], bool]) -> Table:
     """The named data sets, and where the missing ones are published."""
-    table = _table("Data sets")
+    table = titled_table("Data sets")
     table.add_column("name", no_wrap=True)
     table.add_column("what it is")
     table.add_column("files")
@@ -298,16 +295,12 @@ def datasets_table(datasets: Iterable[Dataset], is_available: Callable[[Dataset]
 
 def ceiling_table(rows: Iterable[tuple[str, str]]) -> Table:
     """What the best predictor reaches on a simulated base."""
-    table = _table("Ceiling: what a predictor reaches that knows everything but the customers' own parameters")
+    table = titled_table("Ceiling: what a predictor reaches that knows everything but the customers' own parameters")
     table.add_column("what", no_wrap=True)
     table.add_column("how much", justify="right")
     for what, how_much in rows:
         table.add_row(what, how_much)
     return table
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
 
 
 def _short(path: Path) -> str:

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 
 from cvm.segments.cluster_profiles import FEATURES, profiles
 from cvm.segments.clusters import STABLE, Clustering, Scaling, find_clusters
-from cvm.workspace import replaced_file
 
 CLUSTERS_FILE = "clusters.parquet"
 PROFILES_FILE = "clusters.json"
@@ -26,7 +25,7 @@ def write_clusters(folder: Path, features: pd.DataFrame, scores: pa.Table, *, k:
     Parameters
     ----------
     folder : Path
-        Receives ``clusters.parquet`` (``customer_id``, ``cluster`` from 1, the worthiest first, ``name``) and
+        New and empty; receives ``clusters.parquet`` (``customer_id``, ``cluster`` from 1, the worthiest first, ``name``) and
         ``clusters.json``.
     features : DataFrame of shape (n_customers, ...)
         In the order of ``scores``.
@@ -43,7 +42,6 @@ def write_clusters(folder: Path, features: pd.DataFrame, scores: pa.Table, *, k:
         scaled = Scaling.fit(values).scaled(values)
         found = find_clusters(scaled, k=k, seed=seed)
     if found is None:
-        remove_clusters(folder)
         return
     people = scores.select(["customer_id", "clv", "p_churn"]).take(buyers)
     clv, p_churn = (people[name].to_numpy(zero_copy_only=False).astype(float) for name in ("clv", "p_churn"))
@@ -64,16 +62,9 @@ def write_clusters(folder: Path, features: pd.DataFrame, scores: pa.Table, *, k:
             for number, profile in enumerate(described)
         ]
     }
-    with replaced_file(folder / CLUSTERS_FILE) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
-    with replaced_file(folder / PROFILES_FILE) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-
-
-def remove_clusters(folder: Path) -> None:
-    """Leave none of an earlier run."""
-    for name in (CLUSTERS_FILE, PROFILES_FILE):
-        (folder / name).unlink(missing_ok=True)
+    pq.write_table(table, folder / CLUSTERS_FILE, compression="zstd")
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / PROFILES_FILE).write_text(text, encoding="utf-8")
 
 
 def read_profiles(folder: Path) -> dict[str, Any] | None:

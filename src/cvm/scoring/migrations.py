@@ -10,9 +10,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cvm.scoring.batch import latest_earlier, segmented_by
-from cvm.segments import Segmentation, border_crossers, matched, migration_matrix
-from cvm.workspace import Workspace, replaced_file
+from cvm.scoring.files import latest_earlier, read_scores, were_made_by
+from cvm.scoring.segmentation import segment_columns
+from cvm.segments import (
+    NUMBER_COLUMNS,
+    TEXT_COLUMNS,
+    Segmentation,
+    border_crossers,
+    matched,
+    migration_matrix,
+)
+from cvm.workspace import Workspace
 
 MIGRATIONS_FILE = "migrations.parquet"
 MOVES_FILE = "moves.parquet"
@@ -73,34 +81,33 @@ class Migrations:
 
 
 def write_migrations(
-    workspace: Workspace, scores: pa.Table, segmentation: Segmentation, *, as_of: date
+    workspace: Workspace, scores: pa.Table, segmentation: Segmentation, *, as_of: date, folder: Path
 ) -> Migrations | None:
     """Compare scores with the latest earlier ones on file, and write the matrix and who moved.
 
     Parameters
     ----------
     workspace : Workspace
-        Holds the earlier scores; receives the files.
+        Holds the earlier scores.
     scores : pyarrow.Table
         Of ``as_of``, by this segmentation.
     segmentation : Segmentation
     as_of : date
+    folder : Path
+        New and empty; receives the files.
 
     Returns
     -------
     Migrations or None
-        None where there are no earlier scores; then no files are left there either.
+        None where there are no earlier scores; then nothing is written.
 
     Raises
     ------
     MissingOutputError
         If the earlier scores cannot be read.
     """
-    folder = workspace.segments_of(as_of)
     earlier = latest_earlier(workspace, as_of)
     if earlier is None:
-        for name in (MIGRATIONS_FILE, MOVES_FILE):
-            (folder / name).unlink(missing_ok=True)
         return None
     previous_as_of, path = earlier
     before, notes = _same_rules(path, previous_as_of, segmentation)
@@ -115,9 +122,16 @@ def write_migrations(
 
 def _same_rules(path: Path, day: date, segmentation: Segmentation) -> tuple[pa.Table, tuple[str, ...]]:
     """Earlier scores as these rules segment them; as they are where these rules made them."""
-    after, n_other = segmented_by(segmentation.rules, path, columns=[*_SIDE, "model_version"])
+    rules = segmentation.rules
+    before = read_scores(path, columns=list(dict.fromkeys([*_SIDE, "model_version", *TEXT_COLUMNS, *NUMBER_COLUMNS])))
+    if were_made_by(rules, before):
+        return before, ()
+    segment = rules.segment(segment_columns(before), n=before.num_rows)
+    n_other = int((segment != before["segment"].to_numpy(zero_copy_only=False).astype(str)).sum())
     if not n_other:
-        return after, ()
+        return before, ()
+    position = before.schema.get_field_index("segment")
+    after = before.set_column(position, "segment", pa.array(segment, pa.string()))
     return after, (
         f"The scores of {day} were segmented by other rules. Today's were applied to them, so that customers move and not "
         f"rules: {n_other:,} of {after.num_rows:,} are in another segment there than on file.",
@@ -133,5 +147,4 @@ def _same_model(before: pa.Table, scores: pa.Table, day: date) -> tuple[str, ...
 
 def _write(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
     table = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
-    with replaced_file(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    pq.write_table(table, path, compression="zstd")

@@ -1,16 +1,19 @@
-"""The bundle as an MLflow pyfunc: features in, score columns out. MLflow calls ``_load_pyfunc`` by name."""
+"""What a served model answers: features in, score columns out. ``cvm.tracking.served_models`` hands it to MLflow."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from cvm.errors import FeatureMismatchError
 from cvm.models.bundle import Bundle, read_bundle
+from cvm.scoring.request import checked_request, rows_by_date
 from cvm.scoring.schema import SCORE_SCHEMA
-from cvm.scoring.score import parse_as_of, score
+from cvm.scoring.score import score_table
+
+_NUMBERS = [field.name for field in SCORE_SCHEMA if str(field.type) == "double"]
 
 
 class ScoringModel:
@@ -37,20 +40,21 @@ class ScoringModel:
         FeatureMismatchError
             If the features do not fit the bundle.
         """
-        if "as_of" not in features:
-            raise FeatureMismatchError("The features lack ['as_of'], the ISO date they were computed at.")
+        # The copy lays columns of one type side by side; what follows is then twice as fast on a few rows.
+        features = checked_request(self.bundle, features).copy()
         if features.empty:
             return pd.DataFrame(columns=SCORE_SCHEMA.names, dtype=object)
-        features = features.reset_index(drop=True)
-        answers = [
-            score(self.bundle, rows, as_of=parse_as_of(as_of))
-            .to_pandas(date_as_object=True, integer_object_nulls=True)
-            .set_index(rows.index)
-            for as_of, rows in features.groupby("as_of", sort=False)
-        ]
-        if sum(len(answer) for answer in answers) < len(features):
-            raise FeatureMismatchError("as_of is null in some rows; send the ISO date the features were computed at.")
-        frame = pd.concat(answers).loc[features.index]
+        # Values that no customer has may overflow on the way; what comes of that is null.
+        with np.errstate(all="ignore"):
+            answers = [
+                score_table(self.bundle, rows, as_of=as_of)
+                .to_pandas(date_as_object=True, integer_object_nulls=True)
+                .set_index(rows.index)
+                for as_of, rows in rows_by_date(features)
+            ]
+        frame = pd.concat(answers).loc[features.index] if len(answers) > 1 else answers[0]
+        numbers = frame[_NUMBERS].to_numpy(float)
+        frame[_NUMBERS] = np.where(np.isfinite(numbers), numbers, np.nan)
         frame["expected_next_order_date"] = frame["expected_next_order_date"].map(
             lambda day: day.isoformat(), na_action="ignore"
         )
@@ -61,4 +65,5 @@ class ScoringModel:
 
 
 def _load_pyfunc(path: str) -> ScoringModel:
+    """Called by MLflow for models that were registered before errors became answers of the server."""
     return ScoringModel(read_bundle(Path(path)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -128,26 +129,27 @@ def _worded(bundle: Bundle, known: pd.DataFrame, contributions: Contributions) -
 
 
 class _Customers:
-    """Values of customers by position and feature; columns become lists when first asked for."""
+    """Values of customers by position and feature; columns are looked up when first asked for."""
 
     def __init__(self, features: pd.DataFrame) -> None:
         self._features = features
-        self._columns: dict[str, list[Value]] = {}
+        self._columns: dict[str, Callable[[int], Any]] = {}
 
     def value(self, row: int, name: str) -> Value:
         """A number, a category, or None where missing."""
         column = self._columns.get(name)
         if column is None:
             column = self._columns[name] = self._column(name)
-        return column[row]
+        value: Value = column(row)
+        return value if value == value else None  # what does not equal itself is missing
 
-    def _column(self, name: str) -> list[Value]:
+    def _column(self, name: str) -> Callable[[int], Any]:
         if name not in self._features:
-            return [None] * len(self._features)
+            return lambda _: None
         column = self._features[name]
-        is_number = pd.api.types.is_numeric_dtype(column)
-        plain = (column.astype(float) if is_number else column.astype(object)).tolist()
-        return [None if missing else value for value, missing in zip(plain, column.isna(), strict=True)]
+        if pd.api.types.is_numeric_dtype(column):
+            return column.to_numpy(float).item
+        return column.astype(object).where(column.notna(), None).to_numpy(object).item
 
 
 def _as_array(found: list[list[_Reason] | None]) -> pa.Array:

@@ -51,7 +51,11 @@ SCORE_COLUMNS = (
         "By segments.rules; by default vip, core, promising, new, at_risk, low_value, lost, prospect.",
     ),
     ScoreColumn("previous_segment", pa.string(), "Segment in the latest earlier scores on file, by today's rules."),
-    ScoreColumn("reasons", REASONS, "Up to three drivers of p_churn, strongest first; null for prospects."),
+    ScoreColumn(
+        "reasons",
+        REASONS,
+        "Up to three drivers of p_churn, strongest first; null for prospects, and beyond scoring.reasons_share.",
+    ),
     ScoreColumn("next_best_action", pa.string(), "From the playbook."),
     ScoreColumn("expected_uplift", pa.float64(), "Effect of the action."),
     ScoreColumn("expected_net_value", pa.float64(), "Margin of that effect less the action's cost."),

@@ -11,9 +11,11 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cvm.errors import FeatureMismatchError
+from cvm.errors import BundleError, FeatureMismatchError
+from cvm.frames import Frame, like_rows, pandas_frame
 from cvm.models.btyd import BTYD_COLUMNS
 from cvm.models.btyd.clv import clv_per_horizon_revenue, discounted_days
+from cvm.models.btyd.histories import check_histories
 from cvm.models.bundle import Bundle
 from cvm.models.churn_anchor import holds_subscription
 from cvm.models.samples import is_judged
@@ -27,29 +29,51 @@ from cvm.segments import Segmentation, historic_per_year
 Floats = NDArray[np.float64]
 
 
-def score(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pa.Table:
-    """Score customers.
+def score(bundle: Bundle, features: Frame, *, as_of: date) -> Frame:
+    """Churn, value, next order, segment and reasons of every customer.
 
     Parameters
     ----------
     bundle : Bundle
-    features : DataFrame of shape (n_customers, ...)
+        Of ``read_bundle``.
+    features : pandas or Polars frame, or Arrow table, of shape (n_customers, ...)
         ``customer_id``, the bundle's features (optional ones may be missing), and optionally ``previous_segment``.
     as_of : date
         Snapshot of the features.
 
     Returns
     -------
-    pyarrow.Table of shape (n_customers, 30)
-        ``SCORE_COLUMNS``, in the order of ``features``.
+    frame of the same kind, of shape (n_customers, 30)
+        ``SCORE_COLUMNS``, in the order of ``features``; a pandas frame has its index.
 
     Raises
     ------
+    BundleError
+        If ``bundle`` is none.
+    SourceError
+        If ``features`` is no frame.
     FeatureMismatchError
-        If a required column is missing or is not a number, or an id is null or occurs twice.
+        If a required column is missing or is not a number, an id is null or occurs twice, or ``as_of`` is no date.
+
+    Examples
+    --------
+    After ``cvm run``:
+
+    >>> bundle = cvm.read_bundle("models/champion")  # doctest: +SKIP
+    >>> features = pd.read_parquet("outputs/features/as_of=1998-07-01/features.parquet")  # doctest: +SKIP
+    >>> scores = cvm.score(bundle, features, as_of=date(1998, 7, 1))  # doctest: +SKIP
+    >>> scores.nlargest(3, "clv")[["customer_id", "p_churn", "clv", "segment"]]  # doctest: +SKIP
     """
+    if not isinstance(bundle, Bundle):
+        raise BundleError(f"The bundle is of type {type(bundle).__name__}; read it first, with cvm.read_bundle(folder).")
+    return like_rows(features, score_table(bundle, pandas_frame("features", features), as_of=parse_as_of(as_of)))
+
+
+def score_table(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pa.Table:
+    """``score`` of a pandas frame, as it is written to disk."""
     features = checked_features(bundle, features)
-    return score_checked(bundle, features, expected_uplift(bundle, features, as_of=as_of), as_of=as_of)
+    scores = score_checked(bundle, features, expected_uplift(bundle, features, as_of=as_of), as_of=as_of)
+    return with_reasons(scores, reasons(bundle, features, as_of=as_of))
 
 
 def score_checked(
@@ -60,10 +84,19 @@ def score_checked(
     as_of: date,
     segmentation: Segmentation | None = None,
 ) -> pa.Table:
-    """``score`` of ``checked_features``, given their ``expected_uplift``; segmented as the bundle says, or as given."""
+    """``score`` of ``checked_columns``, given their ``expected_uplift``; segmented as the bundle says, or as given.
+
+    ``reasons``, the dearest column, is null: ``with_reasons`` puts it in.
+    """
     money = predict_money(bundle, features, as_of=as_of)
     scores = _assemble(bundle, features, money, as_of, uplift_columns(bundle, uplift))
     return apply_segments(bundle, features, scores, segmentation)
+
+
+def with_reasons(scores: pa.Table, told: pa.Array) -> pa.Table:
+    """``scores`` with these ``reasons``."""
+    position = SCORE_SCHEMA.get_field_index("reasons")
+    return scores.set_column(position, SCORE_SCHEMA.field(position), told)
 
 
 def checked_features(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
@@ -74,6 +107,18 @@ def checked_features(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
     FeatureMismatchError
         Names the columns, what is wrong, and how many rows are concerned.
     """
+    if "customer_id" in features:
+        ids = features["customer_id"]
+        n_faulty = int((ids.isna() | ids.astype(str).duplicated()).sum())
+        if n_faulty:
+            raise FeatureMismatchError(
+                f"customer_id is null or occurs twice in {n_faulty:,} rows; send one row per customer."
+            )
+    return checked_columns(bundle, features)
+
+
+def checked_columns(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
+    """``checked_features`` of customers whose ids are known to differ."""
     required = ["customer_id", *(f.name for f in bundle.features if f.required)]
     missing = [name for name in required if name not in features]
     if missing:
@@ -86,39 +131,11 @@ def checked_features(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
         raise FeatureMismatchError(
             f"The features {text} must be numbers; they came as {[str(features[n].dtype) for n in text]}."
         )
-    ids = features["customer_id"]
-    n_faulty = int((ids.isna() | ids.astype(str).duplicated()).sum())
-    if n_faulty:
-        raise FeatureMismatchError(f"customer_id is null or occurs twice in {n_faulty:,} rows; send one row per customer.")
     features = features.reset_index(drop=True)
-    features = features.assign(**{name: features[name].to_numpy(float) for name in numbers})
-    _check_core(features)
+    others = [name for name in numbers if features[name].dtype != np.float64]
+    features = features.assign(**{name: features[name].to_numpy(float) for name in others})
+    check_histories(features)
     return features
-
-
-def _check_core(features: pd.DataFrame) -> None:
-    """What BTYD is computed from must be possible values wherever there is an order."""
-    orders = features["n_orders"]
-    n_wrong = int((~_possible(orders) | (orders % 1 != 0)).sum())
-    if n_wrong:
-        raise FeatureMismatchError(f"n_orders is no whole number from 0 on in {n_wrong:,} rows; it counts orders.")
-    buyers = features[orders > 0]
-    possible = (
-        _possible(buyers["recency_days"])
-        & _possible(buyers["tenure_days"])
-        & _possible(buyers["mean_order_value"])
-        & (buyers["tenure_days"] >= buyers["recency_days"])
-        & (buyers["tenure_days"] > 0)
-    )
-    if not possible.all():
-        raise FeatureMismatchError(
-            f"{int((~possible).sum()):,} rows with orders have impossible values: recency_days must lie in 0..tenure_days, "
-            "tenure_days be above 0, and mean_order_value be 0 or more."
-        )
-
-
-def _possible(values: pd.Series[float]) -> pd.Series[bool]:
-    return (values >= 0) & np.isfinite(values)
 
 
 def predict_money(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pd.DataFrame:
@@ -203,17 +220,16 @@ def _assemble(
     per_year = bundle.margin_rate * money["expected_orders"] * money["expected_order_value"] * (365 / bundle.horizon_days)
     known: dict[str, pa.Array] = {
         "customer_id": pa.array(features["customer_id"].astype(str)),
-        "horizon_days": pa.array(np.full(n, bundle.horizon_days)),
-        "clv_days": pa.array(np.full(n, bundle.clv_days)),
-        "currency": pa.array([bundle.currency] * n),
-        "model_version": pa.array([bundle.model_version] * n),
+        "horizon_days": pa.repeat(bundle.horizon_days, n),
+        "clv_days": pa.repeat(bundle.clv_days, n),
+        "currency": pa.repeat(bundle.currency, n),
+        "model_version": pa.repeat(bundle.model_version, n),
         "sufficient_data": pa.array(is_judged(features, bundle.eligible_days)),
         "historic_value": pa.array(past),
         "expected_next_order_date": _next_order_date(money["wait_days"].to_numpy(float), as_of, bundle.clv_days),
         "loss_making": pa.array(past < 0),
         "growth_potential": pa.array(per_year.to_numpy(float) - historic_per_year(features)),
-        "previous_segment": pa.array(_previous(features), type=pa.string()),
-        "reasons": reasons(bundle, features, as_of=as_of),
+        "previous_segment": _previous(features),
         **actions,
     }
     for name in ("p_churn", "p_alive", "expected_orders", "expected_order_value", "clv", "clv_lower", "clv_upper"):
@@ -229,10 +245,11 @@ def _next_order_date(wait_days: Floats, as_of: date, clv_days: int) -> pa.Array:
     return pa.array(days + np.int32(start), type=pa.int32(), mask=~within).cast(pa.date32())
 
 
-def _previous(features: pd.DataFrame) -> list[str | None]:
+def _previous(features: pd.DataFrame) -> pa.Array:
     if "previous_segment" not in features:
-        return [None] * len(features)
-    return [None if pd.isna(name) else str(name) for name in features["previous_segment"]]
+        return pa.nulls(len(features), pa.string())
+    names = features["previous_segment"].astype(object)
+    return pa.array(names.where(names.isna(), names.astype(str)), pa.string(), from_pandas=True)
 
 
 def parse_as_of(value: object) -> date:

@@ -137,5 +137,5 @@ def _texts(scores: pa.Table, name: str, *, unknown: str = UNKNOWN) -> Texts:
 
 
 def _with_column(scores: pa.Table, name: str, values: pa.Array) -> pa.Table:
-    position = SCORE_SCHEMA.get_field_index(name)
-    return scores.set_column(position, SCORE_SCHEMA.field(position), values.cast(SCORE_SCHEMA.field(position).type))
+    field = SCORE_SCHEMA.field(name)
+    return scores.set_column(scores.schema.get_field_index(name), field, values.cast(field.type))

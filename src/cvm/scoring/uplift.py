@@ -38,23 +38,23 @@ def expected_uplift(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> F
 
 
 def uplift_table(bundle: Bundle, features: pd.DataFrame, uplift: Floats) -> pa.Table:
-    """``uplift`` as rows of ``UPLIFT_SCHEMA``, by treatment, in the order of the customers; prospects left out."""
+    """``uplift`` as rows of ``UPLIFT_SCHEMA``, by customer and treatment, in their orders; prospects left out."""
     if bundle.uplift is None:
         return UPLIFT_SCHEMA.empty_table()
-    parts = []
-    for column, treatment in enumerate(bundle.uplift.treatments):
-        known = np.flatnonzero(np.isfinite(uplift[:, column]))
-        n = len(known)
-        columns = [
-            pa.array(features["customer_id"].astype(str)).take(pa.array(known)),
-            pa.repeat(treatment.arm, n),
-            pa.array(uplift[known, column]),
-            pa.repeat(float(treatment.cost), n),
-            pa.repeat(bundle.uplift.outcome_days, n),
-            pa.repeat(bundle.model_version, n),
-        ]
-        parts.append(pa.table(columns, names=UPLIFT_SCHEMA.names).cast(UPLIFT_SCHEMA))
-    return pa.concat_tables(parts)
+    treatments = bundle.uplift.treatments
+    customer, treatment = np.nonzero(np.isfinite(uplift))
+    arms = pa.array([one.arm for one in treatments], pa.string())
+    costs = np.array([one.cost for one in treatments], dtype=float)
+    n = len(customer)
+    columns = [
+        pa.array(features["customer_id"].astype(str)).take(pa.array(customer)),
+        arms.take(pa.array(treatment)),
+        pa.array(uplift[customer, treatment]),
+        pa.array(costs[treatment]),
+        pa.repeat(bundle.uplift.outcome_days, n),
+        pa.repeat(bundle.model_version, n),
+    ]
+    return pa.table(columns, names=UPLIFT_SCHEMA.names).cast(UPLIFT_SCHEMA)
 
 
 def uplift_columns(bundle: Bundle, uplift: Floats | None) -> dict[str, pa.Array]:

@@ -24,6 +24,8 @@ BEST = 0.75
 # Fewer peers than this say little; then those of equal frequency count, then everybody.
 MIN_PEERS = 50
 MEASURES = ("n_categories", "price_level")
+# What the measures and the margin so far are computed from.
+FEATURES = ("n_categories", "spend", "quantity", "tenure_days", "historic_value")
 
 _SCORES = range(1, 6)
 

@@ -23,18 +23,40 @@ from cvm.engines import DuckDBEngine
 from cvm.errors import FeatureMismatchError
 from cvm.params import Params
 from cvm.reports.actions import actions_tables
-from cvm.scoring.batch import read_scores, were_made_by_others, write_scores
-from cvm.stages.context import Progress, StageOutcome, engine_trouble, open_warehouse, scoring_date, silent, workspace_of
+from cvm.scoring.files import read_scores, replace_columns, were_made_by_others
+from cvm.stages.context import (
+    Progress,
+    StageOutcome,
+    engine_trouble,
+    scoring_date,
+    silent,
+    workspace_of,
+    writes,
+)
 from cvm.stages.inputs import known_until, playbook_of, reach_settings_of, treatments_of, trigger_settings_of
+from cvm.stages.publish import publish_scores
+from cvm.stages.warehouse import check_duckdb, open_duckdb
 from cvm.workspace import Workspace
 
+# Columns of the scores that are decided here, and whose they are.
+_DECIDED = ("customer_id", "next_best_action", "expected_uplift", "expected_net_value")
 
+
+@writes("cvm actions")
 def run_actions(params: Params, *, progress: Progress = silent) -> StageOutcome:
     """Next best actions, what is due, what goes together, and lists of what happened, told in one line and in tables."""
     found = find_actions(params, progress=progress)
-    return StageOutcome("actions", found.sentence, found.notes, tables=tuple(actions_tables(found)))
+    publish_scores(params, found.as_of, progress=progress)
+    figures = {
+        "as_of": found.as_of,
+        "n_actions": found.decided.actions.num_rows if found.decided else 0,
+        "triggers": {one.name: None if one.rows is None else one.n_customers for one in found.lists},
+        "folder": found.folder,
+    }
+    return StageOutcome("actions", found.sentence, found.notes, tables=tuple(actions_tables(found)), figures=figures)
 
 
+@writes("cvm actions")
 def find_actions(params: Params, *, progress: Progress = silent) -> Actions:
     """Next best actions, replenishment, also bought, triggers; written to ``outputs/actions`` and ``outputs/triggers``.
 
@@ -52,10 +74,10 @@ def find_actions(params: Params, *, progress: Progress = silent) -> Actions:
     PlanError
         If a rule contacts by a channel of which nobody knows who agreed to it.
     """
+    check_duckdb(params, step="cvm actions")
     workspace = workspace_of(params)
-    workspace.check_writable()
     as_of = scoring_date(params, workspace)
-    with engine_trouble(), open_warehouse(workspace) as engine:
+    with engine_trouble(), open_duckdb(params, step="cvm actions") as engine:
         history = History.of(engine, as_of=as_of, timezone=params.business.timezone)
         progress("who gets what next")
         decided = decide(params, workspace, engine, as_of=as_of)
@@ -102,7 +124,7 @@ def decide_actions(params: Params, *, progress: Progress = silent) -> int:
     if not params.playbook and not target.is_file():
         return 0
     progress("next best actions")
-    with engine_trouble(), open_warehouse(workspace) as engine:
+    with engine_trouble(), open_duckdb(params, step="playbook") as engine:
         decided = decide(params, workspace, engine, as_of=as_of)
     write_table(decided.actions, target)
     decided.write_scores(workspace.scores_of(as_of))
@@ -118,7 +140,8 @@ class Decided:
     found : NextBest or None
         None where there is neither a playbook nor an expected effect, or nobody knows whom a channel may reach.
     scores : Table or None
-        Scores that say the same: of the playbook, or without one of the model alone; None where those on file do.
+        The columns of the scores that say the same: of the playbook, or without one of the model alone; None where those on
+        file do.
     notes : tuple of str
     """
 
@@ -134,20 +157,20 @@ class Decided:
     def write_scores(self, path: Path) -> None:
         """Replace the scores on file where they say something else."""
         if self.scores is not None:
-            write_scores(self.scores, path)
+            replace_columns(path, self.scores)
 
 
 def decide(params: Params, workspace: Workspace, engine: DuckDBEngine, *, as_of: date) -> Decided:
     """The next best action of everybody, and the scores that name it."""
     path = workspace.scores_of(as_of)
-    scores = read_scores(path)
+    scores = read_scores(path, columns=list(_DECIDED))
     if params.playbook and were_made_by_others(params.segments.rule_set, scores):
         raise FeatureMismatchError(
             f"The scores of {as_of} are segmented by other rules than segments.rules of params.yaml, so the playbook would "
             "look for segments that nobody is in. Run `cvm segment` first."
         )
     uplift = workspace.uplift_of(as_of)
-    inputs = PlanInputs(as_of, path, uplift if uplift.is_file() else None, workspace.ledgers)
+    inputs = PlanInputs(as_of, path, uplift if uplift.exists() else None, workspace.ledgers)
     found, notes = _next_best(params, workspace, engine, inputs)
     after = written_scores(scores, found) if params.playbook and found else scores_of_the_model(scores, inputs.uplift)
     return Decided(found, None if after.equals(scores) else after, notes)

@@ -18,14 +18,15 @@ from cvm.campaigns.history import OutcomeHistory, SegmentHistory, outcome_histor
 from cvm.campaigns.power import Outcome
 from cvm.campaigns.power_groups import segment_relation
 from cvm.params import Params
-from cvm.stages.context import Progress, engine_trouble, open_warehouse, silent, workspace_of
+from cvm.stages.context import Progress, engine_trouble, silent, workspace_of, writes
 from cvm.stages.inputs import economics_of, evaluation_settings_of
+from cvm.stages.warehouse import open_duckdb, open_warehouse
 from cvm.workspace import Workspace, replaced_file
 
 
 def past_outcomes(params: Params, outcome: Outcome, *, days: int, progress: Progress = silent) -> OutcomeHistory:
     """Level and spread of an outcome per customer in past windows of the warehouse, to plan a campaign with."""
-    with engine_trouble(), open_warehouse(workspace_of(params)) as engine:
+    with engine_trouble(), open_duckdb(params, step="cvm power") as engine:
         return outcome_history(
             engine,
             outcome,
@@ -42,8 +43,8 @@ def past_outcomes_by_segment(
 ) -> list[SegmentHistory]:
     """The same within the segments that a column of the latest scores, else of ``customers``, tells apart."""
     workspace = workspace_of(params)
-    scores = max(workspace.scores.glob("as_of=*/scores.parquet"), default=None)
-    with engine_trouble(), open_warehouse(workspace) as engine:
+    scores = max(workspace.score_files().values(), default=None)
+    with engine_trouble(), open_duckdb(params, step="cvm power") as engine:
         return segment_histories(
             engine,
             whole,
@@ -54,6 +55,7 @@ def past_outcomes_by_segment(
         )
 
 
+@writes("cvm evaluate")
 def evaluate_campaign(params: Params, campaign_id: str | None = None, *, progress: Progress = silent) -> CampaignEffect:
     """What a campaign really earned, against its holdout; written to ``outputs/effects`` as JSON and to its table.
 
@@ -66,22 +68,33 @@ def evaluate_campaign(params: Params, campaign_id: str | None = None, *, progres
     progress : callable
         Told in words what is being done.
 
+    Returns
+    -------
+    CampaignEffect
+        ``effect(arm, metric)`` has the figures, ``verdicts`` say what to make of them, ``to_dict`` is for JSON.
+
     Raises
     ------
     ExperimentError
         If the campaign was not randomised against a control arm, is not over, or is unknown.
     InsufficientDataError
         If an arm has fewer than two customers.
+
+    Examples
+    --------
+    >>> effect = cvm.evaluate_campaign(params, "winter")  # doctest: +SKIP
+    >>> effect.effect("letter", "revenue")  # doctest: +SKIP
     """
     workspace = workspace_of(params)
     settings = _settings(params, workspace)
-    with engine_trouble(), open_warehouse(workspace) as engine:
+    with engine_trouble(), open_warehouse(params) as engine:
         found = evaluate(engine, campaign_id or only_campaign(engine), settings, progress=progress)
     _write(found, workspace.effect_of(found.campaign_id))
     write_effect_table(workspace.effects)
     return found
 
 
+@writes("cvm evaluate")
 def evaluate_cells(params: Params, campaign_id: str, *, progress: Progress = silent) -> CellsEffect:
     """The same of a campaign drawn in cells, and what they earned together; all of it written to ``outputs/effects``.
 
@@ -100,7 +113,7 @@ def evaluate_cells(params: Params, campaign_id: str, *, progress: Progress = sil
     """
     workspace = workspace_of(params)
     settings = _settings(params, workspace)
-    with engine_trouble(), open_warehouse(workspace) as engine:
+    with engine_trouble(), open_warehouse(params) as engine:
         found = evaluate_together(engine, campaign_id, settings, progress=progress)
     for cell in found.cells:
         _write(cell, workspace.effect_of(cell.campaign_id))
@@ -111,7 +124,7 @@ def evaluate_cells(params: Params, campaign_id: str, *, progress: Progress = sil
 
 def campaign_cells(params: Params, campaign_id: str | None) -> list[str]:
     """Campaigns of the ledger that are cells of one, its own name among them where it is such a campaign, too."""
-    with engine_trouble(), open_warehouse(workspace_of(params)) as engine:
+    with engine_trouble(), open_warehouse(params) as engine:
         return cells_of(engine, campaign_id) if campaign_id else []
 
 

@@ -25,12 +25,17 @@ from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.declared import declared_source
 from cvm.ingest.identity import IdentitySettings
 from cvm.ingest.origins import FrameSource, Source
+from cvm.ingest.protection import Protection
 from cvm.ingest.reading import Reading
 from cvm.ingest.stage import Rules
+from cvm.ingest.trimming import QUARANTINE
 from cvm.kpis.goals import Goal
 from cvm.kpis.settings import KpiSettings
-from cvm.models.stage import TrainSettings
+from cvm.models.settings import TrainSettings
 from cvm.params import Params
+from cvm.privacy.keyed_hash import KeyedHash, key_of_environment
+from cvm.privacy.suppression import Forgotten
+from cvm.promotion.settings import PromotionSettings
 from cvm.segments import Segmentation
 from cvm.segments.conditions import Condition
 
@@ -45,6 +50,33 @@ def rules_of(params: Params) -> Rules:
         lead_days=params.windows.lead_days,
         identity=IdentitySettings(**params.identity.model_dump()),
     )
+
+
+def protection_of(params: Params, forgotten: Forgotten) -> Protection:
+    """For ingest, with who was forgotten so far."""
+    kept = params.privacy.keep_days.model_dump(exclude_none=True)
+    # The table of the user's own features is called as their snapshots are.
+    own = {"features": kept.pop("own_features")} if "own_features" in kept else {}
+    tables = {name: days for name, days in kept.items() if name in CONTRACTS and name != "features"}
+    quarantine = {QUARANTINE: kept[QUARANTINE]} if QUARANTINE in kept else {}
+    return Protection(
+        pseudonyms=pseudonyms_of(params),
+        forgotten=forgotten,
+        keep_days={**tables, **own, **quarantine},
+        country_code=params.identity.country_code,
+    )
+
+
+def pseudonyms_of(params: Params) -> KeyedHash | None:
+    """The key under which customers are hashed, if they are.
+
+    Raises
+    ------
+    ParamsError
+        If the environment does not hold it.
+    """
+    setting = params.privacy.pseudonym_key
+    return None if setting is None else key_of_environment(setting, name="pseudonym")
 
 
 def sources_of(params: Params, frames: Mapping[str, object]) -> dict[str, Source]:
@@ -69,6 +101,18 @@ def sources_of(params: Params, frames: Mapping[str, object]) -> dict[str, Source
         table: declared_source(table, sections.get(table, {}), folder=params.root, zone=zone, frame=frames.get(table))
         for table in CONTRACTS
         if table in sections or table in frames
+    }
+
+
+def prediction_of(params: Params) -> dict[str, object]:
+    """What params ask models to foretell; compare with ``promotion.gates.predicted``."""
+    windows = params.windows
+    return {
+        "horizon_days": windows.horizon_days,
+        "lead_days": windows.lead_days,
+        "clv_days": windows.clv_days,
+        "currency": params.business.currency,
+        "churn": str(churn_definition_of(params)),
     }
 
 
@@ -101,6 +145,13 @@ def train_settings_of(params: Params) -> TrainSettings:
     )
 
 
+def promotion_settings_of(params: Params) -> PromotionSettings:
+    """For promotion."""
+    given = params.promotion.model_dump()
+    tolerances = given.pop("tolerance")
+    return PromotionSettings(tolerances=tolerances, **given, seed=params.train.seed)
+
+
 def segmentation_of(params: Params) -> Segmentation:
     """For training, scoring and segmenting."""
     return Segmentation(params.segments.rule_set, params.segments.hysteresis)
@@ -128,7 +179,11 @@ def global_holdout_of(params: Params) -> GlobalHoldout | None:
 
 def audience_settings_of(params: Params) -> AudienceSettings:
     """For the audience files of a campaign; numbers get the country that also tells who is one person."""
-    return AudienceSettings(**params.campaigns.audiences.model_dump(), country_code=params.identity.country_code)
+    return AudienceSettings(
+        **params.campaigns.audiences.model_dump(),
+        country_code=params.identity.country_code,
+        has_pseudonyms=params.privacy.pseudonym_key is not None,
+    )
 
 
 def known_until(params: Params) -> datetime | None:
@@ -214,6 +269,7 @@ def reach_settings_of(params: Params, treatments: Sequence[Treatment], *, name: 
         consent=Consent(**campaigns.consent.model_dump()),
         policy=ContactPolicy(**campaigns.contact_policy.model_dump()),
         suppression=tuple(params.resolve(path) for path in campaigns.suppression),
+        pseudonyms=pseudonyms_of(params),
         holdout=global_holdout_of(params),
         salt=campaigns.salt,
         outcome_days=campaigns.outcome_days,

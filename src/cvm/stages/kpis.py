@@ -8,16 +8,26 @@ from cvm.kpis.settings import Scores
 from cvm.kpis.stage import KpiOutcome, compute_kpis
 from cvm.params import Params
 from cvm.reports.kpis import kpi_tables
-from cvm.stages.context import Progress, StageOutcome, engine_trouble, open_warehouse, silent, workspace_of
+from cvm.stages.context import (
+    Progress,
+    StageOutcome,
+    damaged_scores,
+    engine_trouble,
+    silent,
+    workspace_of,
+    writes,
+)
 from cvm.stages.inputs import goals_of, kpi_settings_of
+from cvm.stages.publish import publish_kpis
+from cvm.stages.warehouse import open_warehouse
 
 
+@writes("cvm kpis")
 def run_kpis(params: Params, *, progress: Progress = silent) -> StageOutcome:
     """KPIs by period and group, cohorts and the progress of goals, written to ``outputs/kpis``."""
     workspace = workspace_of(params)
-    workspace.check_writable()
     as_of = params.windows.as_of
-    with engine_trouble(), open_warehouse(workspace) as engine:
+    with engine_trouble(), open_warehouse(params) as engine:
         found = compute_kpis(
             engine,
             kpi_settings_of(params),
@@ -28,7 +38,15 @@ def run_kpis(params: Params, *, progress: Progress = silent) -> StageOutcome:
             progress=progress,
         )
     write_kpi_files(workspace.kpis, kpis=found.kpis, cohorts=found.cohorts, goals=goal_table(found.goals))
-    return StageOutcome("kpis", _line(found), found.notes, tables=tuple(kpi_tables(workspace.kpis)))
+    publish_kpis(params, found.as_of, progress=progress)
+    notes = (*found.notes, *damaged_scores(workspace))
+    figures = {
+        "as_of": found.as_of,
+        "n_rows": found.kpis.num_rows,
+        "goals": {of.goal: of.status for of in found.goals},
+        "folder": workspace.kpis,
+    }
+    return StageOutcome("kpis", _line(found), notes, tables=tuple(kpi_tables(workspace.kpis)), figures=figures)
 
 
 def _line(found: KpiOutcome) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -19,8 +19,11 @@ from cvm.monitoring.level import LEAST_KNOWN, months_until, signals
 from cvm.monitoring.movement import Moved, movements
 from cvm.monitoring.verdict import Monitored, judge
 from cvm.params import Params
-from cvm.scoring.batch import read_scores
-from cvm.stages.context import Progress, engine_trouble, open_warehouse, silent, workspace_of
+from cvm.scoring.files import foresaw, read_scores
+from cvm.stages.context import Progress, damaged_scores, engine_trouble, silent, workspace_of, writes
+from cvm.stages.prediction import unlike_params
+from cvm.stages.publish import publish_monitoring
+from cvm.stages.warehouse import check_duckdb, learned_features, open_duckdb
 from cvm.workspace import Workspace
 
 # Of a shorter stretch of an outcome window nothing can be said.
@@ -29,6 +32,7 @@ _MOST_MONTHS = 24
 _STALE = "stale source"
 
 
+@writes("cvm monitor")
 def monitor(params: Params, *, progress: Progress = silent) -> Monitored:
     """Look at everything, write it to ``outputs/monitoring`` and say what to do.
 
@@ -39,8 +43,8 @@ def monitor(params: Params, *, progress: Progress = silent) -> Monitored:
     FeatureMismatchError
         If the champion was trained by a version that kept no profiles.
     """
+    check_duckdb(params, step="cvm monitor")
     workspace = workspace_of(params)
-    workspace.check_writable()
     bundle, timezone = read_bundle(workspace.champion), params.business.timezone
     profiles = bundle.evidence.get("profiles")
     if not profiles:
@@ -48,8 +52,13 @@ def monitor(params: Params, *, progress: Progress = silent) -> Monitored:
             "The champion keeps no profile of its features to compare with: another version of cvm trained it. "
             "Run `cvm train` once."
         )
-    notes = list[str]()
-    with engine_trouble(), open_warehouse(workspace) as engine:
+    notes = [*damaged_scores(workspace)]
+    if differing := unlike_params(bundle, params):
+        notes.append(
+            f"The champion foretells something else than params.yaml asks for: {differing}. What follows is about the "
+            "champion; features made by these params may look changed to it."
+        )
+    with engine_trouble(), open_duckdb(params, step="cvm monitor") as engine:
         first_day, last_day = history_days(engine, timezone=timezone)
         as_of = params.windows.as_of if params.windows.as_of != "latest" else last_day + timedelta(days=1)
         progress("orders of each month against those expected")
@@ -66,7 +75,7 @@ def monitor(params: Params, *, progress: Progress = silent) -> Monitored:
         progress("earlier scores against what followed")
         tested = list(_backtests(engine, bundle, workspace, as_of=as_of, timezone=timezone, notes=notes))
     progress("features and scores against those of training")
-    features, scores = _moved(workspace, profiles, as_of=as_of, notes=notes)
+    features, scores = _moved(workspace, learned_features(params), profiles, as_of=as_of, notes=notes)
     assessment = read_assessment(workspace)
     stale = [finding.meaning for finding in assessment.findings if finding.check == _STALE] if assessment else []
     found = signals(months)
@@ -83,6 +92,7 @@ def monitor(params: Params, *, progress: Progress = silent) -> Monitored:
         as_of, bundle.model_version, verdict, tuple(found), tuple(tested), tuple(features), tuple(scores), tuple(notes)
     )
     write_monitored(workspace.monitoring, monitored)
+    publish_monitoring(params, as_of, progress=progress)
     return monitored
 
 
@@ -93,7 +103,14 @@ def _backtests(
     if bundle.churn_anchor.definition.definition != "no_order":
         notes.append("Earlier scores are compared with orders, and churn means something else here: not done.")
         return
-    for day, path in _monthly(workspace, before=as_of - timedelta(days=_LEAST_DAYS + bundle.lead_days)):
+    before = as_of - timedelta(days=_LEAST_DAYS + bundle.lead_days)
+    hindsight = {day for day, path in workspace.score_files().items() if day <= before and foresaw(path, day)}
+    if hindsight:
+        notes.append(
+            f"Scores by a model that was trained after their date and so knew what came: {len(hindsight):,}, the latest of "
+            f"{max(hindsight)}. They are no evidence of how well it foretells, and are left out."
+        )
+    for day, path in _monthly(workspace, before=before, without=hindsight):
         table = read_scores(path, columns=[*SCORED, "horizon_days", "model_version"])
         if not table.num_rows:
             continue
@@ -110,18 +127,19 @@ def _backtests(
         )
 
 
-def _monthly(workspace: Workspace, *, before: date) -> list[tuple[date, Path]]:
+def _monthly(workspace: Workspace, *, before: date, without: Set[date]) -> list[tuple[date, Path]]:
     """Scores of up to so many months, the last of each: daily scores would say the same of the same days."""
-    last = {(day.year, day.month): (day, path) for day, path in sorted(workspace.score_files().items()) if day <= before}
+    found = [(day, path) for day, path in sorted(workspace.score_files().items()) if day <= before and day not in without]
+    last = {(day.year, day.month): (day, path) for day, path in found}
     return list(last.values())[-_MOST_MONTHS:]
 
 
 def _moved(
-    workspace: Workspace, profiles: dict[str, dict[str, object]], *, as_of: date, notes: list[str]
+    workspace: Workspace, folder: Path, profiles: dict[str, dict[str, object]], *, as_of: date, notes: list[str]
 ) -> tuple[list[Moved], list[Moved]]:
-    """Of the latest features and scores on file, and how old they are."""
-    day = read_plan(workspace.features).score
-    features = movements(profiles_from_state(profiles["features"]), read_features(workspace.features, day))
+    """Of the latest features, in ``folder``, and scores on file, and how old they are."""
+    day = read_plan(folder).score
+    features = movements(profiles_from_state(profiles["features"]), read_features(folder, day))
     files = {day: path for day, path in workspace.score_files().items() if day <= as_of}
     latest = max(files, default=None)
     if latest is None:

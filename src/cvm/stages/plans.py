@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from cvm.campaigns.audiences import write_audiences
+from cvm.campaigns.customer_lists import as_stored
 from cvm.campaigns.plan import make_plan
 from cvm.campaigns.plan_files import (
     AUDIENCE_FOLDER,
@@ -31,11 +32,13 @@ from cvm.engines.sql import local_day, parquet
 from cvm.errors import MissingOutputError
 from cvm.features.stage import history_days
 from cvm.params import Params
-from cvm.stages.context import Progress, engine_trouble, fingerprint, open_warehouse, silent, workspace_of
-from cvm.stages.inputs import audience_settings_of, plan_settings_of
-from cvm.workspace import Workspace, only_writer, replaced_directory
+from cvm.stages.context import Progress, engine_trouble, fingerprint, silent, workspace_of, writes
+from cvm.stages.inputs import audience_settings_of, plan_settings_of, pseudonyms_of
+from cvm.stages.warehouse import check_duckdb, open_duckdb
+from cvm.workspace import Workspace, replaced_directory
 
 
+@writes("cvm plan")
 def plan_campaign(
     params: Params,
     name: str | None = None,
@@ -61,6 +64,11 @@ def plan_campaign(
     progress : callable
         Told in words what is being done.
 
+    Returns
+    -------
+    PlanSummary
+        What the draft comes to: everybody's fate in counts, the draws, what is spent.
+
     Raises
     ------
     PlanError
@@ -68,11 +76,19 @@ def plan_campaign(
         left to be contacted.
     MissingOutputError
         If there are no scores.
+
+    Examples
+    --------
+    >>> draft = cvm.plan_campaign(params, "spring", exclude=["c119"])  # doctest: +SKIP
+    >>> draft.n_contacts, draft.spent  # doctest: +SKIP
     """
+    check_duckdb(params, step="cvm plan")
     settings, workspace = plan_settings_of(params, name), workspace_of(params)
-    workspace.check_writable()
-    with engine_trouble(), open_warehouse(workspace) as engine:
-        inputs = replace(_plan_inputs(params, workspace, engine), included=tuple(include), excluded=tuple(exclude))
+    with engine_trouble(), open_duckdb(params, step="cvm plan") as engine:
+        key = pseudonyms_of(params)
+        inputs = replace(
+            _plan_inputs(params, workspace, engine), included=as_stored(include, key), excluded=as_stored(exclude, key)
+        )
         check_new(engine, settings, inputs.ledgers)
         basis = Basis.of(settings, inputs, warehouse=fingerprint(engine))
         with replaced_directory(workspace.audience_of(settings.name)) as folder:
@@ -81,6 +97,7 @@ def plan_campaign(
     return summary
 
 
+@writes("cvm plan --approve")
 def approve_plan(params: Params, name: str | None = None, *, progress: Progress = silent) -> Approved:
     """Make the draft of a campaign its ledger, for good, and write the files for those who send it.
 
@@ -91,10 +108,11 @@ def approve_plan(params: Params, name: str | None = None, *, progress: Progress 
     PlanError
         If there is no draft, anything it rests on has changed since, or it was approved before.
     """
+    check_duckdb(params, step="cvm plan")
     settings, workspace = plan_settings_of(params, name), workspace_of(params)
     folder, ledger = workspace.audience_of(settings.name), workspace.ledger_of(settings.name)
     files = folder / AUDIENCE_FOLDER
-    with engine_trouble(), only_writer(workspace.outputs), open_warehouse(workspace) as engine:
+    with engine_trouble(), open_duckdb(params, step="cvm plan") as engine:
         # An approval that ended before its files were written is taken up again.
         if ledger.exists() and files.exists():
             raise PlanError(
@@ -130,10 +148,10 @@ def _write_holdout(
 def _plan_inputs(params: Params, workspace: Workspace, engine: DuckDBEngine) -> PlanInputs:
     """Scores of ``windows.as_of``, by default the latest there are, if nothing has been ordered since."""
     asked = params.windows.as_of
-    found = sorted(workspace.scores.glob("as_of=*/scores.parquet"))
+    found = sorted(workspace.score_files())
     if asked == "latest" and not found:
         raise MissingOutputError.from_stage(workspace.scores, command="cvm score")
-    as_of = date.fromisoformat(found[-1].parent.name.removeprefix("as_of=")) if asked == "latest" else asked
+    as_of = found[-1] if asked == "latest" else asked
     _, last_day = history_days(engine, timezone=params.business.timezone)
     if asked == "latest" and as_of < last_day + timedelta(days=1):
         raise PlanError(
@@ -142,4 +160,4 @@ def _plan_inputs(params: Params, workspace: Workspace, engine: DuckDBEngine) -> 
         )
     check_ledgers(engine, workspace.ledgers)
     uplift: Path = workspace.uplift_of(as_of)
-    return PlanInputs(as_of, workspace.scores_of(as_of), uplift if uplift.is_file() else None, workspace.ledgers)
+    return PlanInputs(as_of, workspace.scores_of(as_of), uplift if uplift.exists() else None, workspace.ledgers)

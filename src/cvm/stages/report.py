@@ -12,21 +12,21 @@ from cvm.reports.base import Base
 from cvm.reports.html.page import report_html
 from cvm.reports.model_card import markdown
 from cvm.reports.words import words
-from cvm.stages.context import Progress, StageOutcome, engine_trouble, scoring_date, silent, workspace_of
+from cvm.stages.context import Progress, StageOutcome, engine_trouble, scoring_date, silent, workspace_of, writes
 from cvm.stages.inputs import known_until
-from cvm.stages.model import database_of, store_of
+from cvm.stages.store import database_of, store_of
 from cvm.workspace import replaced_file
 
 _SHIPPED_SALT = "cvm"
 
 
+@writes("cvm report")
 def run_report(params: Params, *, progress: Progress = silent) -> StageOutcome:
     """What all stages left on file, as ``outputs/report.html`` and ``outputs/model_card.md``.
 
     Both are attached to the run of the model in the MLflow store; without the store they are written all the same.
     """
     workspace = workspace_of(params)
-    workspace.check_writable()
     bundle = read_bundle(workspace.champion)
     progress("adding up scores and outcomes")
     with engine_trouble(), DuckDBEngine() as engine:
@@ -55,6 +55,7 @@ def run_report(params: Params, *, progress: Progress = silent) -> StageOutcome:
             *_attached(params, bundle, [workspace.report, workspace.model_card]),
             *_salted(params),
         ),
+        figures={"model_version": bundle.model_version, "report": workspace.report, "model_card": workspace.model_card},
     )
 
 

@@ -12,40 +12,44 @@ from cvm.models.bundle import read_bundle
 from cvm.params import Params
 from cvm.reports.segments import segmented_tables
 from cvm.reports.terminal import files_table
-from cvm.scoring.batch import segment_batch
-from cvm.scoring.clusters import read_profiles, remove_clusters, write_clusters
+from cvm.scoring.clusters import read_profiles, write_clusters
 from cvm.scoring.growth import growth_gaps, growth_table
 from cvm.scoring.migrations import Migrations, write_migrations
+from cvm.scoring.resegment import segment_batch
 from cvm.stages.actions import decide_actions
-from cvm.stages.context import Progress, StageOutcome, scoring_date, silent, workspace_of
+from cvm.stages.context import Progress, StageOutcome, damaged_scores, scoring_date, silent, workspace_of, writes
 from cvm.stages.inputs import segmentation_of
-from cvm.workspace import replaced_file
+from cvm.stages.prediction import check_prediction
+from cvm.stages.publish import publish_scores
+from cvm.stages.warehouse import check_duckdb
+from cvm.workspace import replaced_directory
 
 GROWTH_FILE = "growth.parquet"
 
 
+@writes("cvm segment")
 def run_segment(params: Params, *, bundle: Path | None = None, progress: Progress = silent) -> StageOutcome:
     """Segmentation applied again to the scores on file, and what changed since the scores before."""
+    check_duckdb(params, step="cvm segment")
     workspace, segmentation = workspace_of(params), segmentation_of(params)
-    workspace.check_writable()
     as_of = scoring_date(params, workspace)
     progress(f"segmenting {as_of}")
     model = read_bundle(bundle or workspace.champion)
+    check_prediction(model, params)
     done = segment_batch(model, workspace, as_of=as_of, segmentation=segmentation)
     if done.is_changed:  # rules of the playbook ask for segments, and reasons name them
         decide_actions(params, progress=progress)
+        publish_scores(params, as_of, progress=progress)
     scores, features, folder = done.scores, done.features, workspace.segments_of(as_of)
-    progress("comparing with the scores before")
-    migrations = write_migrations(workspace, scores, segmentation, as_of=as_of)
-    growth = growth_table(model, features, scores)
-    with replaced_file(folder / GROWTH_FILE) as temporary:
-        pq.write_table(growth, temporary, compression="zstd")
-    if params.segments.clusters == "off":
-        remove_clusters(folder)
-    else:
-        progress("looking for clusters")
-        k = None if params.segments.clusters == "auto" else params.segments.clusters
-        write_clusters(folder, features, scores, k=k, seed=params.train.seed)
+    with replaced_directory(folder) as target:
+        progress("comparing with the scores before")
+        migrations = write_migrations(workspace, scores, segmentation, as_of=as_of, folder=target)
+        growth = growth_table(model, features, scores)
+        pq.write_table(growth, target / GROWTH_FILE, compression="zstd")
+        if params.segments.clusters != "off":
+            progress("looking for clusters")
+            k = None if params.segments.clusters == "auto" else params.segments.clusters
+            write_clusters(target, features, scores, k=k, seed=params.train.seed)
     clusters = read_profiles(folder)
     parts = [f"{scores['segment'].to_pandas().nunique()} segments"]
     parts += [f"{done.n_changed:,} reassigned"] if done.n_changed else []
@@ -61,8 +65,15 @@ def run_segment(params: Params, *, bundle: Path | None = None, progress: Progres
     return StageOutcome(
         "segment",
         "; ".join(parts),
-        migrations.notes if migrations else (),
+        (*(migrations.notes if migrations else ()), *damaged_scores(workspace)),
         tables=(*tables, files_table({"segments": folder})),
+        figures={
+            "as_of": as_of,
+            "n_customers": scores.num_rows,
+            "n_changed": done.n_changed,
+            "previous_as_of": migrations.previous_as_of if migrations else None,
+            "folder": folder,
+        },
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from cvm.errors import without_password
 from cvm.evaluation import ContactDecision
 from cvm.features.files import CATALOGUE_FILE, PLAN_FILE, QUERY_FILE
 from cvm.features.snapshots import SnapshotPlan
@@ -61,7 +62,7 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping) and all(re.fullmatch(r"\w+", name, re.ASCII) for name in value):
             yield from _flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", str(value)
+            yield f"{prefix}{key}", without_password(str(value))
 
 
 def _winning_metrics(judged: Judged) -> Iterator[tuple[str, float]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from cvm.datasets.simulate.calendar import DAYS_PER_YEAR
-from cvm.datasets.simulate.chance import Bools, Codes, Floats, Ints, draw_level
+from cvm.datasets.simulate.chance import Codes, Floats, Ints, draw_level
+from cvm.datasets.simulate.columns import Columns
 from cvm.datasets.simulate.customers import Customers
 from cvm.datasets.simulate.lives import Lives
 from cvm.datasets.simulate.phases import kept, phase_of, phased_events
@@ -32,7 +33,7 @@ _MAIL_TIME, _OPEN_DAYS = 0.1, 0.8
 
 
 @dataclass(frozen=True)
-class Events:
+class Events(Columns):
     """Events: arrays of shape (n_events,); codes are -1 and values NaN where there is none.
 
     Attributes
@@ -45,7 +46,6 @@ class Events:
     campaign : position in ``World.campaigns``
     """
 
-    customer: Ints
     day: Floats
     type: Codes
     channel: Codes
@@ -53,18 +53,6 @@ class Events:
     value: Floats
     product: Ints
     campaign: Codes
-
-    def __len__(self) -> int:
-        return len(self.customer)
-
-    def take(self, rows: Ints | Bools) -> Self:
-        """These rows only."""
-        return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
-
-    @classmethod
-    def joined(cls, *parts: Self) -> Self:
-        """All rows of all parts."""
-        return cls(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)})
 
     def of_type(self, *names: str) -> Self:
         """Events of these types."""

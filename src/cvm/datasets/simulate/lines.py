@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Self
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cvm.datasets.simulate.calendar import FUTURE_DAYS
 from cvm.datasets.simulate.chance import Bools, Codes, Floats, Ints, draw_level, positions_within
+from cvm.datasets.simulate.columns import Columns
 from cvm.datasets.simulate.customers import Customers
 from cvm.datasets.simulate.purchases import Orders, Renewals
 from cvm.datasets.simulate.traits import Traits
@@ -21,7 +21,7 @@ _ORDERS_PER_CHUNK = 10_000_000
 
 
 @dataclass(frozen=True)
-class Lines:
+class Lines(Columns):
     """Order lines: arrays of shape (n_lines,).
 
     Attributes
@@ -35,7 +35,6 @@ class Lines:
     placed : day of the order itself; earlier than ``day`` for a return
     """
 
-    customer: Ints
     order: Ints
     day: Floats
     amount: Floats
@@ -49,18 +48,6 @@ class Lines:
     store: Codes
     is_free: Bools
     placed: Floats
-
-    def __len__(self) -> int:
-        return len(self.customer)
-
-    def take(self, rows: Ints | Bools) -> Self:
-        """These rows only."""
-        return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
-
-    @classmethod
-    def joined(cls, *parts: Self) -> Self:
-        """All rows of all parts."""
-        return cls(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)})
 
 
 def draw_lines(

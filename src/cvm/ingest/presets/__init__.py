@@ -31,8 +31,14 @@ def read_preset(name: str, *, table: str) -> Mapping[str, Any]:
     """
     if name not in preset_names():
         raise ParamsError(f"data.{table}.preset: {name!r} is none; there are {preset_names()}.")
-    text = files(__name__).joinpath(f"{name}{_ENDING}").read_text(encoding="utf-8")
-    sections: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    sections = preset_sections(name)
     if table not in sections:
         raise ParamsError(f"data.{table}.preset: {name!r} is made for {[f'data.{made_for}' for made_for in sections]}.")
     return sections[table]
+
+
+def preset_sections(name: str) -> dict[str, dict[str, Any]]:
+    """What a preset says of each table it is made for."""
+    text = files(__name__).joinpath(f"{name}{_ENDING}").read_text(encoding="utf-8")
+    sections: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    return sections

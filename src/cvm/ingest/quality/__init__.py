@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from cvm.engines import DuckDBEngine
+from cvm.engines import Engine
 from cvm.ingest.clean import TableOutcome
 from cvm.ingest.quality import implausible, people, repeats
 from cvm.ingest.quality.calendar import calendar_findings
@@ -21,7 +21,7 @@ _CHECKS = (*repeats.CHECKS, *implausible.CHECKS, *people.CHECKS)
 
 
 def quality_findings(
-    engine: DuckDBEngine,
+    engine: Engine,
     outcomes: Sequence[TableOutcome],
     *,
     currency: str,
@@ -33,7 +33,7 @@ def quality_findings(
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Holds the clean tables, those of ``order_tables``, and ``rejected_<table>`` as long as examples of rejected rows
         are wanted.
     outcomes : sequence of TableOutcome

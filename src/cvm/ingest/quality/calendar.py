@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from cvm.engines import DuckDBEngine
+from cvm.engines import Engine
 from cvm.engines.sql import local_day, local_moment
 from cvm.ingest.orders import BUYER, quarter
 from cvm.ingest.quality.finding import N_EXAMPLES, Finding, severity_of
@@ -31,12 +31,12 @@ _HOLIDAY_DAYS = 14
 _EXPECTED_NEWCOMERS = 30
 
 
-def calendar_findings(engine: DuckDBEngine, *, tables: set[str], timezone: str, now: datetime) -> list[Finding]:
+def calendar_findings(engine: Engine, *, tables: set[str], timezone: str, now: datetime) -> list[Finding]:
     """Gaps, stale tables, missing clocks and the end of new customers.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Holds the clean tables and those of ``order_tables``.
     tables : set of str
         Clean tables there are.
@@ -159,7 +159,7 @@ def _p_silence(n_open: int, n_days: int, lag: int) -> float:
     return ((n_days - n_open + 1) / (n_days + 2)) ** lag
 
 
-def _silent_channels(engine: DuckDBEngine) -> list[Finding]:
+def _silent_channels(engine: Engine) -> list[Finding]:
     """Sales channels whose rows stop before the end of the table: a feed that broke, or a channel that closed."""
     days = "SELECT channel, epoch_us(occurred_at) // 86400000000 AS day, count(*) AS n FROM transactions GROUP BY ALL"
     query = (
@@ -188,7 +188,7 @@ def _silent_channels(engine: DuckDBEngine) -> list[Finding]:
     return [Finding("transactions", "channel falls silent", "warning", n, "rows", share, "kept", meaning, advice, examples)]
 
 
-def _cohort_findings(engine: DuckDBEngine) -> list[Finding]:
+def _cohort_findings(engine: Engine) -> list[Finding]:
     row = engine.row(
         f"SELECT count(*) AS n, min(first_at) AS a, max(first_at) AS b, max(last_at) AS z, "
         f"(SELECT count(*) FROM {BUYER} WHERE n_orders = 1) AS n_single FROM {BUYER}"
@@ -216,7 +216,7 @@ def _clock_findings(table: str, *, n_rows: int, n_midnight: int) -> list[Finding
     return [Finding(table, "no clock", "info", n_rows, "rows", 1.0, "kept", meaning, advice)]
 
 
-def _rows_per_day(engine: DuckDBEngine, table: str, moment: str, timezone: str) -> dict[date, tuple[int, int]]:
+def _rows_per_day(engine: Engine, table: str, moment: str, timezone: str) -> dict[date, tuple[int, int]]:
     """Day to its rows, and how many of them are of its very midnight."""
     quarters = (
         f"SELECT {quarter(moment)} AS quarter, count(*) AS n, "

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cvm.engines import DuckDBEngine, identifier
+from cvm.engines import Engine, identifier
 from cvm.ingest.quality.finding import N_EXAMPLES, Action, Finding, severity_of
 
 
@@ -23,7 +23,7 @@ class Tables:
     is_converted: bool
 
     @classmethod
-    def of(cls, engine: DuckDBEngine, names: Iterable[str], *, currency: str, is_converted: bool) -> Tables:
+    def of(cls, engine: Engine, names: Iterable[str], *, currency: str, is_converted: bool) -> Tables:
         """The tables that an engine holds."""
         return cls({name: frozenset(engine.columns(identifier(name))) for name in names}, currency, is_converted)
 
@@ -98,9 +98,7 @@ class Check:
     action: Action = "kept"
 
 
-def check_findings(
-    engine: DuckDBEngine, tables: Tables, relations: Sequence[Relation], checks: Sequence[Check]
-) -> list[Finding]:
+def check_findings(engine: Engine, tables: Tables, relations: Sequence[Relation], checks: Sequence[Check]) -> list[Finding]:
     """What the checks find, each relation being scanned once."""
     found = []
     for relation in relations:

@@ -24,22 +24,23 @@ def _returns(tables: Tables) -> str:
     given = "SELECT * FROM transactions WHERE amount < 0"
     theirs = f"SELECT * FROM {ORDER} WHERE has_sale AND customer_id IN (SELECT customer_id FROM ({given}))"
     first_sale = f"SELECT customer_id, min(placed_at) AS sold_at FROM ({theirs}) GROUP BY customer_id"
-    named = "false"
+    is_named, named = "false", ""
     if tables.has("transactions.order_id"):
-        named = f"(t.customer_id, t.order_id) IN (SELECT (customer_id, order_id) FROM ({theirs}) WHERE order_id IS NOT NULL)"
+        ids = f"SELECT DISTINCT customer_id, order_id, true AS is_named FROM ({theirs}) WHERE order_id IS NOT NULL"
+        is_named, named = "coalesce(is_named, false)", f"LEFT JOIN ({ids}) AS n USING (customer_id, order_id)"
     return (
-        "SELECT customer_id, amount, "
-        f"coalesce(sold_at > occurred_at, true) AND NOT coalesce({named}, false) AS is_unmatched "
-        f"FROM ({given}) AS t LEFT JOIN ({first_sale}) AS s USING (customer_id)"
+        f"SELECT customer_id, amount, coalesce(sold_at > occurred_at, true) AND NOT {is_named} AS is_unmatched "
+        f"FROM ({given}) AS t LEFT JOIN ({first_sale}) AS s USING (customer_id) {named}"
     )
 
 
 def _order_values(_: Tables) -> str:
+    logs = f"SELECT ln(CAST(amount AS DOUBLE)) AS l FROM {ORDER} WHERE amount > 0"
+    centre = f"SELECT median(l) AS centre FROM ({logs})"
+    usual = f"SELECT centre, median(abs(l - centre)) AS spread FROM ({logs}) CROSS JOIN ({centre}) GROUP BY centre"
     return (
         "SELECT customer_id, amount, abs(ln(CAST(amount AS DOUBLE)) - centre) / "
-        f"greatest(1.4826 * spread, {_MIN_SPREAD}) AS z "
-        "FROM (SELECT * FROM (SELECT median(l) AS centre, mad(l) AS spread FROM "
-        f"(SELECT ln(CAST(amount AS DOUBLE)) AS l FROM {ORDER} WHERE amount > 0))), {ORDER} WHERE amount > 0"
+        f"greatest(1.4826 * spread, {_MIN_SPREAD}) AS z FROM ({usual}) CROSS JOIN {ORDER} WHERE amount > 0"
     )
 
 

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from cvm.engines import DuckDBEngine
+from cvm.engines import Engine
 from cvm.engines.sql import local_day
 from cvm.ingest.orders import ORDER, quarter
 from cvm.ingest.quality.finding import N_EXAMPLES, Finding
@@ -47,12 +47,12 @@ class Break:
         return max(self.before, self.after) / max(min(self.before, self.after), 1e-9)
 
 
-def level_findings(engine: DuckDBEngine, *, timezone: str) -> list[Finding]:
+def level_findings(engine: Engine, *, timezone: str) -> list[Finding]:
     """Breaks in what a week brings, one finding per measure.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         Holds the tables of ``order_tables``.
     timezone : str
         Zone that cuts days.

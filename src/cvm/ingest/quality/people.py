@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cvm.engines import DuckDBEngine, identifier
+from cvm.engines import Engine, identifier
 from cvm.engines.sql import literals
 from cvm.ingest.orders import BUYER
 from cvm.ingest.quality.check import Check, Relation, Tables
@@ -124,7 +124,7 @@ CHECKS = (
 )
 
 
-def empty_attributes(engine: DuckDBEngine, tables: Tables) -> list[Finding]:
+def empty_attributes(engine: Engine, tables: Tables) -> list[Finding]:
     """The columns of ``customers`` that most rows leave empty, as one finding at most."""
     columns = sorted(tables.columns.get("customers", frozenset()) - {"customer_id"})
     if not columns:

@@ -120,7 +120,11 @@ def clv_per_horizon_revenue(
     """
     edges = month_edges(clv_days)
     shares = _shares_of_window(btyd, features, edges, horizon_days=horizon_days, lead_days=lead_days, as_of=as_of)
-    return shares @ _discounts(edges, discount_rate_per_year)
+    # Period by period: a matrix product rounds a customer's sum by who stands beside.
+    discounted = np.zeros(len(shares))
+    for share, discount in zip(shares.T, _discounts(edges, discount_rate_per_year), strict=True):
+        discounted += discount * share
+    return discounted
 
 
 def discounted_days(clv_days: int, *, discount_rate_per_year: float) -> float:

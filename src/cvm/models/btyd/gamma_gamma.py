@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from cvm.models.btyd.distinct import Floats
-from cvm.models.btyd.maximise import maximise
+from cvm.models.btyd.maximise import LikelihoodAndGradient, maximise_over_rows
 from cvm.models.btyd.uncertainty import Estimates, estimates
 
 
@@ -41,14 +41,9 @@ class GammaGamma:
             Customers per row; 1 each by default.
         """
         weight = np.ones_like(n) if weight is None else weight
-        likelihood = _Likelihood(n, mean, weight)
-
-        def of_excess(parameters: Floats) -> tuple[float, Floats]:
-            return likelihood(parameters + np.array([0.0, 1.0, 0.0]))
-
         typical = float(weight @ mean / weight.sum())
         starts = [(p, q - 1, typical * (q - 1) / p) for p, q in ((4.0, 3.5), (1.0, 2.0), (20.0, 6.0))]
-        p, excess, gamma = maximise(of_excess, starts=starts, scale=float(weight.sum()), model="Gamma-Gamma").tolist()
+        p, excess, gamma = maximise_over_rows(_of_excess, (n, mean, weight), starts=starts, model="Gamma-Gamma").tolist()
         return cls(p, 1 + excess, gamma)
 
     def log_likelihood(self, n: Floats, mean: Floats, weight: Floats | None = None) -> float:
@@ -75,21 +70,28 @@ class GammaGamma:
         return asdict(self)
 
 
+def _of_excess(n: Floats, mean: Floats, weight: Floats) -> LikelihoodAndGradient:
+    """The likelihood at (p, q - 1, gamma), all of which may be anything above 0."""
+    likelihood = _Likelihood(n, mean, weight)
+    return lambda parameters: likelihood(parameters + np.array([0.0, 1.0, 0.0]))
+
+
 class _Likelihood:
-    """FH eq. 1a and its gradient; special functions are evaluated once per distinct ``n``."""
+    """FH eq. 1a and its gradient; customer by customer there is only the logarithm of ``gamma`` plus what was spent."""
 
     def __init__(self, n: Floats, mean: Floats, weight: Floats) -> None:
         self.n, self.at = np.unique(n, return_inverse=True)
-        self.total, self.log_mean, self.weight = n * mean, np.log(mean), weight
+        self.total, self.weight = n * mean, weight
+        self.n_customers, self.log_mean = (np.bincount(self.at, column) for column in (weight, weight * np.log(mean)))
 
     def __call__(self, parameters: Floats) -> tuple[float, Floats]:
         p, q, gamma = parameters
-        n, at = self.n, self.at
-        by_n = gammaln(p * n + q) - gammaln(p * n) - gammaln(q) + q * np.log(gamma) + p * n * np.log(n)
-        log_sum = np.log(gamma + self.total)
-        shape = (p * n + q)[at]
-        value = float(self.weight @ (by_n[at] + ((p * n)[at] - 1) * self.log_mean - shape * log_sum))
-        d_p = (n * (digamma(p * n + q) - digamma(p * n) + np.log(n)))[at] + n[at] * (self.log_mean - log_sum)
-        d_q = (digamma(p * n + q) - digamma(q) + np.log(gamma))[at] - log_sum
-        d_gamma = q / gamma - shape / (gamma + self.total)
-        return value, np.array([self.weight @ d for d in (d_p, d_q, d_gamma)])
+        n, shape = self.n, p * self.n + q
+        here = gamma + self.total
+        log_sum, per_sum = (np.bincount(self.at, self.weight * column) for column in (np.log(here), 1 / here))
+        by_n = gammaln(shape) - gammaln(p * n) - gammaln(q) + q * np.log(gamma) + p * n * np.log(n)
+        value = self.n_customers @ by_n + (p * n - 1) @ self.log_mean - shape @ log_sum
+        d_p = self.n_customers @ (n * (digamma(shape) - digamma(p * n) + np.log(n))) + n @ (self.log_mean - log_sum)
+        d_q = self.n_customers @ (digamma(shape) - digamma(q) + np.log(gamma)) - log_sum.sum()
+        d_gamma = self.n_customers.sum() * q / gamma - shape @ per_sum
+        return float(value), np.array([d_p, d_q, d_gamma])

@@ -26,7 +26,9 @@ def fit_process(family: Family, x: Floats, t_x: Floats, T: Floats, weight: Float
     InsufficientDataError
         If lifetimes does not converge.
     """
-    fitted = _fitted(_FITTERS[family], {"frequency": x, "recency": t_x, "T": T, "weights": weight})
+    # Left to itself this one fitter draws its start, and ends elsewhere now and then.
+    start = {"initial_params": np.ones(4)} if family == "pareto_nbd" else {}
+    fitted = _fitted(_FITTERS[family], {"frequency": x, "recency": t_x, "T": T, "weights": weight}, **start)
     return FAMILIES[family](**{name: float(fitted[name]) for name in fitted.index})
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cvm.errors import BundleError, InsufficientDataError
 from cvm.models.btyd.distinct import Distinct, Floats, distinct
 from cvm.models.btyd.families import FAMILIES, Family, Process
 from cvm.models.btyd.gamma_gamma import GammaGamma
 from cvm.models.btyd.hindsight import Hindsight
+from cvm.models.btyd.histories import Histories, customers_in
 from cvm.models.btyd.season import Calendar, SeasonClock, fit_on_clock
 from cvm.models.btyd.spend import (
     SPENDS,
@@ -62,6 +64,7 @@ class Btyd:
         as_of: date | None = None,
         calendar: Calendar | None = None,
         clock: SeasonClock | None = None,
+        histories: Histories | None = None,
     ) -> Btyd:
         """Fit to the histories of one snapshot; no outcome is needed.
 
@@ -81,29 +84,40 @@ class Btyd:
             Orders by day before ``as_of``: the process is then fitted on the clock of the season found in them.
         clock : SeasonClock, optional
             Without a calendar, the clock to fit on; by default it runs with the calendar.
+        histories : Histories, optional
+            Of the whole base, where ``features`` are of a sample; they are fitted to instead.
 
         Raises
         ------
         InsufficientDataError
             If the base is too small, nobody bought twice, or every order has the same value.
         """
-        buyers = features[features["n_orders"] > 0]
-        n_repeaters = int((buyers["n_orders"] > 1).sum())
-        if len(buyers) < _MIN_CUSTOMERS:
+        histories = histories or Histories.of(features)
+        n_buyers, n_repeaters = histories.n_buyers, histories.n_repeaters
+        if n_buyers < _MIN_CUSTOMERS:
+            then, shorter = "", ""
+            if as_of:
+                then = f" before {as_of}"
+                shorter = (
+                    " If enough have ordered since, shorten windows.horizon_days or lower train.snapshots or "
+                    "train.step_days: models learn and are judged as of dates that lie so far back."
+                )
             raise InsufficientDataError(
-                f"Only {len(buyers)} customers have an order; churn and CLV need at least {_MIN_CUSTOMERS}. "
-                "Supply more history or more customers."
+                f"Only {n_buyers} customers have an order{then}; churn and CLV need at least {_MIN_CUSTOMERS}. "
+                f"Supply more history or more customers.{shorter}"
             )
         if n_repeaters < _MIN_REPEATERS:
             raise InsufficientDataError(
-                f"Only {n_repeaters} of {len(buyers):,} customers ever ordered twice; at least {_MIN_REPEATERS} must, "
+                f"Only {n_repeaters} of {n_buyers:,} customers ever ordered twice; at least {_MIN_REPEATERS} must, "
                 "or when they stop cannot be learned. Check that customer_id is the person and not the order; "
                 "a business of single purchases has no churn to predict."
             )
-        spend = fit_spend(buyers, allow_constant_amount=allow_constant_amount, backend=backend)
+        spend = fit_spend(histories.values, allow_constant_amount=allow_constant_amount, backend=backend)
+
+        in_days = _distinct_days(histories.orders)
 
         def fit_process(clock: SeasonClock) -> Process:
-            return _fit_process(_distinct_histories(buyers, clock, as_of), family, backend)
+            return _fit_process(_on_clock(in_days, clock, as_of), family, backend)
 
         if calendar is None:
             clock = clock or SeasonClock()
@@ -123,7 +137,7 @@ class Btyd:
 
     def histories(self, buyers: pd.DataFrame, *, as_of: date | None = None) -> tuple[Floats, Floats, Floats]:
         """The papers' x, t_x, T of customers with at least one order, on the model's clock."""
-        return _history(buyers, self.clock, as_of)
+        return _history(*_days(buyers), self.clock, as_of)
 
     def p_alive_at(self, features: pd.DataFrame, *, days: float, as_of: date | None = None) -> Floats:
         """P(alive) ``days`` after the snapshot, if nothing is known of them; ``features`` as in ``median_wait_days``."""
@@ -159,22 +173,26 @@ class Btyd:
             ``corrected_p_alive``), P(no order in the window), expected orders in the window, expected value of an order.
             Null where there was no order yet.
         """
-        result = pd.DataFrame(np.nan, index=features.index, columns=list(BTYD_COLUMNS))
         is_buyer = (features["n_orders"] > 0).to_numpy()
-        buyers = features[is_buyer]
-        groups = _distinct_histories(buyers, self.clock, as_of)
+        buyers = features[["n_orders", "tenure_days", "recency_days", "mean_order_value"]]
+        if not is_buyer.all():
+            buyers = buyers[is_buyer]
+        groups = _on_clock(_distinct_days(buyers), self.clock, as_of)
         x, t_x, T = groups.columns
         process = self.process
         start, end = (self.clock.ahead(as_of, days) for days in (lead_days, lead_days + horizon_days))
         alive = process.p_alive(x, t_x, T)
-        orders = self._orders_between(x, T, start, end)
         silent = process.p_no_order_if_alive(x, T, days=end - start, lead_days=start)
-        columns = (alive, self.hindsight.p_no_order(1 - alive * (1 - silent)), alive * orders)
-        for name, values in zip(BTYD_COLUMNS[:3], columns, strict=True):
-            result.loc[is_buyer, name] = values[groups.index]
-        order_value = self.spend.expected_order_value(*orders_and_means(buyers))
-        result.loc[is_buyer, BTYD_COLUMNS[3]] = order_value * self.hindsight.revenue_factor
-        return result
+        of_history = (
+            alive,
+            self.hindsight.p_no_order(1 - alive * (1 - silent)),
+            alive * self._orders_between(x, T, start, end),
+        )
+        order_value = self.spend.expected_order_value(*orders_and_means(buyers)) * self.hindsight.revenue_factor
+        columns = (*(values[groups.index] for values in of_history), order_value)
+        if not is_buyer.all():
+            columns = tuple(_in_place(values, is_buyer) for values in columns)
+        return pd.DataFrame(dict(zip(BTYD_COLUMNS, columns, strict=True)), index=features.index)
 
     def corrected_p_alive(self, p_alive: Floats) -> Floats:
         """P(alive) with hindsight; trees see it without, as they did when they learned."""
@@ -186,7 +204,7 @@ class Btyd:
 
     def median_wait_days(self, features: pd.DataFrame, *, as_of: date | None = None) -> Floats:
         """Days to each customer's next order in the median; infinite where none is the likelier case."""
-        groups = _distinct_histories(features, self.clock, as_of)
+        groups = _on_clock(_distinct_days(features), self.clock, as_of)
         wait = self.process.median_wait(*groups.columns)
         return self.clock.calendar_days(as_of, wait)[groups.index]
 
@@ -219,15 +237,37 @@ class Btyd:
         return cls(FAMILIES[state["family"]](**state["process"]), spend_from_state(state["spend"]), clock, hindsight)
 
 
-def _history(buyers: pd.DataFrame, clock: SeasonClock, as_of: date | None) -> tuple[Floats, Floats, Floats]:
-    """The papers' x, t_x, T, in clock days."""
+def _days(buyers: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
+    """Number of orders, and days since the first and since the last of them."""
     orders, tenure, recency = (buyers[name].to_numpy(float) for name in ("n_orders", "tenure_days", "recency_days"))
-    tenure = clock.ago(as_of, tenure)
-    return orders - 1, tenure - clock.ago(as_of, recency), tenure
+    return orders, tenure, recency
 
 
-def _distinct_histories(buyers: pd.DataFrame, clock: SeasonClock, as_of: date | None) -> Distinct:
-    return distinct(*_history(buyers, clock, as_of))
+def _history(
+    orders: Floats, tenure: Floats, recency: Floats, clock: SeasonClock, as_of: date | None
+) -> tuple[Floats, Floats, Floats]:
+    """The papers' x, t_x, T, in clock days."""
+    age = clock.ago(as_of, tenure)
+    return orders - 1, age - clock.ago(as_of, recency), age
+
+
+def _distinct_days(buyers: pd.DataFrame) -> Distinct:
+    """Distinct orders, ages at the last of them and ages today, in calendar days: whole numbers, quick to group."""
+    orders, tenure, recency = _days(buyers)
+    return distinct(orders, tenure - recency, tenure, weight=customers_in(buyers))
+
+
+def _on_clock(in_days: Distinct, clock: SeasonClock, as_of: date | None) -> Distinct:
+    """The papers' x, t_x, T of the same groups, in clock days."""
+    orders, until_last, tenure = in_days.columns
+    return replace(in_days, columns=_history(orders, tenure, tenure - until_last, clock, as_of))
+
+
+def _in_place(values: Floats, is_buyer: NDArray[np.bool_]) -> Floats:
+    """The values of buyers where they stand among all customers, null elsewhere."""
+    found = np.full(len(is_buyer), np.nan)
+    found[is_buyer] = values
+    return found
 
 
 def _fit_process(groups: Distinct, family: Family, backend: Backend) -> Process:

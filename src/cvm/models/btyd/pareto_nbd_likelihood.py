@@ -8,6 +8,7 @@ its logarithm (own derivation): no cancellation, for any number of orders.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import digamma, gammaln
@@ -26,7 +27,7 @@ def log_died(r: float, alpha: float, s: float, beta: float, x: Floats, t_x: Floa
     """Log of ``s`` times the integral of (alpha + u)^-(r+x) (beta + u)^-(s+1) over u in (t_x, T), of shape (n,)."""
     found = np.empty(len(x))
     for rows in _blocks(len(x)):
-        found[rows] = _time_of_death(r, alpha, s, beta, x[rows], t_x[rows], T[rows])[0]
+        found[rows] = _Deaths.of(r, alpha, s, beta, x[rows], t_x[rows], T[rows]).log_integral
     return found
 
 
@@ -63,14 +64,15 @@ class ParetoNbdLikelihood:
         x, T, weight = self.x[rows], self.T[rows], self.weight[rows]
         log_alpha_T, log_beta_T = np.log(alpha + T), np.log(beta + T)
         alive = -(r + x) * log_alpha_T - s * log_beta_T
-        dead, share, u = _time_of_death(r, alpha, s, beta, x, self.t_x[rows], T)
+        deaths = _Deaths.of(r, alpha, s, beta, x, self.t_x[rows], T)
+        dead = deaths.log_integral
         both = np.logaddexp(alive, dead)
 
         p_dead = np.exp(dead - both)
         p_alive = 1 - p_dead
-        mean_log_alpha, mean_log_beta, mean_alpha, mean_beta = (
-            np.einsum("kn,kn->n", share, of_death)
-            for of_death in (np.log(alpha + u), np.log(beta + u), 1 / (alpha + u), 1 / (beta + u))
+        near, far = (deaths.log_near, 1 / deaths.near), (deaths.log_far, 1 / deaths.far)
+        (mean_log_alpha, mean_alpha), (mean_log_beta, mean_beta) = (
+            (deaths.mean(log), deaths.mean(per)) for log, per in ((near, far) if alpha <= beta else (far, near))
         )
         d_r = -p_alive * log_alpha_T - p_dead * mean_log_alpha
         d_alpha = -(r + x) * (p_alive / (alpha + T) + p_dead * mean_alpha)
@@ -79,35 +81,54 @@ class ParetoNbdLikelihood:
         return float(weight @ both), np.array([weight @ d for d in (d_r, d_alpha, d_s, d_beta)])
 
 
-def _time_of_death(
-    r: float, alpha: float, s: float, beta: float, x: Floats, t_x: Floats, T: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Log of ``s`` times the integral of (alpha + u)^-(r+x) (beta + u)^-(s+1) over u in (t_x, T).
+@dataclass(frozen=True)
+class _Deaths:
+    """Log of ``s`` times the integral of (alpha + u)^-(r+x) (beta + u)^-(s+1) over u in (t_x, T), and its nodes.
 
-    In v = log(m + u), m the smaller of alpha and beta, the integrand falls at a rate that only grows with u, from
-    ``slowest``; so it is smooth, and past ``_DECAY / slowest`` it is nothing.
-
-    Returns
-    -------
+    Attributes
+    ----------
     log_integral : array of shape (n,)
-    share : array of shape (n_nodes, n)
-        Mass of each node, summing to 1: averages over the time of death.
-    u : array of shape (n_nodes, n)
-        Times of the nodes.
+    mass, near, far, log_near, log_far : arrays of shape (n_nodes, n)
+        Mass of each node; the smaller of alpha and beta, and the larger, plus the time u of the node; their logarithms.
+    total : array of shape (n,)
+        Sum of ``mass``.
     """
-    m = min(alpha, beta)
-    first = (alpha + t_x) / (beta + t_x)
-    slowest = r + x - 1 + (s + 1) * first if alpha <= beta else s + (r + x) / first
-    length = np.minimum(np.log1p((T - t_x) / (m + t_x)), _DECAY / np.maximum(slowest, 1e-9))
-    v = np.log(m + t_x) + NODES[:, None] * length
-    u = np.maximum(np.exp(v) - m, 0.0)
-    log_mass = v + np.log(NODE_WEIGHTS)[:, None] - (r + x) * np.log(alpha + u) - (s + 1) * np.log(beta + u)
-    top = log_mass.max(axis=0)
-    mass = np.exp(log_mass - top)
-    total = mass.sum(axis=0)
-    with np.errstate(divide="ignore"):  # t_x = T: nobody can have died since
-        log_length = np.log(length)
-    return np.log(s) + log_length + top + np.log(total), mass / total, u
+
+    log_integral: Floats
+    mass: Floats
+    total: Floats
+    near: Floats
+    far: Floats
+    log_near: Floats
+    log_far: Floats
+
+    @classmethod
+    def of(cls, r: float, alpha: float, s: float, beta: float, x: Floats, t_x: Floats, T: Floats) -> _Deaths:
+        """By quadrature over log(m + u), m the smaller of alpha and beta.
+
+        There the integrand falls at a rate that only grows with u, from ``slowest``; so it is smooth, and past
+        ``_DECAY / slowest`` it is nothing.
+        """
+        m = min(alpha, beta)
+        first = (alpha + t_x) / (beta + t_x)
+        slowest = r + x - 1 + (s + 1) * first if alpha <= beta else s + (r + x) / first
+        length = np.minimum(np.log1p((T - t_x) / (m + t_x)), _DECAY / np.maximum(slowest, 1e-9))
+        log_near = np.log(m + t_x) + NODES[:, None] * length
+        near = np.exp(log_near)
+        far = near + abs(alpha - beta)
+        log_far = np.log(far)
+        of_near, of_far = (r + x, s + 1) if alpha <= beta else (s + 1, r + x)
+        log_mass = np.log(NODE_WEIGHTS)[:, None] - (of_near - 1) * log_near - of_far * log_far
+        top = log_mass.max(axis=0)
+        mass = np.exp(log_mass - top)
+        total = mass.sum(axis=0)
+        with np.errstate(divide="ignore"):  # t_x = T: nobody can have died since
+            log_length = np.log(length)
+        return cls(np.log(s) + log_length + top + np.log(total), mass, total, near, far, log_near, log_far)
+
+    def mean(self, of_death: Floats) -> Floats:
+        """Average over the time of death: array of shape (n,)."""
+        return np.einsum("kn,kn->n", self.mass, of_death) / self.total
 
 
 def _blocks(n: int) -> Iterator[slice]:

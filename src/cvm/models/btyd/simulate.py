@@ -81,17 +81,6 @@ def simulate(
     return Future(orders, revenue)
 
 
-def simulate_new(
-    btyd: Btyd, *, n_customers: int, days: float, rng: np.random.Generator, as_of: date | None = None
-) -> Future:
-    """What new customers place in the ``days`` after a first order on ``as_of``; that first order is not counted."""
-    zero = np.zeros(n_customers)
-    end = btyd.clock.ahead(as_of, days)
-    alive = rng.random(n_customers) < btyd.process.p_alive(zero, zero, zero)
-    orders = np.where(alive, btyd.process.draw_orders_if_alive(zero, zero, start=0.0, end=end, rng=rng), 0.0)
-    return Future(orders, btyd.spend.draw_total(orders, zero, zero, rng=rng) * btyd.hindsight.revenue_factor)
-
-
 def total_intervals(
     btyd: Btyd,
     features: pd.DataFrame,

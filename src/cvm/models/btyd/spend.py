@@ -12,6 +12,7 @@ import pandas as pd
 from cvm.errors import InsufficientDataError
 from cvm.models.btyd.distinct import Floats, distinct
 from cvm.models.btyd.gamma_gamma import GammaGamma
+from cvm.models.btyd.histories import customers_in
 from cvm.models.btyd.uncertainty import Estimates
 
 Backend = Literal["cvm", "lifetimes"]
@@ -89,7 +90,7 @@ def paid_orders(buyers: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def fit_spend(buyers: pd.DataFrame, *, allow_constant_amount: bool, backend: Backend) -> GammaGamma | ConstantSpend:
-    """Fit to the orders of ``buyers``; arguments as in ``Btyd.fit``.
+    """Fit to the orders of ``buyers``, of whom a row may stand for several (``Histories``); arguments as in ``Btyd.fit``.
 
     Raises
     ------
@@ -106,7 +107,8 @@ def fit_spend(buyers: pd.DataFrame, *, allow_constant_amount: bool, backend: Bac
                 "is mapped to amount; if the business has one price, set data.allow_constant_amount: true."
             )
         return ConstantSpend(float(mean[0]))
-    groups = distinct(n, mean)
+    weight = customers_in(buyers)[buyers["mean_order_value"].to_numpy(float) > 0]
+    groups = distinct(n, mean, weight=weight)
     n, mean = groups.columns
     if backend == "lifetimes":
         from cvm.models.btyd.lifetimes_backend import fit_gamma_gamma

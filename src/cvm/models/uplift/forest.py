@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cvm.models.boosting import Boosted
+from cvm.models.tree_growing import grown
 from cvm.models.uplift.responses import Learning, boosting_task
 
 Floats = NDArray[np.float64]
@@ -52,5 +53,6 @@ def fit_forest(
     forest = {**_SETTINGS, "min_data_in_leaf": max(_LEAF, int(len(signal) * _LEAF_SHARE))}
     task = boosting_task(features, columns, signal - level, np.zeros(len(signal)), forest, learning)
     # LightGBM refuses forests that start anywhere but at 0.
-    trees = lgb.train(task.parameters, task.dataset().set_init_score(None), num_boost_round=_N_TREES)
+    data = task.dataset().set_init_score(None)
+    trees = grown(lambda parameters: lgb.train(parameters, data, num_boost_round=_N_TREES), task.parameters)
     return level, Boosted(task.encoder, trees.model_to_string())

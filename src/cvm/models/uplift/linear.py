@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.linear_model import RidgeCV
 
 from cvm.models.boosting import Boosted, Encoder, WithoutTrees
 
@@ -133,5 +132,7 @@ def fit_linear_effect(features: pd.DataFrame, signals: Floats, *, columns: Seque
     level = tuple(signals.mean(axis=0).tolist())
     if not X.shape[1]:
         return LinearEffect(design, level, tuple(() for _ in level))
+    from sklearn.linear_model import RidgeCV  # imports late: it takes long, and scoring does without
+
     fits = [RidgeCV(alphas=_SHRINKAGE * len(X), fit_intercept=False).fit(X, s - s.mean()) for s in signals.T]
     return LinearEffect(design, level, tuple(tuple(fit.coef_.tolist()) for fit in fits))

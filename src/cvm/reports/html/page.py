@@ -18,6 +18,7 @@ from cvm.reports.html.sections import (
     churn,
     cohorts,
     data_quality,
+    monitoring,
     segments,
     summary,
     value,
@@ -35,6 +36,7 @@ _SECTIONS: tuple[ModuleType, ...] = (
     campaigns,
     actions,
     data_quality,
+    monitoring,
     card,
 )
 

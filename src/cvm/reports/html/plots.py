@@ -20,9 +20,6 @@ _HEIGHT = 360
 _LONG, _LONG_ON_PHONES = 28, 19
 _LINE = 72
 
-# Of several series, in order; hues of Okabe and Ito like those of reports/canvas.py.
-SERIES = ("@accent", "@series1", "@series2", "@series3", "@series4")
-
 
 def plot(traces: Sequence[Plot], **layout: Any) -> Plot:
     """Traces and layout, and the ``height`` in pixels out of it."""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
 
-from cvm.errors import MissingOutputError
 from cvm.ingest.assessment import read_assessment
 from cvm.ingest.quality.finding import Finding, by_gravity
 from cvm.ingest.verdict import Verdict
@@ -27,55 +23,28 @@ class Content:
     findings: Sequence[Finding] | None
     verdicts: Sequence[Verdict]
     file: str
-    monitored: Mapping[str, Any] | None = None
 
 
 def read(base: Base) -> Content:
     """What ingest wrote."""
     workspace = base.workspace
     if not workspace.quality.is_file() or not workspace.sufficiency.is_file():
-        return Content(None, (), base.shown(workspace.quality), _monitored(base))
+        return Content(None, (), base.shown(workspace.quality))
     found = read_assessment(workspace)
-    return Content(by_gravity(found.findings), found.verdicts, base.shown(workspace.quality), _monitored(base))
-
-
-def _monitored(base: Base) -> Mapping[str, Any] | None:
-    """The latest run of monitoring up to the report's date: its day, its verdict and the reasons."""
-    paths = base.workspace.monitoring.glob("????-??-??.json")
-    path = max((path for path in paths if path.stem <= base.as_of.isoformat()), default=None)
-    if path is None:
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        day, verdict = date.fromisoformat(found["as_of"]), found["verdict"]
-        reasons = [str(reason["text"]) for reason in verdict["reasons"]]
-        return {"day": day, "word": str(verdict["word"]), "model": str(found["model_version"]), "reasons": reasons}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise MissingOutputError.from_damage(path, command="cvm monitor") from error
+    return Content(by_gravity(found.findings), found.verdicts, base.shown(workspace.quality))
 
 
 def section(content: Content, words: Words) -> Section:
     """Verdicts first, then findings, the gravest on top."""
     if content.findings is None:
-        return Section("data", words("data.empty"), _monitoring(content, words))
+        return Section("data", words("data.empty"))
     counts = {level: sum(finding.severity == level for finding in content.findings) for level in ("serious", "warning")}
     lead = words(
         "data.lead" if any(counts.values()) else "data.lead_clean",
         serious=words.number(counts["serious"]),
         warning=words.number(counts["warning"]),
     )
-    return Section("data", lead, (_verdicts(content, words), _findings(content, words), *_monitoring(content, words)))
-
-
-def _monitoring(content: Content, words: Words) -> tuple[Child, ...]:
-    found = content.monitored
-    if found is None:
-        return ()
-    told = words(
-        "data.monitored", word=words.known("monitored", found["word"]), day=words.day(found["day"]), model=found["model"]
-    )
-    reasons = tag("ul", [tag("li", english(text, words)) for text in found["reasons"]], class_="points")
-    return subtitle(words("data.monitoring")), tag("p", told), reasons if found["reasons"] else None
+    return Section("data", lead, (_verdicts(content, words), _findings(content, words)))
 
 
 def _verdicts(content: Content, words: Words) -> list[Child]:

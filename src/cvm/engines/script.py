@@ -1,0 +1,213 @@
+"""A query as a file for people: parameters at the top, the tables that it expects, and a comment on every piece."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from textwrap import indent
+
+import sqlglot
+from sqlglot import exp
+
+from cvm.engines.sql import identifier
+from cvm.engines.warehouses import Warehouse, shortened, warehouse_tree, written
+
+PARAMETERS = "params"
+# What takes the place of the snapshots of ``features/query.py``, for one date that is a parameter.
+SNAPSHOT = {
+    "snapshot": (
+        f"SELECT as_of, CAST(epoch_us(CAST(as_of AS TIMESTAMP)) // 86400000000 AS INTEGER) AS as_of_day FROM {PARAMETERS}"
+    )
+}
+_MARKER = "marker of "
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What whoever runs the query may change: a column of its first piece.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"DATE", "INTEGER", "VARCHAR"}
+    value : str
+        That it stands for unless it is changed.
+    """
+
+    name: str
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Script:
+    """A query and what a reader should know of it.
+
+    Attributes
+    ----------
+    query : str
+        One statement in DuckDB's dialect.
+    parameters : sequence of Parameter
+    tables : mapping of str to mapping of str to str
+        Columns and types, as DuckDB calls them, of the tables that it reads.
+    first : mapping of str to str
+        Queries on ``params`` by their names, also those that take the place of pieces of ``query``.
+    values : mapping of str to str
+        SQL of constants in ``query`` to the SQL, on ``first``, that takes their place.
+    pieces : mapping of str to str
+        What the rows of its named pieces are.
+    columns : mapping of str to str
+        What columns mean, wherever they are made.
+    """
+
+    query: str
+    parameters: Sequence[Parameter]
+    tables: Mapping[str, Mapping[str, str]]
+    first: Mapping[str, str] = field(default_factory=lambda: SNAPSHOT)
+    values: Mapping[str, str] = field(default_factory=dict)
+    pieces: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def sql(self, warehouse: Warehouse, *, schema: str | None = None, with_markers: bool = False) -> str:
+        """The query as a warehouse reads it, with a comment on each piece.
+
+        Parameters
+        ----------
+        warehouse : Warehouse
+        schema : str, optional
+            Where the tables are: ``analytics``, or ``project.analytics``.
+        with_markers : bool
+            Parameters as the markers of the warehouse, instead of values.
+
+        Raises
+        ------
+        QueryError
+            If the warehouse has no word for something, or allows fewer columns.
+        """
+        tree = warehouse_tree(self._parameterised(schema).sql(dialect="duckdb"), warehouse)
+        for projection in (one for select in tree.find_all(exp.Select) for one in select.selects):
+            name = projection.alias
+            meaning = self._meanings(warehouse).get(name)
+            if meaning and not isinstance(projection.unalias(), (exp.Column, exp.Cast)):
+                projection.add_comments([_harmless(meaning)])
+        given = {f"{_MARKER}{one.name}": one for one in self.parameters}
+        for node in list(tree.find_all(exp.Literal)):
+            one = given.get(node.name) if node.is_string else None
+            if one:
+                marker = exp.var(warehouse.marker.format(name=one.name))
+                node.replace(marker if with_markers else exp.Literal.string(one.value))
+        with_ = tree.args["with_"].pop()
+        pieces = [self._piece(cte, warehouse) for cte in with_.expressions]
+        return "WITH\n" + ",\n".join(pieces) + "\n\n" + written(tree, warehouse) + ";\n"
+
+    def used(self) -> dict[str, dict[str, str]]:
+        """Tables and columns that the query reads."""
+        tree = sqlglot.parse_one(self.query, read="duckdb")
+        own = {cte.alias for cte in tree.find_all(exp.CTE)}
+        read = {table.name for table in tree.find_all(exp.Table)} - own
+        names = {column.name for column in tree.find_all(exp.Column)}
+        return {
+            table: {name: kind for name, kind in columns.items() if name in names}
+            for table, columns in self.tables.items()
+            if table in read
+        }
+
+    def _piece(self, cte: exp.Expr, warehouse: Warehouse) -> str:
+        comment = self.pieces.get(cte.alias, "")
+        lines = "".join(f"-- {' '.join(line.split())}\n" for line in comment.splitlines())
+        name = cte.args["alias"].sql(dialect=warehouse.name)
+        return f"\n{lines}{name} AS (\n{indent(written(cte.this, warehouse), '  ')}\n)"
+
+    def _meanings(self, warehouse: Warehouse) -> dict[str, str]:
+        return {shortened(name, warehouse.max_name_bytes): text for name, text in self.columns.items()}
+
+    def _parameterised(self, schema: str | None) -> exp.Expr:
+        """The query with its parameters and tables as pieces of their own, still DuckDB's."""
+        tree = sqlglot.parse_one(self.query, read="duckdb").transform(self._with_parameters, copy=False)
+        used = self.used()
+        place = [exp.to_identifier(part) for part in (schema or "").split(".") if part]
+        for table in tree.find_all(exp.Table):
+            if table.name in used:
+                table.set("alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name)))
+                table.set("this", exp.to_identifier(f"given_{table.name}"))
+        for cte in list(tree.find_all(exp.CTE)):
+            if cte.alias in self.first:
+                with_ = cte.parent
+                cte.pop()
+                if with_ is not None and not with_.expressions:
+                    with_.pop()
+        given = ", ".join(f"CAST('{_MARKER}{one.name}' AS {one.kind}) AS {one.name}" for one in self.parameters)
+        first = [(PARAMETERS, sqlglot.parse_one(f"SELECT {given}", read="duckdb"))]
+        for name, columns in used.items():
+            listed = ", ".join(_column(column, kind) for column, kind in columns.items())
+            query = sqlglot.parse_one(f"SELECT {listed} FROM {identifier(name)}", read="duckdb")
+            source = query.args["from_"].this
+            if place:
+                source.set("db", place[-1].copy())
+            if len(place) > 1:
+                source.set("catalog", place[0].copy())
+            first.append((f"given_{name}", query))
+        first += [(name, sqlglot.parse_one(query, read="duckdb")) for name, query in self.first.items()]
+        ctes = [exp.CTE(this=query, alias=exp.TableAlias(this=exp.to_identifier(name))) for name, query in first]
+        with_ = tree.args.get("with_")
+        tree.set("with_", exp.With(expressions=[*ctes, *(with_.expressions if with_ else ())]))
+        return tree
+
+    def _with_parameters(self, node: exp.Expr) -> exp.Expr:
+        if self.values and isinstance(node, (exp.Literal, exp.Cast)):
+            value = self.values.get(node.sql(dialect="duckdb"))
+            if value is not None:
+                return sqlglot.parse_one(value, read="duckdb")
+        return node
+
+
+def assembled(pieces: Mapping[str, str], last: str, *, renamed: Mapping[str, str] | None = None) -> str:
+    """One query of named pieces; the pieces that a piece is made of go before it, under their own names.
+
+    Parameters
+    ----------
+    pieces : mapping of str to str
+        Name to query, each after those it reads.
+    last : str
+        Query of the pieces.
+    renamed : mapping of str to str, optional
+        Tables that stand for pieces of another name, where a piece does not make one of that name itself.
+    """
+    found: dict[str, exp.Expr] = {}
+    for name, query in pieces.items():
+        tree = sqlglot.parse_one(query, read="duckdb")
+        for table in list(tree.find_all(exp.Table)):
+            if table.name in (renamed or {}) and (table.db == "temp" or not _is_made_around(table)):
+                table.replace(exp.Table(this=exp.to_identifier((renamed or {})[table.name]), alias=table.args.get("alias")))
+        with_ = tree.args.get("with_")
+        within = {cte.alias: cte.this for cte in with_.expressions} if with_ else {}
+        if with_ and not set(within) & set(pieces):
+            with_.pop()
+            found |= {inner: one for inner, one in within.items() if inner not in found}
+        found[name] = tree
+    definitions = ", ".join(f"{identifier(name)} AS ({tree.sql(dialect='duckdb')})" for name, tree in found.items())
+    return f"WITH {definitions} {last}"
+
+
+def _is_made_around(table: exp.Table) -> bool:
+    """Whether a query around a table makes a piece of its name."""
+    node: exp.Expr | None = table
+    while node is not None:
+        with_ = node.args.get("with_")
+        if with_ and any(cte.alias == table.name for cte in with_.expressions):
+            return True
+        node = node.parent
+    return False
+
+
+def _column(name: str, kind: str) -> str:
+    """A column as the query takes it: money exact and moments without a zone, truth values as numbers."""
+    column = identifier(name)
+    if kind == "BOOLEAN":
+        return f"CASE WHEN {column} THEN 1 WHEN NOT {column} THEN 0 END AS {column}"
+    return f"CAST({column} AS {kind}) AS {column}" if kind.startswith(("DECIMAL", "TIMESTAMP")) else column
+
+
+def _harmless(text: str) -> str:
+    """A user's words within a comment cannot end it."""
+    return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *")

@@ -1,0 +1,36 @@
+"""What ``params.yaml`` says about training, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cvm.evaluation import ContactTerms
+from cvm.models.btyd import Family
+from cvm.models.leakage import Decision
+from cvm.models.treated import Treated
+from cvm.segments import Segmentation
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What ``params.yaml`` says about training, as plain values."""
+
+    clv_days: int
+    eligible_days: int | None
+    active_days: int
+    currency: str
+    discount_rate_per_year: float
+    backend: Any
+    allow_constant_amount: bool
+    trials: int
+    timeout_s: int | None
+    seed: int
+    tiers: Mapping[str, float]
+    family: Family | Literal["auto"] = "auto"
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    treated: Treated = "include"
+    contact: ContactTerms | None = None
+    treatment_costs: Mapping[str, float] = field(default_factory=dict)
+    segmentation: Segmentation = field(default_factory=Segmentation)
