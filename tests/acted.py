@@ -13,7 +13,7 @@ from cvm.actions.next_best import ActionSettings, NextBest, next_best
 from cvm.actions.playbook import Rule
 from cvm.campaigns.plan_settings import PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine
-from cvm.scoring.batch import write_scores
+from cvm.scoring.files import write_scores
 from cvm.scoring.schema import SCORE_SCHEMA
 from cvm.segments.conditions import Condition
 

@@ -8,6 +8,8 @@ import pytest
 
 import shop
 
+pytest_plugins = ["postgres_server", "prepared_store", "spark_server"]
+
 
 @pytest.fixture
 def shop_folder(tmp_path: Path) -> Path:

@@ -21,6 +21,8 @@ from cvm.ingest.verdict import Verdict, write_verdicts
 from cvm.models.bundle import Bundle
 from cvm.models.group_errors import Outcome, error_states, group_errors
 from cvm.models.judged_tables import lift_table, reliability_table, value_table
+from cvm.monitoring import history
+from cvm.monitoring.history import history_rows
 from cvm.reports.base import Base
 from cvm.scoring.schema import SCORE_SCHEMA
 from cvm.segments import SEGMENTS, VALUE_TIERS
@@ -133,6 +135,46 @@ def fill(workspace: Workspace, *, as_of: date = AS_OF, previous: date = PREVIOUS
     write_actions(workspace.outputs, as_of=as_of)
     write_campaign(workspace.effects)
     write_quality(workspace)
+    write_monitoring(workspace.monitoring)
+
+
+def monitored(day: str, word: str = "ok") -> dict[str, Any]:
+    """What one run of monitoring leaves."""
+    figure = {"value": 0.8, "lower": 0.75, "upper": 0.85}
+    group = {
+        "n_customers": 300,
+        "p_churn": 0.4,
+        "churned": figure,
+        "revenue": figure,
+        "auc": figure,
+        "calibration_error": 0.02,
+    }
+    drift = {"stability_index": 0.31, "missing": 0.1, "missing_before": 0.0, "mean": 9.0, "mean_before": 3.0}
+    months = [{"start": "2025-08-01", "end": "2025-08-31"}]
+    reasons = [{"word": word, "text": f"Reason {HOSTILE} of {day}."}] if word != "ok" else []
+    signal = {"months": months, "change": -0.21 if word == "retrain" else 0.01, "lower": -0.1, "upper": 0.1, "p_value": 0.5}
+    return {
+        "as_of": day,
+        "model_version": "0123456789ab",
+        "verdict": {"word": word, "reasons": reasons},
+        "signals": [signal],
+        "backtests": [
+            {"as_of": "2025-07-01", "model_version": "0123456789ab", "days": 120, "horizon_days": 181,
+             "groups": [{"segment": None, **group}, {"segment": HOSTILE, **group, "auc": dict.fromkeys(figure)}]}
+        ],
+        "features": [{"name": HOSTILE, "level": "much", "drift": drift}],
+        "scores": [{"name": "clv", "level": "none", "drift": drift}],
+        "notes": ["No full month since training."] if word == "ok" else [],
+    }  # fmt: skip
+
+
+def write_monitoring(folder: Path) -> None:
+    """Three runs, the second of them alarmed, the third after the day of the report."""
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = [monitored("2025-11-01"), monitored("2025-12-01", "retrain"), monitored("2026-02-01", "watch")]
+    for run in runs:
+        (folder / f"{run['as_of']}.json").write_text(json.dumps(run), encoding="utf-8")
+    write_table(folder / "history.parquet", (row for run in runs for row in history_rows(run)), history.SCHEMA)
 
 
 def write_segments(outputs: Path, *, as_of: date, previous: date) -> None:

@@ -31,6 +31,7 @@ from cvm.ingest.origins import FrameSource
 from cvm.ingest.parts import read_parts
 from cvm.ingest.reading import Reading
 from cvm.params import Params, load_params
+from memory import Memory
 
 FIRST_DAY = date(2023, 1, 1)
 
@@ -67,7 +68,7 @@ def purchases(*, n_customers: int = 400, days: int = 500, seed: int = 1) -> pd.D
 def warehouse(**tables: list[dict[str, Any]]) -> DuckDBEngine:
     """An in-memory engine with these canonical tables, typed as ingest stores them."""
     types = {"amount": "DECIMAL(18,4)", "margin": "DECIMAL(18,4)", "discount": "DECIMAL(18,4)"}
-    engine = DuckDBEngine()
+    engine = Memory()
     for table, rows in tables.items():
         engine.register(f"given_{table}", pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False))
         found = engine.columns(f"given_{table}")
@@ -144,7 +145,7 @@ def typed_warehouse(**tables: list[dict[str, Any]]) -> DuckDBEngine:
 
     Rows need not have the same keys; columns that no contract knows take the type of their first value.
     """
-    engine = DuckDBEngine()
+    engine = Memory()
     for table, rows in tables.items():
         columns = {name: _arrow_column(table, name, rows) for name in dict.fromkeys(chain.from_iterable(rows))}
         engine.register(f"given_{table}", pa.table(columns))

@@ -17,7 +17,7 @@ from acted import AS_OF, write_full_scores
 from cvm.engines import DuckDBEngine, QueryError
 from cvm.errors import CvmError, MissingOutputError
 from cvm.params import Params
-from cvm.scoring.batch import read_scores, write_scores
+from cvm.scoring.files import read_scores, write_scores
 from cvm.segments import Segmentation
 from cvm.stages.actions import decide_actions, find_actions, run_actions
 from cvm.stages.context import workspace_of

@@ -16,6 +16,7 @@ MAX_LINES = 400
 # From left to right; a room imports only from rooms left of it.
 FLOW = (
     "ingest",
+    "proposing",
     "features",
     "models",
     "scoring",
@@ -23,29 +24,47 @@ FLOW = (
     "actions",
     "kpis",
     "monitoring",
+    "promotion",
+    "publish",
     "reports",
     "tracking",
     "stages",
     "pipeline",
+    "doctor",
+    "completion",
     "terminal",
+    "early_signals",
+    "command",
+    "cli_warehouse",
     "cli_campaigns",
+    "cli_doctor",
+    "cli_init",
+    "cli_models",
+    "cli_privacy",
+    "cli_serving",
     "cli",
     "__main__",
 )
 # Importable by all.
-LEAVES = ("errors", "workspace", "engines", "evaluation", "segments")
+LEAVES = ("errors", "frames", "locks", "writing", "workspace", "engines", "evaluation", "segments", "privacy")
 # Imported by the rooms named and no others.
 RESTRICTED = {
-    "params": {"stages", "pipeline", "cli_campaigns", "cli"},
-    "datasets": {"stages", "cli", "reports"},
+    "params": {"stages", "pipeline", "doctor", "terminal", "cli"},
+    "params_data": {"doctor"},
+    "params_file": {"completion"},
+    "datasets": {"stages", "doctor", "cli", "reports"},
 }
 # What rooms outside of the flow may import of ours.
 MAY_IMPORT = {
     "errors": set(),
-    "workspace": {"errors"},
+    "frames": {"errors"},
+    "locks": {"errors"},
+    "writing": {"errors"},
+    "workspace": {"errors", "locks", "writing"},
     "engines": {"errors"},
     "evaluation": {"errors"},
     "segments": {"errors"},
+    "privacy": {"errors", "workspace", "engines"},
     "params": {
         "errors",
         "params_campaigns",
@@ -53,14 +72,24 @@ MAY_IMPORT = {
         "params_file",
         "params_goals",
         "params_playbook",
+        "params_promotion",
+        "params_privacy",
+        "params_publish",
+        "params_scoring",
         "params_segments",
+        "params_spark",
         "segments",
     },
     "params_campaigns": {"params_data", "params_plans"},
     "params_plans": {"params_data"},
     "params_goals": {"params_data", "kpis"},  # the names of metrics
     "params_playbook": {"params_data", "params_plans"},
+    "params_promotion": {"params_data"},
+    "params_privacy": {"params_data"},
+    "params_publish": {"params_data"},
+    "params_scoring": {"params_data"},
     "params_segments": {"params_data", "params_plans", "segments"},
+    "params_spark": {"params_data"},
     "params_data": set(),
     "params_file": {"errors"},
     "datasets": {*LEAVES},
@@ -223,3 +252,14 @@ def test_importing_the_package_has_no_side_effects():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_stages_of_one_machine_do_not_wait_for_what_spark_needs():
+    program = (
+        "import sys\n"
+        "import cvm.cli, cvm.stages.data, cvm.stages.score, cvm.stages.train, cvm.stages.kpis\n"
+        "heavy = {'sqlglot', 'pyspark', 'cvm.engines.spark', 'cvm.ingest.lake', 'cvm.scoring.distributed'}\n"
+        "assert not set(sys.modules) & heavy, set(sys.modules) & heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -22,7 +22,7 @@ import yaml
 import shop
 from cvm.engines import DuckDBEngine
 from cvm.models.bundle import read_bundle
-from cvm.stages import model
+from cvm.stages import train
 
 WINDOWS = {"horizon_days": 90, "clv_days": 180}
 TRAIN = {"snapshots": 2, "step_days": 30, "seed": 7}
@@ -258,8 +258,11 @@ def test_a_few_faulty_rows_are_set_aside_and_said(folder: Path) -> None:
 # --- outputs and params ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", ["run", "ingest", "features", "train", "score", "segment", "kpis"])
-@pytest.mark.parametrize("place", ["outputs", "models"])
+@pytest.mark.parametrize(
+    ("place", "stage"),
+    [("outputs", name) for name in ("run", "ingest", "features", "train", "score", "segment", "kpis")]
+    + [("models", name) for name in ("run", "train", "promote", "rollback")],  # no other writes there
+)
 def test_a_file_in_the_place_of_outputs_is_refused_and_kept(folder: Path, place: str, stage: str) -> None:
     shutil.rmtree(folder / place)
     (folder / place).write_text("mine", encoding="utf-8")
@@ -269,6 +272,13 @@ def test_a_file_in_the_place_of_outputs_is_refused_and_kept(folder: Path, place:
     )
     assert contents(folder, "outputs", "models") == before
     assert_nothing_half_written(folder)
+
+
+def test_scoring_with_a_file_in_the_place_of_models_says_what_is_missing(folder: Path) -> None:
+    shutil.rmtree(folder / "models")
+    (folder / "models").write_text("mine", encoding="utf-8")
+    assert_refused(shop.cvm(folder, "score"), r"models.champion", r"cvm train")
+    assert (folder / "models").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_folder_in_the_place_of_the_warehouse_is_refused_and_kept(folder: Path) -> None:
@@ -371,9 +381,10 @@ def test_a_history_that_carries_no_model_is_refused_and_scores_and_champion_kept
 
 def test_a_constant_amount_is_accepted_when_the_business_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The store has tests of its own, and takes longer than all stages together.
-    monkeypatch.setattr(model, "_log", lambda *_: "1")
+    monkeypatch.setattr(train, "_log", lambda *_: "1")
     one_price(folder)
     set_params(folder, data={"transactions": {"path": "transactions.csv"}, "allow_constant_amount": True})
+    shutil.rmtree(folder / "models")  # the champion of other prices would stay
     done = shop.cvm(folder, "run")
     assert (done.code, done.err) == (0, "")
     (scores,) = (folder / "outputs" / "scores").rglob("scores.parquet")

@@ -92,7 +92,10 @@ def test_the_bundle_keeps_the_definition_and_the_curve(ran):
     ("command", "says"),
     [
         ("train", "The features on file hold churn as subscription, params.yaml says no_order. Run `cvm features` again."),
-        ("score", "The bundle predicts churn as subscription, params.yaml says no_order. Run `cvm features` and"),
+        (
+            "score",
+            "than params.yaml asks for: churn subscription instead of no_order. Run `cvm features` and",
+        ),
     ],
 )
 def test_another_definition_is_refused(ran, command, says):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -259,13 +260,20 @@ DAMAGES = (
 )
 
 
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that has been ingested soundly once; read only."""
+    folder = tmp_path_factory.mktemp("sound")
+    (folder / "sales.csv").write_bytes(lines())
+    source()(folder)
+    assert shop.cvm(folder, "ingest").code == 0
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder that has been ingested soundly once."""
-    (tmp_path / "sales.csv").write_bytes(lines())
-    source()(tmp_path)
-    assert shop.cvm(tmp_path, "ingest").code == 0
-    return tmp_path
+def folder(sound: Path, tmp_path: Path) -> Path:
+    """A copy of it to be damaged."""
+    return shutil.copytree(sound, tmp_path, dirs_exist_ok=True)
 
 
 def warehouse(folder: Path) -> list[dict[str, object]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import evaluation_speed
 import interval_coverage
 
 SPEND, RARE, HEAVY = interval_coverage.WORLDS
@@ -60,10 +59,3 @@ def test_intervals_of_the_qini_hold(binary):
 
 def test_sample_ratio_tests_are_uniform_under_independent_draws():
     assert interval_coverage.srm_uniform(replications=2_000) > 0.01
-
-
-def test_the_speed_benchmark_runs_without_its_peer(monkeypatch):
-    monkeypatch.setattr(evaluation_speed, "find_spec", lambda _: None)
-    text = evaluation_speed.report(evaluation_speed.customers(20_000), repeat=1)
-    assert "20,000 customers" in text
-    assert "| scikit-uplift, Qini coefficient alone | missing | missing |" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -95,6 +96,24 @@ def test_the_stages_say_what_they_learned_from_and_for_whom_a_contact_pays(folde
         assert said in " ".join(done.out.split())
 
 
+def test_scores_on_file_say_for_whom_a_contact_pays_by_the_model_and_are_made_again_without_its_effects(folder, tmp_path):
+    folder = shutil.copytree(folder, tmp_path / "shop")
+    goals = [{"name": "keep", "metric": "churn_rate", "target": "-15%", "deadline": "2030-12-31"}]
+    playbook = [{"name": "call", "goal": "keep", "when": {"value_tiers": ["top"]}}]
+    shop.write_params(folder, **PARAMS, goals=goals, playbook=playbook)
+    (uplift,) = (folder / "outputs" / "uplift").glob("as_of=*/uplift.parquet")
+    asked = ["score", "--as-of", uplift.parent.name.removeprefix("as_of=")]
+    first, again = (" ".join(shop.cvm(folder, *asked).out.split()) for _ in range(2))
+    pays = [
+        re.search("a contact pays with [0-9,]+; the playbook names an action for [0-9,]+", out) for out in (first, again)
+    ]
+    assert pays[0][0] == pays[1][0]
+    assert "on file, left alone" in again
+    uplift.unlink()
+    assert "on file, left alone" not in shop.cvm(folder, *asked).out
+    assert uplift.is_file()
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [
@@ -113,7 +132,7 @@ def test_a_name_is_checked_by_the_features_stage(folder, names, said, tmp_path):
 def test_learning_from_nothing_takes_everything_back(folder, tmp_path):
     folder = shutil.copytree(folder, tmp_path / "shop")
     shop.write_params(folder, **{**PARAMS, "campaigns": {**PARAMS["campaigns"], "learn_from": []}})
-    for stage in ("features", "train", "score"):
+    for stage in ("features", "train", "promote", "score"):
         assert shop.cvm(folder, stage, "--quiet").code == 0
     assert scores(folder)[["next_best_action", "expected_uplift", "expected_net_value"]].isna().all(axis=None)
     assert not list((folder / "outputs" / "uplift").glob("as_of=*/uplift.parquet"))

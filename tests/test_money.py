@@ -16,7 +16,8 @@ from cvm.models.bundle import read_bundle
 from cvm.params import Params
 from cvm.stages.context import StageOutcome, workspace_of
 from cvm.stages.data import run_features, run_ingest
-from cvm.stages.model import run_score, run_train
+from cvm.stages.score import run_score
+from cvm.stages.train import run_train
 
 EURO_FROM = shop.FIRST_DAY + timedelta(days=250)
 RATES = {"coffee": 0.4, "tee": 0.2}

@@ -199,7 +199,7 @@ def test_an_override_that_makes_no_sense_is_refused(tmp_path: Path, override: st
         ("train: {seed: 99999999999}", "train.seed: 99999999999: input should be less than 2147483648"),
         ("identity: {country_code: '+380'}", "identity.country_code: '+380': string should match pattern"),
         ("identity: {match: [name]}", "identity.match: 'name': input should be 'email' or 'phone'"),
-        ("engine: spark", "engine: 'spark': input should be 'duckdb'"),
+        ("engine: polars", "engine: 'polars': input should be 'duckdb' or 'spark'"),
         ("btyd: {family: pareto}", "btyd.family: 'pareto': input should be 'auto', 'bg_nbd', 'mbg_nbd' or 'pareto_nbd'"),
         ("outputs: ''", "outputs: '': string should have at least 1 character"),
         ("outputs: ~nobody-of-that-name/x", "outputs: '~nobody-of-that-name/x' begins with the home of a user"),

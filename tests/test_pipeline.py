@@ -21,16 +21,20 @@ import pytest
 from cvm.models.bundle import read_bundle
 from cvm.params import load_params
 from cvm.pipeline import summarise
-from cvm.scoring.batch import features_of, read_scores
+from cvm.scoring.files import read_scores
+from cvm.scoring.resegment import features_of
 from cvm.scoring.schema import SCORE_COLUMNS
 from cvm.scoring.segmentation import apply_segments
 from cvm.segments import Segmentation
 from cvm.stages.context import workspace_of
-from cvm.stages.model import run_score
+from cvm.stages.score import run_score
 from cvm.stages.segment import run_segment
 
+pytestmark = pytest.mark.slow  # a minute of training; other whole loops are run on smaller shops
+
 ROOT = Path(__file__).parents[1]
-ALLOWED = {".json", ".txt", ".yaml", ".py", ""}  # "" is MLmodel, which is YAML
+# "" is MLmodel, which is YAML; a style of matplotlib is a list of settings.
+ALLOWED = {".json", ".txt", ".yaml", ".py", ".mplstyle", ""}
 AS_OF = date(1998, 7, 1)
 
 
@@ -100,7 +104,6 @@ def test_the_boosters_beat_their_baselines_out_of_time(cdnow: tuple[Path, str]) 
     assert churn["blended LightGBM"]["calibration_error"] <= 0.03
 
 
-@pytest.mark.slow
 def test_a_second_run_gives_the_same_bytes(cdnow: tuple[Path, str]) -> None:
     folder = cdnow[0]
     before = hashlib.sha256(scores_file(folder).read_bytes()).hexdigest()

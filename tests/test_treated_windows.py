@@ -14,7 +14,8 @@ from cvm.models.bundle import Bundle, read_bundle
 from cvm.params import Params
 from cvm.stages.context import workspace_of
 from cvm.stages.data import run_features, run_ingest
-from cvm.stages.model import run_train
+from cvm.stages.promote import run_promote
+from cvm.stages.train import run_train
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(folder: Path, treated: str) -> Bundle:
     params = shop_params(folder, treated)
     run_train(params)
+    run_promote(params, force="the model under test")
     return read_bundle(workspace_of(params).champion)
 
 

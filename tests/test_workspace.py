@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from cvm.errors import WorkspaceError
-from cvm.workspace import Workspace, only_writer, replaced_directory, replaced_file
+from cvm.workspace import Workspace, replaced_directory
+from held import held
 
 
 @pytest.fixture
@@ -47,117 +46,13 @@ def test_a_file_in_the_place_of_a_folder_is_refused(workspace: Workspace, tmp_pa
     assert (tmp_path / obstacle).read_text(encoding="utf-8") == "mine"
 
 
-def write_half(path: Path, error: BaseException) -> None:
-    with replaced_file(path) as temporary:
-        temporary.write_text("half", encoding="utf-8")
-        raise error
-
-
-def fill_half(path: Path, error: BaseException) -> None:
-    with replaced_directory(path) as temporary:
-        (temporary / "half").touch()
-        raise error
-
-
-# --- one file --------------------------------------------------------------------------------------------------------
-
-
-def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "scores.parquet"
-    with replaced_file(path) as temporary:
-        temporary.write_text("new", encoding="utf-8")
-        assert not path.exists()
-        assert temporary.parent == path.parent
-    assert names(tmp_path) == ["deep", "deep/scores.parquet"]
-    assert path.read_text(encoding="utf-8") == "new"
-
-
-@pytest.mark.parametrize("error", [ValueError("stop"), KeyboardInterrupt("stop")])
-def test_a_failure_keeps_the_old_file_and_leaves_no_other(tmp_path: Path, error: BaseException) -> None:
-    path = tmp_path / "scores.parquet"
-    path.write_text("old", encoding="utf-8")
-    with pytest.raises(type(error), match="stop"):
-        write_half(path, error)
-    assert names(tmp_path) == ["scores.parquet"]
-    assert path.read_text(encoding="utf-8") == "old"
-
-
-def test_what_a_killed_run_left_behind_does_not_get_into_the_next(tmp_path: Path) -> None:
-    path = tmp_path / "scores.parquet"
-    (tmp_path / f".scores.parquet.{os.getpid()}.tmp").write_text("half", encoding="utf-8")
-    with replaced_file(path) as temporary:
-        assert not temporary.exists()
-        temporary.write_text("new", encoding="utf-8")
-    assert names(tmp_path) == ["scores.parquet"]
-
-
-def test_a_folder_in_the_place_of_a_file_is_refused_and_kept(tmp_path: Path) -> None:
-    path = tmp_path / "warehouse.duckdb"
-    path.mkdir()
-    (path / "mine").touch()
-    with (
-        pytest.raises(WorkspaceError, match=r"warehouse.duckdb could not be written: Is a directory") as caught,
-        replaced_file(path) as temporary,
-    ):
-        temporary.touch()
-    assert "Free the path or disk space, or set another folder under outputs in params.yaml" in str(caught.value)
-    assert names(tmp_path) == ["warehouse.duckdb", "warehouse.duckdb/mine"]
-
-
-def test_a_full_disk_is_a_refusal_that_keeps_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "scores.parquet"
-    path.write_text("old", encoding="utf-8")
-    with pytest.raises(WorkspaceError, match=r"No space left on device. What was there before is unchanged"):
-        write_half(path, OSError(28, "No space left on device"))
-    assert names(tmp_path) == ["scores.parquet"]
-    assert path.read_text(encoding="utf-8") == "old"
-
-
-# --- one directory ---------------------------------------------------------------------------------------------------
-
-
-def test_a_directory_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    path = tmp_path / "features"
-    for name in ("first", "second"):
-        with replaced_directory(path) as temporary:
-            (temporary / name).write_text(name, encoding="utf-8")
-            assert temporary.parent == path.parent
-    assert names(tmp_path) == ["features", "features/second"]
-
-
-@pytest.mark.parametrize("error", [ValueError("stop"), KeyboardInterrupt("stop")])
-def test_a_failure_keeps_the_old_directory_and_leaves_no_other(tmp_path: Path, error: BaseException) -> None:
-    path = tmp_path / "features"
-    path.mkdir()
-    (path / "old").touch()
-    with pytest.raises(type(error), match="stop"):
-        fill_half(path, error)
-    assert names(tmp_path) == ["features", "features/old"]
-
-
-def test_an_old_directory_comes_back_when_the_new_one_cannot_take_its_place(tmp_path: Path) -> None:
-    path = tmp_path / "champion"
-    path.mkdir()
-    (path / "bundle.json").write_text("old", encoding="utf-8")
-    with (
-        pytest.raises(WorkspaceError, match="champion could not be written: No such file"),
-        replaced_directory(path) as temporary,
-    ):
-        temporary.rmdir()
-    assert names(tmp_path) == ["champion", "champion/bundle.json"]
-
-
-def test_a_file_or_a_link_in_the_place_of_a_directory_gives_way(tmp_path: Path) -> None:
-    path, target = tmp_path / "quarantine", tmp_path / "target"
-    path.write_text("mine", encoding="utf-8")
-    with replaced_directory(path) as temporary:
-        (temporary / "new").touch()
-    target.mkdir()
-    (target / "kept").touch()
-    (tmp_path / "link").symlink_to(target)
-    with replaced_directory(tmp_path / "link") as temporary:
-        (temporary / "new").touch()
-    assert names(tmp_path) == ["link", "link/new", "quarantine", "quarantine/new", "target", "target/kept"]
+def test_who_only_reads_models_needs_no_right_to_write_there(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("a folder of somebody else's", encoding="utf-8")
+    with workspace.writing("cvm score"):
+        assert names(tmp_path / "out") == ["puts", "puts/.cvm.lock"]
+    refusal = r"Cannot write to .*models: File exists\. .* under models in params\.yaml"
+    with pytest.raises(WorkspaceError, match=refusal), workspace.writing("cvm train", with_models=True):
+        pass
 
 
 # --- one writer, and what killed ones left behind --------------------------------------------------------------------
@@ -165,18 +60,23 @@ def test_a_file_or_a_link_in_the_place_of_a_directory_gives_way(tmp_path: Path) 
 _DEAD = 999_999_999
 
 
-def test_only_one_process_writes_at_a_time(tmp_path: Path) -> None:
-    code = "import sys, pathlib, cvm.workspace as w\nwith w.only_writer(pathlib.Path(sys.argv[1])): pass"
-    command = [sys.executable, "-c", code, str(tmp_path / "outputs")]
-    with only_writer(tmp_path / "outputs"):
-        other = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert other.returncode == 1
-    assert "Another cvm command is writing to" in other.stderr
-    assert subprocess.run(command, check=False).returncode == 0
-    assert names(tmp_path) == ["outputs"]
+@pytest.mark.parametrize("folder", ["out/puts", "models"])
+def test_two_commands_never_write_to_one_folder_of_outputs_or_of_models(
+    workspace: Workspace, tmp_path: Path, folder: str
+) -> None:
+    workspace.check_writable()
+    refusal = rf"writing to .*{folder}: `cvm train`"
+    with held(tmp_path / folder), pytest.raises(WorkspaceError, match=refusal), workspace.writing("cvm score"):
+        pass
+    with workspace.writing("cvm run", with_models=True), workspace.writing("cvm actions"):
+        assert names(tmp_path) == ["models", "models/.cvm.lock", "out", "out/puts", "out/puts/.cvm.lock"]
+    assert names(tmp_path) == ["models", "out", "out/puts"]
 
 
-def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["out/puts", "out/puts/segments/as_of=2024-01-01", "models", "models/old"])
+def test_what_killed_processes_left_is_removed_wherever_it_is_and_nothing_else(
+    workspace: Workspace, tmp_path: Path, folder: str
+) -> None:
     left_over = [
         f".w.duckdb.{_DEAD}.tmp",
         f".w.duckdb.{_DEAD}.tmp.wal",
@@ -186,27 +86,38 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) 
     left_over += [f".w.duckdb.{os.getpid()}.tmp.wal"]  # of a process that had the number of this one
     kept = [".hidden", f".w.{os.getppid()}.tmp", f"w.{_DEAD}.tmp", f".{_DEAD}.tmp", ".w.12x.tmp", "w.duckdb"]
     for name in left_over + kept:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    with only_writer(tmp_path):
-        assert names(tmp_path) == sorted(kept)
+        (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / name).touch()
+    with workspace.writing("cvm score"), workspace.writing("cvm actions"):
+        assert sorted({*names(tmp_path / folder)} - {".cvm.lock"}) == sorted(kept)
 
 
 @pytest.mark.parametrize("replaced", [True, False])
+@pytest.mark.parametrize("folder", ["out/puts", "out/puts/actions", "models"])
 def test_what_a_killed_process_had_moved_aside_comes_back_where_nothing_took_its_place(
-    tmp_path: Path, replaced: bool
+    workspace: Workspace, tmp_path: Path, folder: str, replaced: bool
 ) -> None:
-    (tmp_path / f".quarantine.{_DEAD}.old").mkdir()
-    (tmp_path / f".quarantine.{_DEAD}.old" / "old").touch()
+    (tmp_path / folder / f".champion.{_DEAD}.old").mkdir(parents=True)
+    (tmp_path / folder / f".champion.{_DEAD}.old" / "old").touch()
     if replaced:
-        (tmp_path / "quarantine").mkdir()
-        (tmp_path / "quarantine" / "new").touch()
-    with only_writer(tmp_path):
-        assert names(tmp_path) == ["quarantine", "quarantine/new" if replaced else "quarantine/old"]
+        (tmp_path / folder / "champion").mkdir()
+        (tmp_path / folder / "champion" / "new").touch()
+    with workspace.writing("cvm score"):
+        pass
+    assert names(tmp_path / folder) == ["champion", "champion/new" if replaced else "champion/old"]
 
 
-def test_a_failure_inside_frees_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="stop"), only_writer(tmp_path):
+def test_what_a_command_has_in_hand_is_not_taken_for_left_over_by_one_within_it(workspace: Workspace) -> None:
+    with (
+        workspace.writing("cvm run"),
+        replaced_directory(workspace.features) as temporary,
+        workspace.writing("cvm score"),
+    ):
+        assert temporary.is_dir()
+
+
+def test_a_failure_inside_frees_the_folders(workspace: Workspace) -> None:
+    with pytest.raises(ValueError, match="stop"), workspace.writing("cvm score"):
         raise ValueError("stop")
-    with only_writer(tmp_path):
+    with held(workspace.outputs, workspace.champion.parent):
         pass

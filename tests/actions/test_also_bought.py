@@ -10,6 +10,7 @@ import shop
 from cvm.actions.also_bought import MAX_FALSE_DISCOVERY_RATE, also_bought
 from cvm.actions.history import History
 from cvm.engines import DuckDBEngine
+from memory import Memory
 
 AS_OF = date(2024, 6, 1)
 
@@ -17,7 +18,7 @@ AS_OF = date(2024, 6, 1)
 def baskets(owned: np.ndarray) -> DuckDBEngine:
     """A warehouse in which customer i bought item j where ``owned[i, j]``."""
     customer, item = np.nonzero(owned)
-    engine = DuckDBEngine()
+    engine = Memory()
     day = shop.noon(AS_OF - timedelta(days=30))
     table = pa.table(
         {

@@ -12,7 +12,7 @@ from cvm.actions.next_best import implied_rules, written_scores
 from cvm.campaigns.holdout import GlobalHoldout, held_out
 from cvm.campaigns.plan_choice import Treatment
 from cvm.campaigns.plan_settings import PlanError
-from cvm.scoring.batch import read_scores
+from cvm.scoring.files import read_scores
 from planned import ids, profile, scored
 
 LETTER = {"treatment": "letter", "channel": "post", "cost": 1.0}

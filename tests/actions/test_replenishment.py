@@ -10,7 +10,7 @@ import pytest
 import shop
 from cvm.actions.history import History
 from cvm.actions.replenishment import due_between, expected_purchases, replenishment
-from cvm.engines import DuckDBEngine
+from memory import Memory
 from simulated_base import draw_base
 
 AS_OF = date(2024, 6, 1)
@@ -158,7 +158,7 @@ def test_on_simulated_cycles_the_expected_date_is_within_15_percent_for_most() -
             "amount": lines.amount[known],
         }
     )
-    with DuckDBEngine() as engine:
+    with Memory() as engine:
         engine.register("given", table)
         engine.replace_table("transactions", "SELECT * FROM given")
         history = History.of(engine, as_of=date(2026, 1, 1), timezone="UTC")

@@ -13,12 +13,12 @@ from cvm.campaigns.addresses import (
     google_hash_sql,
     phone_sql,
 )
-from cvm.engines import DuckDBEngine
+from memory import Memory
 
 
 def values(texts: list[str | None], sql: str) -> list[str | None]:
     """What ``sql`` makes of each text in the column ``raw``."""
-    with DuckDBEngine() as engine:
+    with Memory() as engine:
         engine.register("given_texts", pa.table({"raw": pa.array(texts, pa.string()), "place": range(len(texts))}))
         engine.replace_table("texts", "SELECT * FROM given_texts")
         return engine.table(f"SELECT {sql} AS value FROM texts ORDER BY place").column(0).to_pylist()

@@ -8,8 +8,19 @@ import pyarrow as pa
 import pytest
 from scipy.stats import chi2_contingency, chisquare, kstest
 
-from cvm.campaigns.assignment import RESOLUTION, AssignmentError, Split, assign, assignment_query, draw_key, draw_sql, draws
+from cvm.campaigns.assignment import (
+    RESOLUTION,
+    AssignmentError,
+    Split,
+    assign,
+    campaign_key,
+    draw_key,
+    draw_sql,
+    draws,
+    ledger_rows,
+)
 from cvm.engines import DuckDBEngine
+from memory import Memory
 
 IDS = [f"c{number}" for number in range(100_000)]
 STRANGE_IDS = ["1", "01", "o'Brien", "Жанна", "a\x1fb", "🙂", " ", "x" * 500]
@@ -18,7 +29,7 @@ THREE = Split({"control": 0.2, "mail": 0.5, "sms": 0.3})
 
 @pytest.fixture
 def engine() -> DuckDBEngine:
-    engine = DuckDBEngine()
+    engine = Memory()
     engine.register("customers", pa.table({"customer_id": IDS[:5000] + STRANGE_IDS}))
     return engine
 
@@ -42,7 +53,8 @@ def test_the_engine_draws_the_same(engine: DuckDBEngine) -> None:
 
 
 def test_the_engine_gives_the_same_arms_and_their_propensities(engine: DuckDBEngine) -> None:
-    query = assignment_query("customers", THREE, campaign_id="sp'ring", salt="s")
+    arm = THREE.arm_sql(draw_sql("customer_id", key=campaign_key("sp'ring", salt="s")))
+    query = ledger_rows(f"SELECT customer_id, {arm} AS arm FROM customers", THREE, campaign_id="sp'ring")
     found = engine.table(query).to_pydict()
     assert assign(found["customer_id"], THREE, campaign_id="sp'ring", salt="s").tolist() == found["arm"]
     assert found["propensity"] == [THREE.shares[arm] for arm in found["arm"]]

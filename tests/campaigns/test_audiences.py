@@ -247,3 +247,11 @@ def test_a_million_customers_take_seconds(tmp_path: Path) -> None:
     (file,) = written(tmp_path / "a", rows, "mailchimp")
     assert file.n_customers == n
     assert process_time() - begun < 30  # 6 s on the machine it was written on
+
+
+@pytest.mark.parametrize("channel", ["email", "sms", "post"])
+def test_with_pseudonyms_files_carry_them_alone_and_nobody_is_left_out_for_an_address(tmp_path, channel):
+    rows = audience({"customer_id": "cvm-1"}, {"customer_id": "cvm-2"}, channel=channel)
+    (file,) = written(tmp_path / "files", rows, has_pseudonyms=True)
+    assert (file.n_customers, file.left_out) == (2, {})
+    assert read(file.path)[1] == ["cvm-1", "spring", "mail", channel]

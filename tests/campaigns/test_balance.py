@@ -9,14 +9,14 @@ from scipy.stats import chisquare
 
 from cvm.campaigns.assignment import AssignmentError, Split, assign
 from cvm.campaigns.balance import DrawCheck, draw_check, ratio_check
-from cvm.engines import DuckDBEngine
+from memory import Memory
 
 TWO = Split({"control": 0.2, "mail": 0.8})
 IDS = [f"c{number}" for number in range(4000)]
 
 
 def checked(arms: list[str], split: Split = TWO, **covariates: object) -> DrawCheck:
-    with DuckDBEngine() as engine:
+    with Memory() as engine:
         engine.register("assigned", pa.table({"customer_id": IDS[: len(arms)], "arm": arms}))
         engine.register("known", pa.table({"customer_id": IDS[: len(arms)], **covariates}))
         return draw_check(engine, "assigned", "known", split)

@@ -6,6 +6,7 @@ import pytest
 
 from cvm.campaigns.customer_lists import read_customer_list
 from cvm.errors import SourceError
+from cvm.privacy.keyed_hash import KeyedHash
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,10 @@ def test_a_list_that_cannot_be_read_is_refused(tmp_path, content, cause):
 def test_a_list_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(SourceError, match="No such file"):
         read_customer_list(tmp_path / "none.csv")
+
+
+def test_a_list_of_original_ids_or_pseudonyms_is_read_as_customers_are_stored(tmp_path):
+    key = KeyedHash(b"k" * 32, name="pseudonym")
+    path = tmp_path / "nobody.txt"
+    path.write_text(f"c1\n{key.pseudonym('c2')}\n c1\n")
+    assert read_customer_list(path, pseudonyms=key) == (key.pseudonym("c1"), key.pseudonym("c2"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -12,18 +13,26 @@ import shop
 from campaign_ledger import campaign
 from cvm.campaigns.effect_table import effect_table
 from cvm.errors import ExperimentError, MissingOutputError, ParamsError
+from cvm.params import load_params
+from cvm.stages.campaigns import evaluate_cells
 from cvm.stages.context import workspace_of
 from cvm.stages.data import run_ingest
 
 
-@pytest.fixture
-def params(tmp_path):
-    tables = campaign(n=300)
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory):
+    """A campaign and its base, ingested; read only."""
+    folder, tables = tmp_path_factory.mktemp("ingested"), campaign(n=300)
     for name, rows in tables.items():
-        pd.DataFrame(rows).to_csv(tmp_path / f"{name}.csv", index=False)
-    checked = shop.params_for(tmp_path, data={name: {"path": f"{name}.csv"} for name in tables})
-    run_ingest(checked)
-    return checked
+        pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+    run_ingest(shop.params_for(folder, data={name: {"path": f"{name}.csv"} for name in tables}))
+    return folder
+
+
+@pytest.fixture
+def params(ingested, tmp_path):
+    """Of a copy of it."""
+    return load_params(shutil.copytree(ingested, tmp_path, dirs_exist_ok=True) / "params.yaml")
 
 
 def test_the_command_prints_and_writes_what_python_returns(params):
@@ -45,7 +54,7 @@ def test_cells_are_shown_together(params):
     ledger["campaign_id"] = ["autumn.letter" if number % 2 else "autumn.call" for number in range(len(ledger))]
     ledger.to_csv(params.root / "assignments.csv", index=False)
     run_ingest(params)
-    found = cvm.evaluate_cells(params, "autumn")
+    found = evaluate_cells(params, "autumn")
     assert json.loads(workspace_of(params).cells_effect_of("autumn").read_text()) == found.to_dict()
     for cell in found.cells:
         assert json.loads(workspace_of(params).effect_of(cell.campaign_id).read_text()) == cell.to_dict()

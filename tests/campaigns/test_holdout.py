@@ -11,6 +11,7 @@ from cvm.campaigns.holdout import GlobalHoldout, HoldoutPeriod, held_out, held_o
 from cvm.engines import DuckDBEngine
 from cvm.params import Params
 from cvm.stages.inputs import global_holdout_of
+from memory import Memory
 
 IDS = [f"c{number}" for number in range(20_000)]
 START = date(2026, 1, 1)
@@ -20,7 +21,7 @@ TWO = Split({"control": 0.3, "mail": 0.7})
 
 @pytest.fixture
 def engine() -> DuckDBEngine:
-    engine = DuckDBEngine()
+    engine = Memory()
     engine.register("customers", pa.table({"customer_id": IDS}))
     return engine
 

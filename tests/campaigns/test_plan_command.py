@@ -16,8 +16,10 @@ from cvm.campaigns.plan_settings import PlanError
 from cvm.engines import DuckDBEngine
 from cvm.errors import MissingOutputError, ParamsError, SourceError
 from cvm.features.treatments import treatments_query
+from cvm.params import load_params
 from cvm.stages.context import workspace_of
 from cvm.stages.data import run_ingest
+from cvm.stages.plans import approve_plan
 from planned import ids, profile, scored, write_scores
 
 NAMES = ids(120)
@@ -43,12 +45,19 @@ def lay_out(folder, **campaigns):
     )
 
 
-@pytest.fixture
-def params(tmp_path):
-    checked = lay_out(tmp_path)
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory):
+    """The base, ingested and scored; read only."""
+    checked = lay_out(tmp_path_factory.mktemp("ingested"))
     run_ingest(checked)
     write_scores(workspace_of(checked).scores, [scored(name, clv=50.0 + number) for number, name in enumerate(NAMES)])
-    return checked
+    return checked.root
+
+
+@pytest.fixture
+def params(ingested, tmp_path):
+    """Of a copy of it."""
+    return load_params(shutil.copytree(ingested, tmp_path, dirs_exist_ok=True) / "params.yaml")
 
 
 def tables(params):
@@ -94,14 +103,14 @@ def test_python_returns_what_the_command_prints(params):
     assert json.loads(printed.out) == json.loads(json.dumps(found.to_dict()))
     draft = json.loads((workspace_of(params).audience_of("spring") / "plan.json").read_text())
     assert draft["by_hand"] == {"included": [], "excluded": ["c119"]}
-    approved = cvm.approve_plan(params, "spring")
+    approved = approve_plan(params, "spring")
     assert approved.n_drawn == sum(cell.n for cell in found.cells)
     assert approved.cost == pytest.approx(found.spent)
 
 
 def test_a_name_never_leaves_the_outputs_folder(params):
     cvm.plan_campaign(params, "../odd name")
-    approved = cvm.approve_plan(params, "../odd name")
+    approved = approve_plan(params, "../odd name")
     outputs = workspace_of(params).outputs.resolve()
     assert approved.ledger.resolve().parent == outputs / "ledger"
     assert all(file.path.resolve().is_relative_to(outputs / "audiences") for file in approved.files)
@@ -111,11 +120,11 @@ def test_a_name_never_leaves_the_outputs_folder(params):
 
 def test_a_campaign_is_drawn_once(params):
     cvm.plan_campaign(params, "spring")
-    cvm.approve_plan(params, "spring")
+    approve_plan(params, "spring")
     with pytest.raises(PlanError, match=r"The ledger has 'spring', 'spring\.explore' already"):
         cvm.plan_campaign(params, "spring")
     with pytest.raises(PlanError, match="was approved before"):
-        cvm.approve_plan(params, "spring")
+        approve_plan(params, "spring")
     run_ingest(params)
     workspace_of(params).ledger_of("spring").rename(params.root / "kept.parquet")
     with pytest.raises(PlanError, match=r"The ledger has 'spring', 'spring\.explore' already"):
@@ -124,33 +133,33 @@ def test_a_campaign_is_drawn_once(params):
 
 def test_an_approval_that_was_cut_short_is_taken_up_again(params):
     cvm.plan_campaign(params, "spring")
-    files = cvm.approve_plan(params, "spring").files
+    files = approve_plan(params, "spring").files
     shutil.rmtree(files[0].path.parent)
     ledger = workspace_of(params).ledger_of("spring").read_bytes()
-    assert cvm.approve_plan(params, "spring").files == files
+    assert approve_plan(params, "spring").files == files
     assert workspace_of(params).ledger_of("spring").read_bytes() == ledger
 
 
 def test_a_draft_of_other_data_is_not_approved(params):
     with pytest.raises(PlanError, match="There is no draft of 'spring' to approve"):
-        cvm.approve_plan(params, "spring")
+        approve_plan(params, "spring")
     cvm.plan_campaign(params, "spring")
     changed = cvm.load_params(params.root / "params.yaml", overrides=["campaigns.plans.spring.budget=41.0"])
     with pytest.raises(PlanError, match=r"Other than when the draft of 'spring' was made: params\.yaml"):
-        cvm.approve_plan(changed, "spring")
+        approve_plan(changed, "spring")
     cvm.plan_campaign(params, "../odd name")
-    cvm.approve_plan(params, "../odd name")
+    approve_plan(params, "../odd name")
     with pytest.raises(PlanError, match="was made: the ledger"):
-        cvm.approve_plan(params, "spring")
+        approve_plan(params, "spring")
     cvm.plan_campaign(params, "spring")
     write_scores(workspace_of(params).scores, [scored(name) for name in NAMES])
     with pytest.raises(PlanError, match="was made: the scores"):
-        cvm.approve_plan(params, "spring")
+        approve_plan(params, "spring")
     cvm.plan_campaign(params, "spring")
     draft = workspace_of(params).audience_of("spring") / "plan.parquet"
     draft.write_bytes(draft.read_bytes()[:-9])
     with pytest.raises(PlanError, match="was changed or damaged"):
-        cvm.approve_plan(params, "spring")
+        approve_plan(params, "spring")
 
 
 def test_scores_older_than_the_warehouse_are_refused_unless_asked_for(params):
@@ -217,7 +226,7 @@ def test_all_weekdays_cannot_be_quiet(tmp_path):
 
 def test_ingest_reads_plans_beside_a_ledger_of_other_names(params):
     cvm.plan_campaign(params, "spring")
-    cvm.approve_plan(params, "spring")
+    approve_plan(params, "spring")
     (params.root / "own.csv").write_text("kampagne;kunde;wann;gruppe\nwinter;c000;01.02.2024;letter\n")
     mapped = {"campaign_id": "kampagne", "customer_id": "kunde", "assigned_at": "wann", "arm": "gruppe"}
     own = {"path": "own.csv", "columns": mapped, "datetime_format": "%d.%m.%Y"}
@@ -234,7 +243,7 @@ def test_ingest_reads_plans_beside_a_ledger_of_other_names(params):
 
 def test_a_damaged_ledger_is_named(params):
     cvm.plan_campaign(params, "spring")
-    ledger = cvm.approve_plan(params, "spring").ledger
+    ledger = approve_plan(params, "spring").ledger
     ledger.write_bytes(b"nothing")
     with pytest.raises(SourceError, match=r"outputs/ledger/spring\.parquet"):
         run_ingest(params)
@@ -250,13 +259,29 @@ def test_damaged_effects_are_named(params):
         cvm.plan_campaign(params, "spring")
 
 
+def test_scores_and_effects_that_spark_wrote_as_folders_are_read(params):
+    workspace, as_of = workspace_of(params), date(2024, 3, 1)
+    expected = cvm.plan_campaign(params, "spring").to_dict()
+    file = workspace.scores_of(as_of)
+    part = file.rename(file.with_name("part-00000.parquet"))
+    assert cvm.plan_campaign(params, "spring").to_dict() == expected
+    pd.read_parquet(part, partitioning=None).to_parquet(part, compression=None)
+    with pytest.raises(PlanError, match=r"the scores"):
+        approve_plan(params, "spring")
+    effects = workspace.uplift_of(as_of) / "part-00000.parquet"
+    effects.parent.mkdir(parents=True)
+    pd.DataFrame({"customer_id": ["c000"], "arm": ["letter"]}).to_parquet(effects)
+    with pytest.raises(MissingOutputError, match=r"uplift\.parquet is damaged"):
+        cvm.plan_campaign(params, "spring")
+
+
 def test_the_first_campaign_of_a_period_writes_the_global_holdout_down(tmp_path):
     params = lay_out(tmp_path, global_holdout={"share": 0.2, "starts_on": "2024-01-01", "rotation_days": 366})
     run_ingest(params)
     workspace = workspace_of(params)
     write_scores(workspace.scores, [scored(name, clv=50.0 + number) for number, name in enumerate(NAMES)])
     cvm.plan_campaign(params, "spring")
-    cvm.approve_plan(params, "spring")
+    approve_plan(params, "spring")
     period = workspace.ledger_of("global_holdout_2024-01-01")
     rows = pq.read_table(period).to_pandas()
     assert sorted(rows["customer_id"]) == sorted(NAMES)
@@ -265,7 +290,7 @@ def test_the_first_campaign_of_a_period_writes_the_global_holdout_down(tmp_path)
     assert not left_alone & set(pq.read_table(workspace.ledger_of("spring"))["customer_id"].to_pylist())
     before = period.read_bytes()
     cvm.plan_campaign(params, "../odd name")
-    cvm.approve_plan(params, "../odd name")
+    approve_plan(params, "../odd name")
     assert period.read_bytes() == before
     run_ingest(params)
     assert tables(params)["global_holdout_2024-01-01", "control"] == len(left_alone)

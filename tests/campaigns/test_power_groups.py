@@ -15,6 +15,7 @@ from cvm.campaigns.power import Baseline, Design, PowerError, detectable_effect,
 from cvm.campaigns.power_groups import arm_powers, segment_powers, segment_relation
 from cvm.campaigns.power_plan import Effect, design_of, power_plan
 from cvm.engines import DuckDBEngine
+from memory import Memory
 
 SALES = Baseline("revenue", mean=4.0, variance=400.0, active_share=0.2)
 HISTORY = OutcomeHistory(
@@ -71,7 +72,7 @@ def test_a_segment_too_small_or_an_effect_too_large_is_no_error() -> None:
 
 @pytest.fixture
 def engine() -> DuckDBEngine:
-    engine = DuckDBEngine()
+    engine = Memory()
     engine.register("given", pa.table({"customer_id": ["a", "b"], "region": ["x", None], "tags": [["t"], []]}))
     engine.replace_table("customers", "SELECT * FROM given")
     return engine
@@ -101,7 +102,7 @@ def test_columns_that_are_no_segments_are_refused(engine: DuckDBEngine, scores: 
         with pytest.raises(PowerError, match=cause):
             segment_relation(engine, column, scores=scores)
     with pytest.raises(PowerError, match=r"there are neither\. Run `cvm run` first"):
-        segment_relation(DuckDBEngine(), "value_tier", scores=None)
+        segment_relation(Memory(), "value_tier", scores=None)
 
 
 def test_arms_are_asked_for_in_one_way() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from cvm.campaigns.assignment import AssignmentError, Split
 from cvm.campaigns.stratified import assign_balanced, balanced_query
-from cvm.engines import DuckDBEngine
+from memory import Memory
 
 THREE = Split({"control": 0.15, "mail": 0.5, "sms": 0.35})
 IDS = [f"c{number}" for number in range(3000)]
@@ -23,7 +23,7 @@ def test_every_arm_of_every_stratum_is_within_one_customer_of_its_share() -> Non
 
 
 def test_the_engine_gives_the_same_arms() -> None:
-    engine = DuckDBEngine()
+    engine = Memory()
     engine.register("customers", pa.table({"customer_id": IDS, "tier": STRATA}))
     query = balanced_query("customers", THREE, stratum="tier", campaign_id="a", salt="s")
     found = {row["customer_id"]: (row["arm"], row["propensity"]) for row in engine.table(query).to_pylist()}

@@ -32,6 +32,10 @@ def source_of(name: str) -> Path:
     return folder
 
 
+def test_every_data_set_has_published_figures() -> None:
+    assert {*FIGURES, "cdnow"} == set(DATASETS)  # those of CDNOW are in test_cdnow.py
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_prepared_data_set_has_its_published_figures(name: str, tmp_path: Path) -> None:
     prepared = prepare(DATASETS[name], tmp_path, source=source_of(name))

@@ -17,6 +17,7 @@ from cvm.features.files import (
     outcome_file,
     read_catalogue,
     read_features,
+    read_labelled,
     read_outcome,
     read_plan,
     read_treatments,
@@ -38,7 +39,7 @@ PLAN = SnapshotPlan(
     labelled=(date(2024, 2, 8),),
     first_day=date(2024, 1, 1),
 )
-FILES = {"catalogue.json", "churn.json", "features.sql", "notes.json", "plan.json"}
+FILES = {"catalogue.json", "churn.json", "features.sql", "history.json", "notes.json", "plan.json"}
 NOTHING_TO_JUDGE = replace(PLAN, judged_days=0, test=None, training=(), labelled=())
 
 
@@ -113,6 +114,18 @@ def test_the_outcome_on_file_is_that_of_the_window_after_the_lead(engine, tmp_pa
     assert frame["n_orders"].sum() == 15
 
 
+def test_a_labelled_snapshot_has_every_customer_and_what_followed(engine, tmp_path):
+    folder = tmp_path / "features"
+    write(engine, folder)
+    frame = read_labelled(folder, PLAN.test, 15)
+    pd.testing.assert_frame_equal(frame.iloc[:, :-2], read_features(folder, PLAN.test))
+    expected = shop.outcome_of(engine, PLAN.test, horizon_days=15, lead_days=2)
+    known = {who: found for who, found in expected.items() if who in set(frame["customer_id"])}
+    assert 0 < len(known) < len(frame)
+    for row in frame.itertuples():
+        assert (row.outcome_orders, row.outcome_revenue) == known.get(row.customer_id, (0, 0))
+
+
 def test_the_ledger_on_file_is_that_of_each_window(engine, tmp_path):
     drawn = [
         {"campaign_id": "a", "customer_id": "c1", "assigned_at": datetime(2024, 2, 14), "arm": "mail"},
@@ -139,7 +152,8 @@ def test_the_query_on_file_gives_the_features_on_file(engine, tmp_path):
 
 def test_writing_tells_what_it_does_and_counts_customers(engine, tmp_path):
     told = write(engine, tmp_path / "features")
-    assert told == [f"{len(catalogue(Schema.of(engine)))} features at 5 snapshots"]
+    n = len(catalogue(Schema.of(engine)))
+    assert told == [f"{n} features at {as_of} ({number} of 5)" for number, as_of in enumerate(PLAN.as_of, start=1)]
     outcome = write_features(engine, tmp_path / "features", PLAN, timezone="UTC", economics=Economics(margin_rate=0.5))
     assert outcome.plan == PLAN
     assert outcome.n_customers == dict.fromkeys(PLAN.as_of, 8)

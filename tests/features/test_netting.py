@@ -6,8 +6,8 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cvm.engines import DuckDBEngine
-from cvm.features.netting import netted_orders, placed_orders, unmatched_returns
+from cvm.features.netting import active_days, day_orders, netted_orders, placed_orders, unmatched_returns
+from memory import Memory
 from shop import features_at, order, typed_warehouse
 
 PER = "customer_id"
@@ -19,7 +19,7 @@ NETTED = netted_orders(PLACED, per=PER, has_returns=True)
 
 def by_day(rows: list[tuple[int, float]], query: str) -> dict[int, float]:
     """Amounts of a query on the lines of one customer, by day; rows are (day, signed amount)."""
-    with DuckDBEngine() as engine:
+    with Memory() as engine:
         values = ", ".join(f"('c', {day}, CAST({amount} AS DECIMAL(18, 4)))" for day, amount in rows)
         engine.execute(f"CREATE TABLE line AS SELECT * FROM (VALUES {values}) AS t(customer_id, day, amount)")
         return {row["day"]: float(row["amount"]) for row in engine.table(query).to_pylist()}
@@ -118,6 +118,14 @@ def test_without_returns_the_short_query_gives_the_same():
             for known in (False, True)
         )
     assert short == long
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from([-30, -10, 0, 10, 20, 30])), min_size=1, max_size=12))
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_where_no_line_names_its_order_the_sums_of_days_are_the_orders(rows):
+    has_returns = any(amount < 0 for _, amount in rows)
+    of_days = f"WITH active_day AS ({active_days(per=PER)}) {day_orders(per=PER, has_returns=has_returns)}"
+    assert by_day(rows, of_days) == by_day(rows, PLACED)
 
 
 def test_a_return_that_names_its_order_reduces_that_one():

@@ -18,7 +18,7 @@ from cvm.params import Params, load_params
 from cvm.pipeline import run
 from cvm.stages.context import workspace_of
 from cvm.stages.data import run_features, run_ingest
-from cvm.stages.model import run_score
+from cvm.stages.score import run_score
 from shop import order
 
 AS_OF = date(2024, 3, 1)

@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cvm.engines import DuckDBEngine
 from cvm.features.supplied import Role, Supplied, column_value, roles_from_state, roles_state, supplied_columns
+from memory import Memory
 
 
 def looked_at(**columns: Any) -> Supplied:
     n = len(next(iter(columns.values())))
-    with DuckDBEngine() as engine:
+    with Memory() as engine:
         engine.register("given", pa.table({"customer_id": [f"c{number}" for number in range(n)], **columns}))
         types = engine.columns("given")
         types.pop("customer_id")
@@ -21,7 +21,7 @@ def looked_at(**columns: Any) -> Supplied:
 
 
 def values(column: list[Any], role: Role, kind: pa.DataType | None = None) -> list[Any]:
-    with DuckDBEngine() as engine:
+    with Memory() as engine:
         engine.register("given", pa.table({"x": pa.array(column, type=kind)}))
         return (
             engine.table(f"SELECT {column_value('x', engine.columns('given')['x'], role)} FROM given").column(0).to_pylist()

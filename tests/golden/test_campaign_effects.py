@@ -16,6 +16,7 @@ from cvm.campaigns.effect import ANY, evaluate
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.datasets import DATASETS, is_available, prepare
 from cvm.engines import DuckDBEngine, literal
+from memory import Memory
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -27,7 +28,7 @@ def warehouse(name: str, folder: Path) -> DuckDBEngine:
             pytest.fail(f"{source} is there and lacks the files of {name}")
         pytest.skip(f"the public files of {name} are not on this machine; see `cvm data list`")
     prepare(DATASETS[name], folder, source=source)
-    engine = DuckDBEngine()
+    engine = Memory()
     for path in (folder / "data").glob("*.parquet"):
         money = "* REPLACE (CAST(amount AS DECIMAL(18, 4)) AS amount)" if path.stem == "transactions" else "*"
         engine.replace_table(path.stem, f"SELECT {money} FROM read_parquet({literal(str(path))})")

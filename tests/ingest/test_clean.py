@@ -23,6 +23,7 @@ from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.origins import FrameSource
 from cvm.ingest.parts import read_parts
 from cvm.ingest.reading import Reading
+from memory import Memory
 
 NOW = datetime(2024, 6, 1, 12)
 HOSTILE = [
@@ -56,7 +57,7 @@ class Cleaned:
 @cache
 def shared_engine() -> DuckDBEngine:
     """One for all tests: opening one takes longer than most of them."""
-    return DuckDBEngine()
+    return Memory()
 
 
 def cleaned(table: str, frame: pa.Table | list[dict[str, Any]], **reading: Any) -> Cleaned:

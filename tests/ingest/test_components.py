@@ -5,13 +5,13 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from cvm.engines import DuckDBEngine
 from cvm.ingest.components import connected_components
+from memory import Memory
 
 
 def components(links: list[tuple[str, str]]) -> dict[str, str]:
     """Node to root."""
-    with DuckDBEngine() as engine:
+    with Memory() as engine:
         a, b = ([link[side] for link in links] for side in (0, 1))
         engine.register("links", pa.table({"a": pa.array(a, pa.string()), "b": pa.array(b, pa.string())}))
         connected_components(engine, "SELECT * FROM links", name="found")

@@ -7,11 +7,12 @@ import pytest
 
 from cvm.engines import DuckDBEngine
 from cvm.ingest.contact_keys import email_key, phone_key
+from memory import Memory
 
 
 @cache
 def shared_engine() -> DuckDBEngine:
-    return DuckDBEngine()
+    return Memory()
 
 
 def keys(texts: list[str | None], sql: str) -> list[str | None]:

@@ -18,13 +18,14 @@ from cvm.errors import SourceError
 from cvm.ingest import databases
 from cvm.ingest.databases import read_database, read_database_file
 from cvm.ingest.sources import FILE_NAME, ROW_NUMBER
+from memory import Memory
 
 SECRET = "hunter2"  # noqa: S105 - made up
 
 
 @pytest.fixture
 def engine() -> Iterator[DuckDBEngine]:
-    with DuckDBEngine() as opened:
+    with Memory() as opened:
         yield opened
 
 

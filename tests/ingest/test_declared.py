@@ -13,7 +13,7 @@ from cvm.ingest.declared import declared_source
 from cvm.ingest.origins import DatabaseSource, FileSource, FrameSource, Source
 from cvm.params import Params, load_params
 from cvm.params_data import DataParams
-from cvm.stages import model
+from cvm.stages import train
 from cvm.stages.context import workspace_of
 from cvm.stages.data import run_features, run_ingest
 
@@ -41,7 +41,10 @@ def test_files_databases_and_frames_are_told_apart() -> None:
 
 
 def test_a_table_without_an_origin_is_refused() -> None:
-    with pytest.raises(ParamsError, match=r"data.events has no origin. Set path, or url and query; or hand a frame over"):
+    with pytest.raises(
+        ParamsError,
+        match=r"data.events has no origin that engine: duckdb can read. Set path, or url and query; or hand a frame over",
+    ):
         declared("events", columns={})
 
 
@@ -126,8 +129,19 @@ def test_no_stage_hands_a_password_to_mlflow(tmp_path: Path, monkeypatch: pytest
     params = shop.params_for(tmp_path, data={"transactions": {"url": url, "query": "SELECT 1"}})
     handed: list[Any] = []
     monkeypatch.setattr("cvm.tracking.training_run.training_run", lambda values, *_, **__: handed.append(values))
-    monkeypatch.setattr(model, "store_of", lambda _: type("Store", (), {"log": lambda *_: "1"})())
+    monkeypatch.setattr(train, "store_of", lambda _: type("Store", (), {"log": lambda *_: "1"})())
     workspace = workspace_of(params)
-    model._log(params, workspace, None, type("Trained", (), {"bundle": None})())  # type: ignore[arg-type]
+    train._log(params, workspace, None, type("Trained", (), {"bundle": None})())  # type: ignore[arg-type]
     assert handed[0]["data"]["transactions"]["query"] == "SELECT 1"
     assert SECRET not in str(handed)
+
+
+def test_a_product_in_params_reaches_the_reading() -> None:
+    data = DataParams(transactions={"path": "x", "columns": {"amount": {"product": ["n", "p"]}}})  # type: ignore[arg-type]  # as YAML
+    section = data.tables["transactions"].model_dump(exclude_unset=True)
+    assert declared(**section).reading.columns == {"amount": {"product": ["n", "p"]}}
+
+
+def test_a_product_has_two_factors_at_least() -> None:
+    with pytest.raises(ValueError, match="List should have at least 2 items"):
+        DataParams(transactions={"path": "x", "columns": {"amount": {"product": ["n"]}}})  # type: ignore[arg-type]  # as YAML

@@ -19,6 +19,7 @@ from cvm.ingest.identity import (
     resolve_identities,
     write_identities,
 )
+from memory import Memory
 
 Row = dict[str, Any]
 ANNA, BORIS = "anna@shop.com", "boris@shop.com"
@@ -37,7 +38,7 @@ def listed(source: str, source_id: str, customer_id: str) -> Row:
 
 def loaded(**tables: list[Row]) -> DuckDBEngine:
     """The tables as ingest leaves them; columns that are null throughout are text."""
-    engine = DuckDBEngine()
+    engine = Memory()
     for table, rows in tables.items():
         found = pa.Table.from_pylist(rows)
         for place, field in enumerate(found.schema):
@@ -361,7 +362,7 @@ def test_second_accounts_of_a_simulated_base_are_found_and_strangers_stay_apart(
     tables = ("customers", "transactions", "events", "subscriptions", "assignments", "identities")
     second = pq.read_table(tmp_path / "truth" / "second_accounts.parquet").to_pylist()
     truth = {row["source_id"]: row["customer_id"] for row in second}
-    with DuckDBEngine() as engine:
+    with Memory() as engine:
         for table in tables:
             engine.replace_table(table, f"SELECT * FROM {literal(str(tmp_path / 'tables' / f'{table}.parquet'))}")
         before = engine.row("SELECT count(*) AS n, sum(amount) AS total FROM transactions")

@@ -23,7 +23,8 @@ from cvm.ingest.clean import REPLACED
 from cvm.ingest.origins import FileSource, FrameSource
 from cvm.ingest.reading import Reading
 from cvm.ingest.stage import Ingested, Rules, ingest
-from cvm.workspace import Workspace, only_writer
+from cvm.workspace import Workspace
+from held import held
 
 NOW = datetime(2024, 6, 1)
 
@@ -493,7 +494,7 @@ def test_a_damaged_ledger_is_refused_while_a_file_is_gone(shop: Shop) -> None:
     assert shop.amounts == [2]
 
 
-@pytest.mark.parametrize("step", ["assemble_table", "_refusal", "write_ledger", "remove_orphans"])
+@pytest.mark.parametrize("step", ["assemble_table", "refusal_of", "write_ledger", "remove_orphans"])
 def test_a_run_killed_before_any_step_loses_nothing_and_the_next_completes_it(shop: Shop, step: str) -> None:
     shop.export("1.csv", "1")
     shop.ingest()
@@ -510,7 +511,7 @@ def test_a_run_killed_before_any_step_loses_nothing_and_the_next_completes_it(sh
     )
     done = subprocess.run([sys.executable, "-c", code, str(shop.folder), step], check=False, timeout=60)
     assert done.returncode == -9
-    assert shop.amounts == ([1] if step in ("assemble_table", "_refusal") else [1, 2])
+    assert shop.amounts == ([1] if step in ("assemble_table", "refusal_of") else [1, 2])
     shop.ingest()
     assert (shop.amounts, len(shop.parts)) == ([1, 2], 2)
     assert list(shop.workspace.outputs.rglob(".*")) == []
@@ -530,7 +531,7 @@ def test_what_a_killed_run_left_is_tidied_up(shop: Shop) -> None:
 
 def test_two_ingests_at_once_are_refused(shop: Shop) -> None:
     shop.export("1.csv", "1")
-    with only_writer(shop.workspace.outputs), pytest.raises(WorkspaceError, match="Another cvm command is writing to"):
+    with held(shop.workspace.outputs), pytest.raises(WorkspaceError, match="Another cvm command is writing to"):
         shop.ingest()
     shop.ingest()
     assert shop.amounts == [1]

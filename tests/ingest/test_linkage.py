@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cvm.engines import DuckDBEngine
 from cvm.errors import CvmError, InsufficientDataError
 from cvm.ingest.identity import IdentitySettings, resolve_identities
 from cvm.ingest.linkage import probable_links
+from memory import Memory
 
 FIRST = ("anna", "boris", "clara", "daryna", "emil", "farid", "greta", "hanna", "ivan", "julia", "lena", "mykola", "rosa")
 STEMS = ("shev", "kova", "bonda", "tka", "krav", "oliy", "polish", "mel", "hryts", "savch", "petr", "march", "lys", "rud")
@@ -65,7 +65,7 @@ def test_misspelled_second_accounts_are_found_and_strangers_stay_apart() -> None
 
 def test_resolution_merges_what_is_probable_and_lists_it() -> None:
     splink()
-    with DuckDBEngine() as engine:
+    with Memory() as engine:
         given = accounts().rename_columns({"account_id": "customer_id"})
         engine.register("given_customers", given)
         engine.replace_table("customers", "SELECT * FROM given_customers")

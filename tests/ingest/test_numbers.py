@@ -40,6 +40,11 @@ def read(text: str, **marks: str) -> Decimal | None:
         ("1\u202f234\u202f567,8", {"decimal": ",", "thousands": " "}, "1234567.8"),
         ("1'234.50", {"thousands": "'"}, "1234.5"),
         ("1\u2019234.50", {"thousands": "'"}, "1234.5"),
+        ("$12.50", {"sign": "$"}, "12.5"),
+        ("-$ 12.50", {"sign": "$"}, "-12.5"),
+        ("$-12.50", {"sign": "$"}, "-12.5"),
+        ("12.50", {"sign": "$"}, "12.5"),
+        ("1 234,50\u00a0zl.", {"decimal": ",", "thousands": " ", "sign": "zl"}, "1234.5"),
     ],
 )
 def test_a_number_is_read_as_its_marks_say(text: str, marks: dict[str, str], number: str) -> None:
@@ -50,6 +55,10 @@ def test_a_number_is_read_as_its_marks_say(text: str, marks: dict[str, str], num
     ("text", "marks"),
     [
         ("1234,56", {}),
+        ("$12.50", {}),
+        ("$12.50", {"sign": "EUR"}),
+        ("12 zl. net", {"sign": "zl"}),
+        ("$", {"sign": "$"}),
         ("1.234,56", {"decimal": ","}),
         ("1.234", {"decimal": ","}),
         ("1234.56", {"decimal": ","}),

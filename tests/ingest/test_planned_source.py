@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import cvm
 import shop
 from cvm.engines import DuckDBEngine
 from cvm.errors import SourceError
 from cvm.ingest.origins import FrameSource, PlannedSource, with_plans
 from cvm.ingest.reading import Reading
+from cvm.params import Params
 from cvm.stages.context import workspace_of
 from cvm.stages.data import run_ingest
 
@@ -62,7 +62,7 @@ def test_plans_are_read_once_and_new_ones_are_added(params):
 def test_plans_stand_beside_a_frame_under_other_names(params):
     ledger(workspace_of(params).ledger_of("spring"), "spring", "c0")
     frame = pd.DataFrame({"what": ["winter"], "customer_id": ["c4"], "assigned_at": ["2024-01-01"], "arm": ["control"]})
-    both = cvm.Params.model_validate(
+    both = Params.model_validate(
         {**params.model_dump(exclude_unset=True), "root": params.root}
         | {"data": {**params.data.model_dump(exclude_unset=True), "assignments": {"columns": {"campaign_id": "what"}}}}
     )

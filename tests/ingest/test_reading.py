@@ -9,10 +9,11 @@ import pyarrow as pa
 import pytest
 
 from cvm.engines import DuckDBEngine
-from cvm.errors import MissingColumnsError, ParamsError
+from cvm.errors import ColumnTypeError, MissingColumnsError, ParamsError
 from cvm.ingest.clean import REPLACED, SKIPPED, TableOutcome
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.reading import Origin, Reading, column_origins
+from memory import Memory
 from shop import clean_table
 
 NOW = datetime(2024, 6, 1)
@@ -21,7 +22,7 @@ Row = dict[str, str | None]
 
 @pytest.fixture
 def engine() -> Iterator[DuckDBEngine]:
-    with DuckDBEngine() as opened:
+    with Memory() as opened:
         yield opened
 
 
@@ -195,3 +196,43 @@ def test_declared_marks_hold_for_amounts_numbers_and_attributes_alike(engine: Du
     customers: list[Row] = [{"customer_id": "a", "score": "1,5", "ratio": "1.5"}]
     cleaned(engine, "customers", customers, decimal=",")
     assert engine.table("SELECT score, ratio FROM customers").to_pylist() == [{"score": 1.5, "ratio": "1.5"}]
+
+
+# --- a product of columns ---------------------------------------------------------------------------------------------
+
+
+def test_an_amount_can_be_the_product_of_columns(engine: DuckDBEngine) -> None:
+    lines = [("6", "2,55"), ("-3", "1"), ("1,5", ""), ("2", "free")]
+    rows: list[Row] = [
+        {"customer_id": "c1", "occurred_at": "2024-05-01", "units": units, "price": price} for units, price in lines
+    ]
+    columns = {"amount": {"product": ["units", "price"]}, "quantity": "units"}
+    outcome = cleaned(engine, "transactions", rows, columns=columns, decimal=",")
+    assert values(engine, "transactions", "amount") == [Decimal("-3.0000"), Decimal("15.3000")]
+    assert values(engine, "transactions", "quantity") == [-3, 6]
+    assert outcome.n_by_reason == {"amount is missing": 1, "amount is no amount of money": 1}
+
+
+def test_a_product_of_typed_columns_with_gaps_takes_the_default(engine: DuckDBEngine) -> None:
+    units, prices = pa.array([2, 3, None], pa.int64()), pa.array([0.355, float("nan"), 1.0], pa.float64())
+    frame = pa.table({"customer_id": ["a", "b", "c"], "occurred_at": [datetime(2024, 5, 1)] * 3, "n": units, "p": prices})
+    cleaned(engine, "transactions", frame, columns={"amount": {"product": ["n", "p"]}}, defaults={"amount": "9"})
+    assert values(engine, "transactions", "amount") == [Decimal("0.7100"), Decimal("9.0000"), Decimal("9.0000")]
+
+
+def test_a_product_needs_all_its_factors() -> None:
+    reading = Reading("UTC", columns={"amount": {"product": ["n", "p"]}})
+    with pytest.raises(MissingColumnsError, match=r"data.transactions.columns points at \['p'\]"):
+        column_origins(CONTRACTS["transactions"], reading, found=["customer_id", "occurred_at", "n"])
+
+
+def test_what_is_no_number_is_no_product() -> None:
+    reading = Reading("UTC", columns={"order_id": {"product": ["n", "p"]}})
+    with pytest.raises(ParamsError, match=r"columns.order_id is a product of \['n', 'p'\]; only \['amount', 'quantity'"):
+        column_origins(CONTRACTS["transactions"], reading, found=["n", "p"])
+
+
+def test_a_factor_that_holds_no_numbers_is_refused(engine: DuckDBEngine) -> None:
+    frame = pa.table({"customer_id": ["a"], "occurred_at": ["2024-05-01"], "n": [True], "p": [1.0]})
+    with pytest.raises(ColumnTypeError, match=r"column 'n' \(a factor of amount\) is of type BOOLEAN, which is no number"):
+        cleaned(engine, "transactions", frame, columns={"amount": {"product": ["n", "p"]}})

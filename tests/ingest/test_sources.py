@@ -12,13 +12,14 @@ import pytest
 from cvm.engines import DuckDBEngine, identifier
 from cvm.errors import SourceError
 from cvm.ingest.sources import FILE_NAME, ROW_NUMBER, load_files, read_frame, source_files
+from memory import Memory
 
 CSV = "id,amount\n007,1.50\n8,2\n"
 
 
 @pytest.fixture
 def engine() -> Iterator[DuckDBEngine]:
-    with DuckDBEngine() as opened:
+    with Memory() as opened:
         yield opened
 
 

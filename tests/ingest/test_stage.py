@@ -198,6 +198,21 @@ def test_amounts_in_the_currency_of_the_business_or_none_are_accepted(workspace:
     assert outcome.n_kept == 3
 
 
+def test_attributes_with_the_declared_currency_sign_are_numbers(workspace: Workspace) -> None:
+    customers = pa.table(
+        {"customer_id": ["a", "b", "c"], "credit": ["$12.50", "-$3", "7 $"], "code": ["$007", "$1", "--$2"]}
+    )
+    source = FrameSource(customers, "given", Reading("UTC", currency_sign="$"))
+    ingest(
+        {"customers": source, "transactions": FrameSource(sales("1"), "given", Reading("UTC"))},
+        workspace,
+        Rules("USD", 0.05),
+        now=NOW,
+    )
+    rows = warehouse_rows(workspace, "customers")
+    assert [(row["credit"], row["code"]) for row in rows] == [(12.5, "$007"), (-3.0, "$1"), (7.0, "--$2")]
+
+
 def test_a_rejected_row_may_be_in_any_currency(workspace: Workspace) -> None:
     rows = pa.concat_tables([sales("1", currency="EUR"), sales("x", currency="USD")])
     (outcome,) = ingested(workspace, transactions=rows, currency="EUR", max_rejected_share=0.5)

@@ -10,14 +10,7 @@ from scipy.special import expit, logit
 
 from cvm.models.attribution import Contributions, Reference, attribute_churn, by_theme, churn_drivers
 from cvm.models.btyd import BTYD_COLUMNS
-from cvm.models.churn import (
-    BtydChurn,
-    ChurnFactorRule,
-    ChurnModel,
-    RecencyRule,
-    fit_churn_factor_rule,
-    fit_recency_rule,
-)
+from cvm.models.churn import CHURN_RULES, BtydChurn, ChurnFactorRule, ChurnModel, RecencyRule
 from cvm.models.churn_blend import BlendedChurn, fit_blended_churn
 from cvm.models.history import Outlook
 from cvm.models.samples import Sample
@@ -80,12 +73,11 @@ def models() -> dict[str, ChurnModel]:
     return {
         "blended": boosted([by_colour(SAMPLES[0])]),
         "BTYD": BtydChurn(),
-        "recency rule": fit_recency_rule(SAMPLES),
-        "churn factor": fit_churn_factor_rule(SAMPLES),
+        **{name: rule.fit(SAMPLES) for name, rule in CHURN_RULES.items()},
     }
 
 
-@pytest.mark.parametrize("name", ["blended", "BTYD", "recency rule", "churn factor"])
+@pytest.mark.parametrize("name", ["blended", "BTYD", *CHURN_RULES])
 @pytest.mark.parametrize("n_customers", [1, 300, 1200])
 def test_contributions_add_up_to_the_logit_of_every_model(models, name: str, n_customers: int) -> None:
     asked = ASKED.head(n_customers)

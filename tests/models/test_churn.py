@@ -10,6 +10,7 @@ import pytest
 
 from cvm.evaluation import area_under_roc, brier_score
 from cvm.models.churn import (
+    CHURN_RULES,
     BtydChurn,
     ChurnFactorRule,
     RecencyRule,
@@ -30,6 +31,12 @@ def with_outcome(samples, n_orders):
 
 
 class TestBaselines:
+    @pytest.mark.parametrize("name", CHURN_RULES)
+    def test_each_comes_back_from_a_bundle_by_its_name(self, samples, name):
+        fitted = CHURN_RULES[name].fit(samples)
+        assert fitted.name == name
+        assert rule_from_state(name, json.loads(json.dumps(fitted.state()))) == fitted
+
     def test_a_rule_is_a_logistic_curve_of_the_logarithm(self):
         rule = RecencyRule("recency_days", intercept=-2.0, slope=0.5, rate_without_score=0.3)
         p = rule.p_churn(pd.DataFrame({"recency_days": [0.0, 99.0]}))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def fit(features, *, as_of, calendar, clock=None, family="bg_nbd"):
 
 
 def reader(fit_btyd=fit):
-    return Reader(None, fit_btyd, lead_days=0, eligible_days=None)
+    return Reader(Path("in memory"), fit_btyd, lead_days=0, eligible_days=None)
 
 
 class TestChoice:

@@ -15,7 +15,9 @@ from cvm.evaluation import ContactTerms
 from cvm.features.catalogue import Feature
 from cvm.features.files import CATALOGUE_FILE, NOTES_FILE, features_file, outcome_file, read_features, treatments_file
 from cvm.features.snapshots import SnapshotPlan
-from cvm.models.stage import TrainSettings, train
+from cvm.models.rejudged import KeptRecipe, foretold_by_recipe
+from cvm.models.settings import TrainSettings
+from cvm.models.stage import train
 from cvm.scoring.score import predict_money
 from simulated import FEATURES, histories, silent
 
@@ -312,3 +314,30 @@ class TestLeakageGate:
     def test_a_decision_about_no_feature_is_refused_at_once(self, folder):
         with pytest.raises(FeatureMismatchError, match=r"train\.features names \['nois'\].*did you mean 'noise'"):
             trained(folder, decisions={"nois": "exclude"})
+
+
+class TestRecipe:
+    """What is kept of how a model was made, so that it can be judged again on a window that it has seen by now."""
+
+    def test_fitted_again_before_the_test_it_foretells_what_the_judged_fit_did(self, folder, result):
+        kept = KeptRecipe.from_state(result.bundle.evidence["recipe"], horizon_days=PLAN.judged_days)
+        again = foretold_by_recipe(folder, PLAN, SETTINGS, kept, progress=silent)
+        pd.testing.assert_frame_equal(again, result.foretold, check_exact=False, rtol=1e-9)
+        assert again["customer_id"].is_monotonic_increasing
+        assert (again["churned"].mean(), again["revenue"].sum()) == pytest.approx(
+            (result.test.churned.mean(), result.test.revenue.sum())
+        )
+
+    def test_its_state_is_json_and_comes_back(self, result):
+        state = result.bundle.evidence["recipe"]
+        again = KeptRecipe.from_state(json.loads(json.dumps(state)), horizon_days=90)
+        assert again.state() == state
+        assert (again.churn, again.value) == (result.bundle.churn.name, result.bundle.value.name)
+
+    def test_features_that_are_gone_are_left_out_and_an_unknown_winner_is_btyd(self, folder, result):
+        state = {**result.bundle.evidence["recipe"], "columns": ["gone"], "churn": "of old", "value": "of old"}
+        without = replace(PLAN, training=())
+        kept = KeptRecipe.from_state(state, horizon_days=PLAN.judged_days)
+        assert foretold_by_recipe(folder, without, SETTINGS, kept, progress=silent)["p_churn"].between(0, 1).all()
+        with pytest.raises(InsufficientDataError, match=r"before 2024-06-01 is too short for a test snapshot"):
+            foretold_by_recipe(folder, UNPROVEN, SETTINGS, kept, progress=silent)

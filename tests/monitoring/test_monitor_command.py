@@ -5,6 +5,7 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
@@ -84,3 +85,16 @@ def test_a_damaged_history_is_named(folder: Path):
     done = shop.cvm(folder, "monitor", *at(LATER))
     assert done.code == 1
     assert "2024-01-01.json" in done.err
+
+
+def test_scores_of_a_time_before_training_are_no_evidence_and_the_history_is_published(folder: Path):
+    before = TRAINED - timedelta(days=90)
+    assert shop.cvm(folder, "score", "--as-of", str(before)).code == 0
+    done = shop.cvm(folder, "monitor", *at(LATER), "--set", "publish={url: 'duckdb:///tables.duckdb'}")
+    assert f"knew what came: 1, the latest of {before}." in done.out
+    found = json.loads((folder / "outputs" / "monitoring" / f"{LATER}.json").read_text())
+    assert [tested["as_of"] for tested in found["backtests"]] == [str(TRAINED)]
+    with duckdb.connect(str(folder / "tables.duckdb")) as database:
+        ((n, as_of),) = database.sql("SELECT count(*), any_value(as_of) FROM cvm.monitoring_history").fetchall()
+    assert n > 10
+    assert as_of == LATER

@@ -50,27 +50,19 @@ def assert_same(one, other):
 
 
 @thorough
-@given(lines=LINES, shuffle=st.randoms(use_true_random=False))
-def test_the_order_of_rows_is_irrelevant(lines, shuffle):
+@given(lines=LINES, shuffle=st.randoms(use_true_random=False), twice=st.lists(st.sampled_from(range(8)), max_size=6))
+def test_neither_order_nor_rows_written_twice_matter_and_money_is_conserved(lines, shuffle, twice):
     given_tables = tables(lines)
-    shuffled = {name: shuffle.sample(rows, len(rows)) for name, rows in given_tables.items()}
-    one, other = judged(given_tables), judged(shuffled)
-    assert_same(one, other)
-    assert [verdict.word for verdict in one.verdicts] == [verdict.word for verdict in other.verdicts]
+    found = judged(given_tables)
+    assert_money_is_conserved(lines, found)
+    shuffled = judged({name: shuffle.sample(rows, len(rows)) for name, rows in given_tables.items()})
+    assert_same(found, shuffled)
+    assert [verdict.word for verdict in found.verdicts] == [verdict.word for verdict in shuffled.verdicts]
+    ledger = given_tables["assignments"]
+    assert_same(found, judged({**given_tables, "assignments": [*ledger, *(ledger[number] for number in twice)]}))
 
 
-@thorough
-@given(lines=LINES, twice=st.lists(st.sampled_from(range(8)), max_size=6))
-def test_a_row_of_the_ledger_written_again_counts_once(lines, twice):
-    given_tables = tables(lines)
-    again = {**given_tables, "assignments": [*given_tables["assignments"], *(given_tables["assignments"][i] for i in twice)]}
-    assert_same(judged(given_tables), judged(again))
-
-
-@thorough
-@given(lines=LINES)
-def test_money_is_conserved(lines):
-    found = judged(tables(lines))
+def assert_money_is_conserved(lines, found):
     for metric, first in (("revenue", 0), ("revenue_after", 30)):
         total = sum(arm.n * arm.means[metric] for arm in found.arms if arm.arm != "any treatment")
         start, stop = (STARTS + timedelta(days=days) for days in (first, first + 30))

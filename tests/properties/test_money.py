@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import shop
+from cvm.engines import DuckDBEngine
 from cvm.features.economics import Economics
 from cvm.features.query import Schema, features_query, unmatched_returns_query
 from cvm.ingest.currencies import convert_currencies
@@ -73,48 +74,49 @@ EVENTS = st.lists(
 )
 
 
-def features(transactions: list[Row], events: list[Row]) -> dict[str, Row]:
-    engine = shop.typed_warehouse(transactions=transactions, events=events)
+def features(engine: DuckDBEngine) -> dict[str, Row]:
     query = features_query(Schema.of(engine), [AS_OF], timezone="UTC", economics=ECONOMICS)
     return {row["customer_id"]: row for row in engine.table(query).to_pylist()}
 
 
 @thorough
 @given(KNOWN_LINES, LATE_RETURNS, EVENTS)
-def test_a_return_after_as_of_or_recorded_after_it_changes_no_feature(known, late, events):
-    assert features([*known, *late], events) == features(known, events)
+def test_returns_known_later_change_no_feature_and_every_cent_is_accounted_for(known, late, events):
+    with (
+        shop.typed_warehouse(transactions=known, events=events) as then,
+        shop.typed_warehouse(transactions=[*known, *late], events=events) as now,
+    ):
+        found = features(now)
+        assert found == features(then)
+        unmatched = now.row(unmatched_returns_query(Schema.of(now), AS_OF, timezone="UTC"))
+    assert_orders_less_unmatched_returns_are_net_spend_to_the_cent(known, found, unmatched)
+    for customer, row in found.items():
+        lines_of, events_of = ([row for row in rows if row["customer_id"] == customer] for rows in (known, events))
+        assert_historic_value_is_the_margin_of_lines_less_the_cost_of_returns_and_events(lines_of, events_of, row)
 
 
-@thorough
-@given(KNOWN_LINES, LATE_RETURNS)
-def test_orders_less_unmatched_returns_are_net_spend_to_the_cent(known, late):
-    engine = shop.typed_warehouse(transactions=[*known, *late])
-    schema = Schema.of(engine)
-    found = engine.table(features_query(schema, [AS_OF], timezone="UTC", economics=ECONOMICS)).to_pylist()
-    in_orders = sum(row["n_orders"] * (row["mean_order_value"] or 0) for row in found)
-    unmatched = engine.row(unmatched_returns_query(schema, AS_OF, timezone="UTC"))
+def assert_orders_less_unmatched_returns_are_net_spend_to_the_cent(
+    known: list[Row], found: dict[str, Row], unmatched: Row
+) -> None:
+    in_orders = sum(row["n_orders"] * (row["mean_order_value"] or 0) for row in found.values())
     assert (unmatched["amount"] > 0) == (unmatched["n_returns"] > 0)
     net = sum((row["amount"] for row in known), Decimal(0))
     assert Decimal(str(round(in_orders - unmatched["amount"], 2))) == net
-    assert Decimal(str(round(sum(row["spend"] for row in found), 2))) == net
+    assert Decimal(str(round(sum(row["spend"] for row in found.values()), 2))) == net
 
 
-@thorough
-@given(KNOWN_LINES, EVENTS)
-def test_historic_value_is_the_margin_of_lines_less_the_cost_of_returns_and_events(transactions, events):
-    for customer, row in features(transactions, events).items():
-        own = [line for line in transactions if line["customer_id"] == customer]
-        rates = {"x": Decimal("0.4"), "y": Decimal("-0.1")}
-        by_rate = (line["amount"] * rates.get(line["category"], Decimal("0.25")) for line in own)
-        margin = sum(rated if line["margin"] is None else line["margin"] for line, rated in zip(own, by_rate, strict=True))
-        days = {line["occurred_at"].date() for line in own if line["amount"] < 0}
-        cost = Decimal("3.5") * len(days)
-        for happened in events:
-            if happened["customer_id"] == customer and happened["event_type"] != "visit":
-                is_call = happened["event_type"] == "call"
-                cost += 4 if is_call else Decimal(str(happened["value"] or 0))
-        assert round(row["cost_to_serve"] - float(cost), 6) == 0
-        assert round(row["historic_value"] - float(margin - cost), 6) == 0
+def assert_historic_value_is_the_margin_of_lines_less_the_cost_of_returns_and_events(
+    own: list[Row], events: list[Row], found: Row
+) -> None:
+    rates = {"x": Decimal("0.4"), "y": Decimal("-0.1")}
+    by_rate = (line["amount"] * rates.get(line["category"], Decimal("0.25")) for line in own)
+    margin = sum(rated if line["margin"] is None else line["margin"] for line, rated in zip(own, by_rate, strict=True))
+    cost = Decimal("3.5") * len({line["occurred_at"].date() for line in own if line["amount"] < 0})
+    for happened in events:
+        if happened["event_type"] != "visit":
+            cost += 4 if happened["event_type"] == "call" else Decimal(str(happened["value"] or 0))
+    assert round(found["cost_to_serve"] - float(cost), 6) == 0
+    assert round(found["historic_value"] - float(margin - cost), 6) == 0
 
 
 @thorough

@@ -46,7 +46,7 @@ def test_harm_looks_and_the_total_are_shown():
     ]
     text = shown(judged(tables, sequential=True))
     assert "What it may have harmed" in text
-    assert "harmed" in next(row for row in text.splitlines() if "mail   unsubscribe" in row)
+    assert "harmed" in next(row for row in text.splitlines() if "mail  unsubscribe" in row)
     assert "at any look" in text
     assert "holds however often you look while outcomes come in (100% of the outcome days are over)" in text
     assert "all together" in text

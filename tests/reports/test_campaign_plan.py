@@ -61,7 +61,7 @@ def test_a_plan_tells_who_is_left_out_what_is_drawn_and_what_it_is_worth():
         "who of 5,000 customers",
         "no consent",
         "1,003",
-        "900   90.0%",
+        "900  90.0%",
         "990.00",
         "Expected net value of those chosen: 5,000 EUR",
         "will know it to within 882 EUR: enough to tell it from 0.",

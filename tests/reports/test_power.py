@@ -43,7 +43,7 @@ def test_too_few_customers_are_told_and_their_cells_are_empty() -> None:
     console = Console(width=160)
     with console.capture() as captured:
         console.print(*power_tables(plan, currency="USD"), sep="\n")
-    assert "-          -" in captured.get()
+    assert "-         -" in captured.get()
 
 
 def test_the_table_has_a_row_per_share_with_the_chosen_one_among_them() -> None:

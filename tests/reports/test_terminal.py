@@ -11,7 +11,7 @@ from cvm.ingest.assessment import Assessment
 from cvm.ingest.quality import Finding
 from cvm.ingest.verdict import Verdict
 from cvm.models.training import CHURN_METRICS, VALUE_METRICS
-from cvm.reports.terminal import contact_line, judgement_tables, quality_tables, total_line
+from cvm.reports.terminal import contact_line, judgement_tables, quality_tables, segment_table, total_line
 from simulated import bundle
 
 GRAVE = Finding("transactions", "exact copy", "warning", 1234, "rows", 0.1, "kept", "Rows [twice].", "Look.", ("id-1",))
@@ -134,3 +134,23 @@ def test_intervals_are_told_with_what_they_held() -> None:
     }
     text = printed(*judgement_tables(bundle(evidence=evidence)))
     assert "90% intervals of revenue held 91.2% of customers (top 93.0%, low 90.0%).\n" in text
+
+
+def test_no_figure_is_cut_short_in_a_narrow_terminal() -> None:
+    scores = pd.DataFrame({"segment": ["promising", "vip"], "clv": [1_234_567.0, 7_654_321.0], "p_churn": [0.123, 0.456]})
+    judgement = {
+        "churn": {"blended LightGBM": dict.fromkeys(CHURN_METRICS, 0.123)},
+        "value": {"blended LightGBM": dict.fromkeys(VALUE_METRICS, 0.789) | {"tweedie_deviance": 123.456}},
+        **dict.fromkeys(("churn_winner", "value_winner"), "blended LightGBM"),
+    }
+    evidence = {"judgement": judgement, "test": "2024-03-01", "judged_days": 90, "contact": None, "churn_drivers": {}}
+    tables = [
+        segment_table(scores, currency="EUR", goals={"promising": "a goal of many words"}),
+        *judgement_tables(bundle(evidence=evidence)),
+    ]
+    out = StringIO()
+    Console(file=out, width=80, highlight=False).print(*tables, sep="\n")
+    text = out.getvalue()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    for expected in ("8,888,888", "7,654,321.00", "123.456", "0.789", "(champion)", "promising"):
+        assert expected in text

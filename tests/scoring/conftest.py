@@ -14,7 +14,9 @@ import pytest
 import shop
 from cvm.features.files import read_features, read_plan
 from cvm.models.bundle import Bundle
-from cvm.models.stage import TrainSettings, train
+from cvm.models.settings import TrainSettings
+from cvm.models.stage import train
+from cvm.params import Params
 from cvm.scoring.score import predict_money
 from cvm.stages.context import workspace_of
 from cvm.stages.data import run_features, run_ingest
@@ -32,6 +34,7 @@ class Trained:
     bundle: Bundle
     as_of: date
     features: pd.DataFrame
+    params: Params
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     params = shop.params_for(
         folder,
         data={"transactions": {"path": "transactions.csv"}, "customers": {"path": "customers.csv"}},
+        business={"currency": "UAH"},
         windows=WINDOWS,
         train={"snapshots": 2, "step_days": 30, "seed": 7},
     )
@@ -85,7 +89,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         predictions_of=lambda bundle, features: predict_money(bundle, features, as_of=plan.score),
         progress=silent,
     )
-    return Trained(workspace, result.bundle, plan.score, read_features(workspace.features, plan.score))
+    return Trained(workspace, result.bundle, plan.score, read_features(workspace.features, plan.score), params)
 
 
 @pytest.fixture

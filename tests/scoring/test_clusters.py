@@ -3,12 +3,12 @@ from __future__ import annotations
 import pyarrow.parquet as pq
 import pytest
 
-from cvm.scoring.clusters import CLUSTERS_FILE, PROFILES_FILE, read_profiles, remove_clusters, write_clusters
-from cvm.scoring.score import score
+from cvm.scoring.clusters import CLUSTERS_FILE, read_profiles, write_clusters
+from cvm.scoring.score import score_table
 
 
 def test_every_buyer_is_in_one_cluster_and_the_profiles_say_which(trained, tmp_path):
-    scores = score(trained.bundle, trained.features, as_of=trained.as_of)
+    scores = score_table(trained.bundle, trained.features, as_of=trained.as_of)
     write_clusters(tmp_path, trained.features, scores, k=3, seed=7)
     table = pq.read_table(tmp_path / CLUSTERS_FILE).to_pandas()
     buyers = trained.features.loc[trained.features["n_orders"] > 0, "customer_id"]
@@ -26,11 +26,8 @@ def test_every_buyer_is_in_one_cluster_and_the_profiles_say_which(trained, tmp_p
     assert together.groupby("cluster")["clv"].mean().tolist() == pytest.approx(values)
 
 
-def test_a_few_customers_leave_no_clusters_of_before(trained, tmp_path):
-    for name in (CLUSTERS_FILE, PROFILES_FILE):
-        (tmp_path / name).write_text("of before")
-    scores = score(trained.bundle, trained.features, as_of=trained.as_of)
+def test_a_few_customers_make_no_clusters(trained, tmp_path):
+    scores = score_table(trained.bundle, trained.features, as_of=trained.as_of)
     write_clusters(tmp_path, trained.features.head(50), scores.slice(0, 50), k=None, seed=7)
     assert list(tmp_path.iterdir()) == []
     assert read_profiles(tmp_path) is None
-    remove_clusters(tmp_path)

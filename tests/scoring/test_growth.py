@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cvm.scoring.growth import growth_gaps, growth_table
-from cvm.scoring.score import score
+from cvm.scoring.score import score_table
 from cvm.segments import Peers
 from cvm.segments.peers import Standard
 
@@ -24,7 +24,7 @@ def with_rooms(trained):
         "price_level": Standard(((10.0,) * 5,) * 5, 0.2),
     }
     bundle = replace(trained.bundle, peers=Peers(standards))
-    return bundle, features, score(bundle, features, as_of=trained.as_of)
+    return bundle, features, score_table(bundle, features, as_of=trained.as_of)
 
 
 def test_rooms_are_what_coming_up_to_the_best_would_bring(with_rooms):
@@ -64,7 +64,7 @@ def test_the_kind_names_rooms_worth_an_offer(with_rooms):
 
 def test_what_the_data_cannot_tell_is_null_and_said_once(trained):
     assert not trained.bundle.peers.standards  # the shop has neither categories nor quantities
-    scores = score(trained.bundle, trained.features, as_of=trained.as_of)
+    scores = score_table(trained.bundle, trained.features, as_of=trained.as_of)
     found = growth_table(trained.bundle, trained.features, scores).to_pandas()
     assert found[["n_categories", "peers_n_categories", "cross_sell_room", "upsell_room"]].isna().all(axis=None)
     assert (found["kind"] == "none").all()

@@ -6,11 +6,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from batch_scores import batch_scores
 from cvm.errors import MissingOutputError
-from cvm.scoring.batch import read_scores, score_batch, write_scores
+from cvm.scoring.files import read_scores, write_scores
 from cvm.scoring.migrations import MIGRATIONS_FILE, MOVES_FILE, write_migrations
-from cvm.scoring.score import score
+from cvm.scoring.score import score_table
 from cvm.segments import Condition, Rule, RuleSet, Segmentation
+from cvm.stages.context import damaged_scores
 
 OWN = Segmentation(RuleSet((Rule("good", "keep", Condition({"value_tier": ["top", "high"]})), Rule("rest", "wait"))))
 
@@ -18,7 +20,7 @@ OWN = Segmentation(RuleSet((Rule("good", "keep", Condition({"value_tier": ["top"
 @pytest.fixture
 def earlier(trained, workspace):
     """Scores of a month before: of all but ten customers, the value of the first fifty doubled, by the default rules."""
-    scores = score_batch(trained.bundle, workspace, as_of=trained.as_of)
+    scores = batch_scores(trained.bundle, workspace, as_of=trained.as_of)
     day = trained.as_of - timedelta(days=30)
     clv = scores["clv"].to_pylist()
     doubled = scores.set_column(10, "clv", pa.array([2 * value if row < 50 else value for row, value in enumerate(clv)]))
@@ -32,25 +34,28 @@ def earlier(trained, workspace):
     return day
 
 
+def folder_of(workspace):
+    folder = workspace.outputs / "compared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def compared(trained, workspace, segmentation=None):
     segmentation = segmentation or Segmentation()
-    scores = score_batch(trained.bundle, workspace, as_of=trained.as_of, segmentation=segmentation)
-    return scores, write_migrations(workspace, scores, segmentation, as_of=trained.as_of)
+    scores = batch_scores(trained.bundle, workspace, as_of=trained.as_of, segmentation=segmentation)
+    return scores, write_migrations(workspace, scores, segmentation, as_of=trained.as_of, folder=folder_of(workspace))
 
 
 def test_without_earlier_scores_there_is_nothing_to_compare_and_no_file(trained, workspace):
-    folder = workspace.segments_of(trained.as_of)
-    folder.mkdir(parents=True)
-    (folder / MIGRATIONS_FILE).write_text("of another time")
     assert compared(trained, workspace)[1] is None
-    assert list(folder.iterdir()) == []
+    assert list(folder_of(workspace).iterdir()) == []
 
 
 def test_files_hold_what_the_report_reads(trained, workspace, earlier):
     scores, found = compared(trained, workspace)
     assert found.previous_as_of == earlier
     assert found.notes == ()
-    folder = workspace.segments_of(trained.as_of)
+    folder = folder_of(workspace)
     table = pq.read_table(folder / MIGRATIONS_FILE, partitioning=None)
     assert table.schema.names == [
         "previous_as_of",
@@ -95,8 +100,18 @@ def test_another_model_is_told(trained, workspace, earlier):
     assert f"by model 0123456789ab, today's by {trained.bundle.model_version}" in found.notes[0]
 
 
-def test_earlier_scores_cut_short_are_named(trained, workspace, earlier):
+def test_earlier_scores_cut_short_are_left_out(trained, workspace, earlier):
     workspace.scores_of(earlier).write_bytes(b"PAR1 cut short")
-    scores = score(trained.bundle, trained.features, as_of=trained.as_of)
-    with pytest.raises(MissingOutputError, match=rf"as_of={earlier}.*is damaged\. Run `cvm score`"):
-        write_migrations(workspace, scores, Segmentation(), as_of=trained.as_of)
+    assert compared(trained, workspace)[1] is None
+    (note,) = damaged_scores(workspace)
+    assert note.startswith(
+        f"{workspace.scores_of(earlier)} is damaged and left out. Delete it, or write it again: `cvm score --as-of"
+    )
+
+
+def test_earlier_scores_damaged_within_are_named(trained, workspace, earlier):
+    workspace.scores_of(earlier).write_bytes(b"PAR1 damaged within PAR1")
+    scores = score_table(trained.bundle, trained.features, as_of=trained.as_of)
+    refusal = rf"as_of={earlier}.*is damaged\. Run `cvm score --as-of {earlier}`"
+    with pytest.raises(MissingOutputError, match=refusal):
+        write_migrations(workspace, scores, Segmentation(), as_of=trained.as_of, folder=folder_of(workspace))

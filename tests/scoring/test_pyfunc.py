@@ -11,7 +11,7 @@ import pytest
 from cvm.errors import BundleError, FeatureMismatchError
 from cvm.scoring.pyfunc import ScoringModel, _load_pyfunc
 from cvm.scoring.schema import SCORE_SCHEMA
-from cvm.scoring.score import score
+from cvm.scoring.score import score_table
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def as_json(answer):
 
 class TestAnswer:
     def test_it_is_what_the_batch_job_scores(self, trained, answer):
-        expected = score(trained.bundle, trained.features, as_of=trained.as_of).to_pylist()
+        expected = score_table(trained.bundle, trained.features, as_of=trained.as_of).to_pylist()
         for row in expected:
             day = row["expected_next_order_date"]
             row["expected_next_order_date"] = day.isoformat() if day else None

@@ -18,7 +18,7 @@ from cvm.scoring import reasons as reasons_module
 from cvm.scoring.pyfunc import ScoringModel
 from cvm.scoring.reasons import reasons, strongest
 from cvm.scoring.schema import REASONS
-from cvm.scoring.score import score
+from cvm.scoring.score import score_table
 from simulated import bundle, sample
 
 AS_OF = date(2024, 6, 1)
@@ -127,7 +127,7 @@ class TestShape:
 
 class TestScores:
     def test_they_are_in_the_scores_and_no_id_is_in_them(self, trained) -> None:
-        scores = score(trained.bundle, trained.features, as_of=trained.as_of).to_pylist()
+        scores = score_table(trained.bundle, trained.features, as_of=trained.as_of).to_pylist()
         for row in scores:
             assert (row["reasons"] is None) == (row["p_churn"] is None)
             for reason in row["reasons"] or ():
@@ -137,7 +137,7 @@ class TestScores:
     def test_they_are_served_as_json(self, trained) -> None:
         answer = ScoringModel(trained.bundle).predict(trained.features)
         served = json.loads(json.dumps(answer["reasons"].tolist(), allow_nan=False))
-        assert served == score(trained.bundle, trained.features, as_of=trained.as_of)["reasons"].to_pylist()
+        assert served == score_table(trained.bundle, trained.features, as_of=trained.as_of)["reasons"].to_pylist()
 
 
 class TestStrongest:

@@ -4,11 +4,12 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from cvm.errors import FeatureMismatchError
+from cvm.errors import BundleError, FeatureMismatchError, SourceError
 from cvm.models.btyd import Btyd
 from cvm.models.btyd.clv import clv_per_horizon_revenue
 from cvm.models.btyd.spend import ConstantSpend
@@ -16,7 +17,7 @@ from cvm.models.churn import RecencyRule
 from cvm.models.clv import NaiveRate
 from cvm.models.samples import ProspectRate
 from cvm.scoring.schema import SCORE_COLUMNS, SCORE_SCHEMA
-from cvm.scoring.score import parse_as_of, score
+from cvm.scoring.score import parse_as_of, score, score_table
 from cvm.segments import LIFECYCLE_STAGES, RFM_SEGMENTS, SEGMENTS, VALUE_TIERS
 from simulated import TRUTH, bundle
 
@@ -95,7 +96,7 @@ def rows(scores):
 
 
 def scored(*customers, model=None, as_of=AS_OF):
-    return rows(score(model or bundle(), frame(*customers), as_of=as_of))
+    return rows(score_table(model or bundle(), frame(*customers), as_of=as_of))
 
 
 class TestShape:
@@ -103,49 +104,49 @@ class TestShape:
         assert {column.name: column.kind for column in SCORE_COLUMNS} == DESIGNED
         assert [column.name for column in SCORE_COLUMNS] == list(DESIGNED)
         for scores in (
-            score(trained.bundle, trained.features, as_of=AS_OF),
-            score(bundle(), frame(prospect()), as_of=AS_OF),
+            score_table(trained.bundle, trained.features, as_of=AS_OF),
+            score_table(bundle(), frame(prospect()), as_of=AS_OF),
         ):
             assert scores.schema.equals(pa.schema(list(DESIGNED.items())))
             assert scores.schema.equals(SCORE_SCHEMA)
 
     def test_every_customer_has_one_row_in_the_order_given(self, trained):
         shuffled = trained.features.sample(frac=1, random_state=1)
-        scores = score(trained.bundle, shuffled, as_of=trained.as_of)
+        scores = score_table(trained.bundle, shuffled, as_of=trained.as_of)
         assert scores["customer_id"].to_pylist() == shuffled["customer_id"].tolist()
 
     def test_a_customers_score_depends_on_nobody_else(self, trained):
-        together = score(trained.bundle, trained.features, as_of=trained.as_of).to_pylist()
+        together = score_table(trained.bundle, trained.features, as_of=trained.as_of).to_pylist()
         for position in (0, 150, 339):
-            (alone,) = score(trained.bundle, trained.features.iloc[[position]], as_of=trained.as_of).to_pylist()
+            (alone,) = score_table(trained.bundle, trained.features.iloc[[position]], as_of=trained.as_of).to_pylist()
             for name, value in alone.items():
                 expected = together[position][name]
                 assert value == (pytest.approx(expected, rel=1e-9) if isinstance(expected, float) else expected), name
 
     def test_scoring_twice_gives_the_same(self, trained):
-        first, second = (score(trained.bundle, trained.features, as_of=trained.as_of) for _ in range(2))
+        first, second = (score_table(trained.bundle, trained.features, as_of=trained.as_of) for _ in range(2))
         assert first.equals(second)
 
     def test_the_features_given_are_left_as_they_were(self, trained):
         before = trained.features.copy(deep=True)
-        score(trained.bundle, trained.features, as_of=trained.as_of)
+        score_table(trained.bundle, trained.features, as_of=trained.as_of)
         pd.testing.assert_frame_equal(trained.features, before)
 
     def test_nobody_to_score_gives_no_row(self, trained):
-        scores = score(trained.bundle, trained.features.head(0), as_of=trained.as_of)
+        scores = score_table(trained.bundle, trained.features.head(0), as_of=trained.as_of)
         assert scores.num_rows == 0
         assert scores.schema.equals(SCORE_SCHEMA)
 
     def test_the_index_of_the_features_is_irrelevant(self):
         customers = frame(buyer("a"), prospect("b"), buyer("c", n_orders=1.0))
-        expected = score(bundle(), customers, as_of=AS_OF)
+        expected = score_table(bundle(), customers, as_of=AS_OF)
         for index in ([7, 7, 7], ["x", "y", "z"], [2, 1, 0]):
-            assert score(bundle(), customers.set_axis(index), as_of=AS_OF).equals(expected)
+            assert score_table(bundle(), customers.set_axis(index), as_of=AS_OF).equals(expected)
 
 
 @pytest.fixture(scope="module")
 def scores(trained):
-    return score(trained.bundle, trained.features, as_of=trained.as_of).to_pandas(date_as_object=True)
+    return score_table(trained.bundle, trained.features, as_of=trained.as_of).to_pandas(date_as_object=True)
 
 
 @pytest.fixture(scope="module")
@@ -304,25 +305,25 @@ def test_the_previous_segment_is_passed_on():
 class TestChecks:
     def refused(self, features, match):
         with pytest.raises(FeatureMismatchError, match=match):
-            score(bundle(), features, as_of=AS_OF)
+            score_table(bundle(), features, as_of=AS_OF)
 
     def test_optional_features_may_be_missing(self, trained):
         optional = [feature.name for feature in trained.bundle.features if not feature.required]
         assert len(optional) > 30
         # BTYD needs none of them; the trees take them for unknown.
-        scores = score(trained.bundle, trained.features.drop(columns=optional), as_of=trained.as_of)
+        scores = score_table(trained.bundle, trained.features.drop(columns=optional), as_of=trained.as_of)
         assert pc.all(pc.is_finite(scores["clv"])).as_py()
         assert pc.all(pc.is_finite(pc.drop_null(scores["p_churn"]))).as_py()
 
     def test_optional_features_may_be_null(self, trained):
         optional = [feature.name for feature in trained.bundle.features if not feature.required]
         nothing = trained.features.assign(**dict.fromkeys(optional, pd.Series([None] * len(trained.features), dtype=object)))
-        expected = score(trained.bundle, trained.features.drop(columns=optional), as_of=trained.as_of)
-        assert score(trained.bundle, nothing, as_of=trained.as_of).equals(expected)
+        expected = score_table(trained.bundle, trained.features.drop(columns=optional), as_of=trained.as_of)
+        assert score_table(trained.bundle, nothing, as_of=trained.as_of).equals(expected)
 
     def test_further_columns_are_ignored(self):
-        expected = score(bundle(), frame(buyer()), as_of=AS_OF)
-        assert score(bundle(), frame(buyer(new="x", as_of="2020-01-01")), as_of=AS_OF).equals(expected)
+        expected = score_table(bundle(), frame(buyer()), as_of=AS_OF)
+        assert score_table(bundle(), frame(buyer(new="x", as_of="2020-01-01")), as_of=AS_OF).equals(expected)
 
     @pytest.mark.parametrize("name", ["customer_id", "n_orders", "recency_days", "historic_value", "last_gap_days"])
     def test_a_missing_required_feature_is_named(self, name):
@@ -343,7 +344,7 @@ class TestChecks:
         self.refused(frame(*(buyer(value) for value in ids)), "customer_id is null or occurs twice in [12] rows")
 
     def test_ids_that_are_numbers_become_text(self):
-        scores = score(bundle(), frame(buyer(7), buyer(8)), as_of=AS_OF)
+        scores = score_table(bundle(), frame(buyer(7), buyer(8)), as_of=AS_OF)
         assert scores["customer_id"].to_pylist() == ["7", "8"]
 
     @pytest.mark.parametrize("n_orders", [-1.0, np.nan, None, np.inf, 0.5, 2.5])
@@ -379,8 +380,8 @@ class TestChecks:
     )
     def test_the_kind_of_number_is_irrelevant(self, convert):
         customers = frame(buyer("a"), prospect("b"), buyer("c", noise=np.nan))
-        expected = score(bundle(), customers, as_of=AS_OF)
-        assert score(bundle(), convert(customers), as_of=AS_OF).equals(expected)
+        expected = score_table(bundle(), customers, as_of=AS_OF)
+        assert score_table(bundle(), convert(customers), as_of=AS_OF).equals(expected)
 
 
 class TestParseAsOf:
@@ -394,3 +395,33 @@ class TestParseAsOf:
     def test_anything_else_is_refused_with_an_example(self, value):
         with pytest.raises(FeatureMismatchError, match=r"is no ISO date; send for example 2026-01-31"):
             parse_as_of(value)
+
+
+@pytest.mark.parametrize("make", [lambda f: f, pl.from_pandas, pa.Table.from_pandas], ids=["pandas", "polars", "arrow"])
+def test_scores_come_back_as_the_features_came(trained, make):
+    features = make(trained.features)
+    found = score(trained.bundle, features, as_of=trained.as_of)
+    expected = score_table(trained.bundle, trained.features, as_of=trained.as_of)
+    assert type(found) is type(features)
+    assert pa.table(found).drop_columns("reasons").to_pylist() == expected.drop_columns("reasons").to_pylist()
+    assert len(pa.table(found)["reasons"]) == len(trained.features)
+
+
+def test_scores_of_chosen_customers_keep_their_index(trained):
+    chosen = trained.features[trained.features["n_orders"] > 2]
+    found = score(trained.bundle, chosen, as_of=trained.as_of)
+    assert not chosen.index.equals(pd.RangeIndex(len(chosen)))
+    pd.testing.assert_series_equal(found["customer_id"], chosen["customer_id"], check_dtype=False)
+
+
+def test_what_is_no_frame_or_no_date_cannot_be_scored():
+    with pytest.raises(SourceError, match="Table 'features': an object of type list is no frame"):
+        score(bundle(), [{"customer_id": "a"}], as_of=AS_OF)
+    with pytest.raises(FeatureMismatchError, match="as_of == 'soon' is no ISO date"):
+        score(bundle(), frame(buyer()), as_of="soon")
+
+
+@pytest.mark.parametrize(("given", "kind"), [(None, "NoneType"), ("models/champion", "str")])
+def test_what_is_no_bundle_cannot_score(given, kind):
+    with pytest.raises(BundleError, match=rf"The bundle is of type {kind}; read it first, with cvm.read_bundle\(folder\)"):
+        score(given, frame(buyer()), as_of=AS_OF)

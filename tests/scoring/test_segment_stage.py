@@ -5,7 +5,8 @@ import shutil
 import pyarrow.parquet as pq
 
 import shop
-from cvm.scoring.batch import read_scores, score_batch
+from cvm.scoring.batch import score_batch
+from cvm.scoring.files import read_scores
 from cvm.stages.actions import decide_actions
 from cvm.stages.context import workspace_of
 from cvm.stages.segment import run_segment
@@ -18,7 +19,8 @@ def test_actions_follow_the_segments_of_new_rules(trained, tmp_path) -> None:
     """Scores, the actions on file and their reasons speak of the same segments."""
 
     def params(**sections):
-        return shop.params_for(tmp_path, windows={"as_of": trained.as_of, "horizon_days": 90}, goals=GOALS, **sections)
+        windows = {"as_of": trained.as_of, "horizon_days": 90, "clv_days": 180}
+        return shop.params_for(tmp_path, windows=windows, business={"currency": "UAH"}, goals=GOALS, **sections)
 
     first = params(playbook=[{"name": "call", "goal": "keep", "when": {"segments": ["vip"]}}])
     workspace = workspace_of(first)

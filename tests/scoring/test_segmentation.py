@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from batch_scores import batch_scores
 from cvm.models.bundle import read_bundle
-from cvm.scoring.batch import score_batch
-from cvm.scoring.score import score
+from cvm.scoring.score import score_table
 from cvm.scoring.segmentation import apply_segments
 from cvm.segments import Condition, Peers, Rule, RuleSet, Segmentation, historic_per_year
 from cvm.segments.peers import Standard
@@ -28,7 +28,7 @@ OWN = Segmentation(
 
 @pytest.fixture(scope="module")
 def scores(trained):
-    return score(trained.bundle, trained.features, as_of=trained.as_of)
+    return score_table(trained.bundle, trained.features, as_of=trained.as_of)
 
 
 def changed(scores: pa.Table, **columns: np.ndarray) -> pa.Table:
@@ -76,9 +76,9 @@ def test_who_has_no_previous_segment_is_segmented_by_the_rules_alone(trained, sc
 
 
 def test_the_rules_given_take_the_place_of_the_bundles(trained, workspace):
-    own = score_batch(trained.bundle, workspace, as_of=trained.as_of, segmentation=OWN)
+    own = batch_scores(trained.bundle, workspace, as_of=trained.as_of, segmentation=OWN)
     assert set(own["segment"].to_pylist()) <= set(OWN.rules.names)
-    frozen = score(replace(trained.bundle, segmentation=OWN), trained.features, as_of=trained.as_of)
+    frozen = score_table(replace(trained.bundle, segmentation=OWN), trained.features, as_of=trained.as_of)
     assert frozen["segment"].equals(own["segment"])
 
 

@@ -10,16 +10,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from batch_scores import batch_scores
 from cvm.models.boosting import Encoder
 from cvm.models.btyd import Btyd
 from cvm.models.btyd.season import SeasonClock
 from cvm.models.uplift import MEAN, ArmUplift, TreatmentUplift, Uplift, UpliftModel
 from cvm.models.uplift.lessons import season_level
 from cvm.models.uplift.linear import LinearDesign, LinearEffect
-from cvm.scoring.batch import read_scores, score_batch
+from cvm.scoring.batch import score_batch
+from cvm.scoring.files import read_scores
 from cvm.scoring.pyfunc import ScoringModel, _load_pyfunc
 from cvm.scoring.schema import SCORE_SCHEMA
-from cvm.scoring.score import score
+from cvm.scoring.score import score_table
 from cvm.scoring.uplift import UPLIFT_SCHEMA, expected_uplift, uplift_columns, uplift_columns_again, uplift_table
 from simulated import bundle
 
@@ -116,10 +118,10 @@ class TestTable:
         assert table.schema.equals(UPLIFT_SCHEMA)
         rows = table.to_pylist()
         assert [(row["customer_id"], row["arm"]) for row in rows] == [
-            (who, arm) for arm in ("letter", "mail") for who in "abc"
+            (who, arm) for who in "abc" for arm in ("letter", "mail")
         ]
-        assert [row["expected_uplift"] for row in rows] == pytest.approx([1.1, 2.0, 5.0, 0.2, 0.2, 0.2])
-        assert [row["cost"] for row in rows] == [1.0] * 3 + [0.25] * 3
+        assert [row["expected_uplift"] for row in rows] == pytest.approx([1.1, 0.2, 2.0, 0.2, 5.0, 0.2])
+        assert [row["cost"] for row in rows] == [1.0, 0.25] * 3
         assert {row["outcome_days"] for row in rows} == {30}
         assert {row["model_version"] for row in rows} == {model.model_version}
 
@@ -131,7 +133,7 @@ class TestTable:
 
 class TestBatch:
     def test_scores_and_file_agree(self, trained, model, workspace):
-        scores = score_batch(model, workspace, as_of=trained.as_of)
+        scores = batch_scores(model, workspace, as_of=trained.as_of)
         assert scores.schema.equals(SCORE_SCHEMA)
         path = workspace.uplift_of(trained.as_of)
         table = pq.read_table(path, partitioning=None)
@@ -160,16 +162,23 @@ class TestBatch:
             contents.append(path.read_bytes())
         assert contents[0] == contents[1]
 
+    def test_scores_and_file_do_not_depend_on_how_many_are_in_memory_at_once(self, trained, model, workspace):
+        path, found = workspace.uplift_of(trained.as_of), []
+        for chunk_rows in (50_000, 97):
+            scores = batch_scores(model, workspace, as_of=trained.as_of, chunk_rows=chunk_rows)
+            found.append((scores, pq.read_table(path, partitioning=None)))
+        assert all(one.equals(other) for one, other in zip(*found, strict=True))
+
     def test_a_model_that_knows_no_treatment_takes_the_file_away_and_leaves_nulls(self, trained, model, workspace):
         score_batch(model, workspace, as_of=trained.as_of)
-        scores = score_batch(trained.bundle, workspace, as_of=trained.as_of)
+        scores = batch_scores(trained.bundle, workspace, as_of=trained.as_of)
         assert not workspace.uplift_of(trained.as_of).exists()
         for name in COLUMNS:
             assert scores[name].null_count == scores.num_rows
 
     def test_other_scores_are_as_they_were(self, trained, model):
         untouched = [name for name in SCORE_SCHEMA.names if name not in ("model_version", *COLUMNS)]
-        plain, told = (score(one, trained.features, as_of=trained.as_of) for one in (trained.bundle, model))
+        plain, told = (score_table(one, trained.features, as_of=trained.as_of) for one in (trained.bundle, model))
         assert told.select(untouched).equals(plain.select(untouched))
 
 
@@ -177,7 +186,7 @@ class TestServed:
     def test_a_bundle_directory_answers_as_the_batch_job_does(self, trained, model, tmp_path):
         model.write(tmp_path)
         answer = _load_pyfunc(str(tmp_path)).predict(trained.features)
-        expected = score(model, trained.features, as_of=trained.as_of)
+        expected = score_table(model, trained.features, as_of=trained.as_of)
         for name in (*COLUMNS, "model_version"):
             assert answer[name].tolist() == expected[name].to_pylist()
         assert answer["next_best_action"].notna().any()
@@ -193,7 +202,7 @@ class TestServed:
     def test_a_request_without_the_feature_is_scored_by_the_mean(self, trained, model):
         known = UpliftModel((ArmUplift("letter", 3.0, MEAN, 1.0, 0.0),), {MEAN: _by("no such feature")})
         blind = replace(model, uplift=Uplift(30, (TreatmentUplift("letter", 1.0, (), known),)))
-        answer = score(blind, trained.features, as_of=trained.as_of)["expected_uplift"].drop_null().to_numpy()
+        answer = score_table(blind, trained.features, as_of=trained.as_of)["expected_uplift"].drop_null().to_numpy()
         np.testing.assert_allclose(answer, 3.0 * season_level(model.btyd.clock, trained.as_of, 30))
 
 

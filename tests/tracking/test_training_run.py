@@ -11,7 +11,7 @@ from cvm.models.contact import judged_decision
 from cvm.models.search import Search, Trial
 from cvm.models.stage import Trained
 from cvm.models.training import Recipe, judge
-from cvm.stages.model import logged_params
+from cvm.stages.train import logged_params
 from cvm.tracking.training_run import _curves, _decision_metrics, _flat, _model_params, _trial_runs
 from simulated import bundle, sample
 

@@ -42,3 +42,20 @@ def test_values_that_differ_in_the_last_bit_are_kept_apart():
     value = 0.1
     groups = distinct(np.array([value, np.nextafter(value, 1), value]))
     assert groups.weight.tolist() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        (np.arange(40.0) % 7 - 3, np.full(40, 0.25), np.arange(40.0) % 3 * 1e12),
+        (np.arange(300.0) * 400, np.arange(300.0) % 5 * 90_000),
+        (np.array([0.0, -0.0, 2.0, np.inf]), np.array([1.0, 1.0, 0.5, 0.0])),
+    ],
+    ids=["offset, constant, far apart", "too many cells for a table", "zeros of both signs, infinity"],
+)
+def test_rows_of_any_numbers_are_those_that_sorting_finds(columns):
+    groups = distinct(*columns)
+    rows, index, counts = np.unique(np.column_stack(columns), axis=0, return_inverse=True, return_counts=True)
+    np.testing.assert_array_equal(np.column_stack(groups.columns), rows)
+    np.testing.assert_array_equal(groups.weight, counts)
+    np.testing.assert_array_equal(groups.index, index)

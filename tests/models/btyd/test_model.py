@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,13 @@ class TestFit:
     def test_too_few_customers_are_refused(self, features):
         with pytest.raises(InsufficientDataError, match="Only 29 customers have an order; churn and CLV need at least 30"):
             Btyd.fit(features.head(29))
+
+    def test_a_refusal_says_as_of_which_date_and_how_to_ask_for_a_later_one(self, features):
+        with pytest.raises(
+            InsufficientDataError,
+            match=r"Only 29 customers have an order before 2024-06-01; .* shorten windows\.horizon_days",
+        ):
+            Btyd.fit(features.head(29), as_of=date(2024, 6, 1))
 
     def test_a_base_of_prospects_is_refused(self):
         with pytest.raises(InsufficientDataError, match="Only 0 customers have an order"):

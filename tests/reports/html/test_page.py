@@ -1,6 +1,5 @@
 """The whole page from hand-made files: what stands on it, what never does, and what it makes of hostile or missing input."""
 
-import json
 import re
 from dataclasses import replace
 from datetime import date, datetime
@@ -11,7 +10,6 @@ import pyarrow as pa
 import pytest
 
 import report_files as files
-from cvm.engines import DuckDBEngine
 from cvm.errors import MissingOutputError
 from cvm.reports.base import Base
 from cvm.reports.html.page import report_html
@@ -22,19 +20,21 @@ from cvm.reports.html.sections import (
     churn,
     cohorts,
     data_quality,
+    monitoring,
     segments,
     summary,
     value,
     value_map,
 )
 from cvm.reports.words import LANGUAGES, words
+from memory import Memory
 
 SECTIONS = (summary, value_map, segments, cohorts, churn, value, campaigns, actions, data_quality, card)
 
 
 @pytest.fixture(scope="module")
 def engine():
-    with DuckDBEngine() as found:
+    with Memory() as found:
         yield found
 
 
@@ -72,7 +72,19 @@ def own(page: str) -> str:
 
 def test_every_section_stands_in_every_language(page):
     for language in LANGUAGES:
-        for key in ("summary", "value_map", "segments", "cohorts", "churn", "value", "campaigns", "actions", "data", "card"):
+        for key in (
+            "summary",
+            "value_map",
+            "segments",
+            "cohorts",
+            "churn",
+            "value",
+            "campaigns",
+            "actions",
+            "data",
+            "monitoring",
+            "card",
+        ):
             assert words(language)(f"titles.{key}") in page
     assert page.startswith('<!DOCTYPE html>\n<html lang="uk">')
     assert re.findall(r'<template data-language="(\w+)"', page) == list(LANGUAGES)
@@ -303,21 +315,26 @@ def test_the_page_says_when_another_model_made_the_scores(full):
     assert "were made by model 0123456789ab, the champion is ffffffffffff" in said(other, summary)
 
 
-def test_the_latest_monitoring_up_to_the_date_of_the_report_is_told(bare):
-    assert "Monitoring as of" not in said(bare, data_quality)
-    folder = bare.workspace.monitoring
-    folder.mkdir(parents=True)
-    for day, word in (("2025-11-01", "ok"), ("2025-12-01", "retrain"), ("2026-02-01", "watch")):
-        verdict = {"word": word, "reasons": [{"word": word, "text": f"Reason {files.HOSTILE} of {day}."}]}
-        (folder / f"{day}.json").write_text(json.dumps({"as_of": day, "model_version": "abc", "verdict": verdict}))
-    found = said(bare, data_quality)
-    assert "Monitoring as of 1\N{NO-BREAK SPACE}Dec\N{NO-BREAK SPACE}2025, of model abc: train again." in found
+def test_the_latest_monitoring_up_to_the_date_of_the_report_is_told(full, bare):
+    assert "Nothing was monitored yet" in said(bare, monitoring)
+    found = said(full, monitoring)
+    assert "As of 1\N{NO-BREAK SPACE}Dec\N{NO-BREAK SPACE}2025: train again (model 0123456789ab)." in found
     assert "of 2025-12-01." in found
     assert files.HOSTILE not in found
-    assert "2026-02-01" not in found
-    (folder / "2025-12-31.json").write_text("{")
+    assert "2026" not in found
+    (bare.workspace.monitoring).mkdir()
+    (bare.workspace.monitoring / "2025-12-31.json").write_text("{")
     with pytest.raises(MissingOutputError, match=r"2025-12-31\.json is damaged.*cvm monitor"):
-        data_quality.read(bare)
+        monitoring.read(bare)
+
+
+def test_every_run_of_monitoring_is_a_point_and_earlier_scores_are_told_by_segment(full):
+    content = monitoring.read(full)
+    assert [(str(run["as_of"]), run["verdict"]) for run in content.runs] == [("2025-11-01", "ok"), ("2025-12-01", "retrain")]
+    found = said(full, monitoring)
+    assert "outside of what is usual in 1 of 2 months" in found
+    assert "120 of 181" in found
+    assert "everybody" in found
 
 
 def test_examples_of_findings_never_show(page):

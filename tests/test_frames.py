@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +16,7 @@ import cvm
 from cvm import pipeline
 from cvm.engines import DuckDBEngine
 from cvm.errors import ParamsError, SourceError
-from cvm.ingest.frames import arrow_table
+from cvm.frames import arrow_table, like, like_rows, pandas_frame
 from cvm.params import Params
 from cvm.stages.data import run_ingest
 
@@ -64,7 +66,10 @@ def test_a_frame_takes_the_place_of_files_and_needs_no_section_of_its_own(tmp_pa
 
 
 def test_a_table_with_neither_origin_nor_frame_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match=r"data.transactions has no origin. Set path, .* cvm.run\(params, tables=\{'trans"):
+    with pytest.raises(
+        ParamsError,
+        match=r"data.transactions has no origin that engine: duckdb can read. Set path, .* cvm.run\(params, tables=\{'trans",
+    ):
         run_ingest(params_of(tmp_path))
     params = params_of(tmp_path, events={"columns": {}})
     with pytest.raises(ParamsError, match=r"data.events has no origin"):
@@ -92,7 +97,14 @@ def test_an_index_is_a_column_only_if_it_has_a_name() -> None:
     [
         ([{"customer_id": "a"}], "an object of type list is no frame; pass a pandas, Polars or Arrow table"),
         (pl.LazyFrame({"a": [1]}), r"type LazyFrame is no frame; call .collect\(\) first"),
+        (pd.Series([1, 2]), "an object of type Series is one column, no frame; pass a pandas, Polars or Arrow table"),
+        (pd.Series([1, "a"], dtype=object), "an object of type Series is one column"),
+        (pl.Series([1, 2]), "an object of type Series is one column"),
+        (pa.chunked_array([[1, 2]]), "an object of type ChunkedArray is one column"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "the frame cannot be read: Duplicate column names"),
+        (pd.DataFrame({"v": [1], "n": [2], "V": [3]}), r"the names \['v', 'V'\] are equal but for case"),
+        (pl.DataFrame({"v": [1], "V": [3]}), r"the names \['v', 'V'\] are equal but for case"),
+        (pa.Table.from_arrays([pa.array([1])] * 2, ["v", "v"]), r"the names \['v', 'v'\] are equal but for case"),
         (pd.DataFrame({"a": [1, "ann@example.com"]}, dtype=object), "Conversion failed for column a"),
     ],
 )
@@ -116,3 +128,49 @@ def test_odd_types_of_frames_are_read(tmp_path: Path, make: Any) -> None:
         {"customer_id": "a", "size": "S", "n": 1},
         {"customer_id": "b", "size": None, "n": 2},
     ]
+
+
+@pytest.mark.parametrize("make", MAKERS[:3], ids=["pandas", "polars", "arrow"])
+def test_what_was_given_comes_back_in_kind(make: Any) -> None:
+    result = pa.table({"n": [1, 2], "day": [datetime(2024, 1, 1), None]})
+    found = like(make(ROWS), result)
+    assert type(found) is type(make(ROWS))
+    assert pa.table(found).to_pylist() == result.to_pylist()
+
+
+def test_rows_about_rows_keep_the_index_of_pandas() -> None:
+    result = pa.table({"n": [1, 2, 3]})
+    assert like_rows(pd.DataFrame(ROWS, index=[10, 11, 12]), result)["n"].to_dict() == {10: 1, 11: 2, 12: 3}
+    assert like_rows(pa.table(ROWS), result) == result
+
+
+def test_a_stream_gets_an_arrow_table_back() -> None:
+    assert like(pa.table(ROWS).to_reader(), pa.table({"n": [1]})) == pa.table({"n": [1]})
+
+
+def test_a_pandas_frame_is_taken_as_it_is_and_others_are_made_one() -> None:
+    frame = pd.DataFrame({"n": [1, 2]}, index=[5, 6])
+    assert pandas_frame("X", frame) is frame
+    assert pandas_frame("X", pl.DataFrame({"n": [1, 2]})).equals(pd.DataFrame({"n": [1, 2]}))
+    with pytest.raises(SourceError, match=r"Table 'X': \['a'\] are names of several columns"):
+        pandas_frame("X", pd.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
+@pytest.mark.parametrize("make", [pl.DataFrame, pa.table], ids=["polars", "arrow"])
+def test_decimals_are_numbers_of_pandas(make: Any) -> None:
+    found = pandas_frame("X", make({"n": [Decimal("1.50"), None], "dtype": ["a", "b"]}))
+    assert found["n"].dtype == float
+    assert found["n"].fillna(0).tolist() == [1.5, 0]
+    assert found["dtype"].tolist() == ["a", "b"]
+
+
+def test_polars_is_never_imported_by_us() -> None:
+    program = (
+        "import sys, pandas as pd, pyarrow as pa\n"
+        "from cvm.frames import like, pandas_frame\n"
+        "for frame in (pd.DataFrame({'a': [1]}), pa.table({'a': [1]})):\n"
+        "    like(frame, pa.table(pandas_frame('X', frame)))\n"
+        "assert 'polars' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
