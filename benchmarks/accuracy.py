@@ -23,7 +23,6 @@ from contest.bases import Role, chosen_cases
 from contest.report import case_table, report
 from contest.run import Settings, from_json, run_case, to_json
 from contest.snapshots import build_base
-from contest.speed import speed_lines
 
 REPORT = Path(__file__).with_suffix(".md")
 
@@ -37,7 +36,6 @@ def main() -> None:
     outcomes = [outcome for path in given.add for outcome in from_json(path.read_text(encoding="utf-8"))]
     cases = [case for case in cases if case.name not in {outcome.case for outcome in outcomes}]
     started = time.perf_counter()
-    speed = [] if given.quick or given.cases else speed_lines()
     with _work(given.work) as work, _pool(given.jobs) as pool:
         list(pool.map(partial(build_base, work=work, source=given.source), dict.fromkeys(case.base for case in cases)))
         settings = Settings(work, given.resamples, with_scores=not given.quick, reuse_peers=given.reuse_peers)
@@ -48,7 +46,7 @@ def main() -> None:
     into = given.into or (REPORT if given.snapshots == "test" and not given.cases else None)
     command = " ".join(["python benchmarks/accuracy.py --source DIR --snapshots", given.snapshots, *_restricted(given)])
     before = f", {len(outcomes) - len(cases)} cases before" if given.add else ""
-    text = report(outcomes, how=f"`{command}` ({minutes:.0f} minutes{before})", speed=speed)
+    text = report(outcomes, how=f"`{command}` ({minutes:.0f} minutes{before})")
     if into:
         into.write_text(text, encoding="utf-8")
         into.with_suffix(".json").write_text(to_json(outcomes), encoding="utf-8")
@@ -62,7 +60,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cases", nargs="+", default=[], help="beginnings of their names: cdnow, cdnow_1998-01-01_181d")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--resamples", type=int, default=200, help="of the paired bootstrap; 0 for no intervals")
-    parser.add_argument("--quick", action="store_true", help="no scores and intervals of the product, no speed")
+    parser.add_argument("--quick", action="store_true", help="no scores and intervals of the product")
     parser.add_argument("--work", type=Path, help="keep warehouses and forecasts of others here")
     parser.add_argument("--add", type=Path, nargs="+", default=[], help="figures (JSON) of cases that need not be run again")
     parser.add_argument(

@@ -24,8 +24,9 @@ import pandas as pd
 import cvm
 from cvm.datasets.simulate import simulate
 from cvm.stages.data import run_features, run_ingest
-from cvm.stages.model import run_score, run_train
 from cvm.stages.monitor import monitor
+from cvm.stages.score import run_score
+from cvm.stages.train import run_train
 
 END = date(2026, 1, 1)
 MONTHS = (31, 61)

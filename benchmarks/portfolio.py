@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,13 @@ from cvm.datasets.simulate import simulate
 from cvm.errors import CvmError
 from cvm.features.files import read_outcome
 from cvm.models.bundle import read_bundle
-from cvm.scoring.batch import read_scores
+from cvm.params import Params
+from cvm.scoring.files import read_scores
 from cvm.stages.context import workspace_of
 from cvm.stages.data import run_features, run_ingest
-from cvm.stages.model import run_score, run_train
+from cvm.stages.promote import run_promote
+from cvm.stages.score import run_score
+from cvm.stages.train import run_train
 
 REPORT = Path(__file__).with_suffix(".md")
 SIMULATED_TO = date(2026, 1, 1)
@@ -89,7 +93,7 @@ def windows(case: Case, folder: Path) -> Iterator[Window]:
         run_features(later)
         outcome = read_outcome(workspace.features, start, case.horizon_days)
         now = _params(folder, case, start)
-        for stage in (run_features, run_train, run_score):
+        for stage in (run_features, run_train, partial(run_promote, force="a benchmark of the latest training"), run_score):
             stage(now)
         scores = read_scores(workspace.scores_of(start)).to_pandas()
         scores = scores[scores["p_churn"].notna()]
@@ -121,7 +125,7 @@ def prepared(case: Case, folder: Path, *, source: Path, customers: int) -> Path:
     return target
 
 
-def _params(folder: Path, case: Case, as_of: date) -> cvm.Params:
+def _params(folder: Path, case: Case, as_of: date) -> Params:
     overrides = [
         f"windows.as_of={as_of}",
         f"windows.horizon_days={case.horizon_days}",

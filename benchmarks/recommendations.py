@@ -28,8 +28,9 @@ from cvm.actions.history import History, ItemKind
 from cvm.actions.recommendations import Weights, recommendations
 from cvm.datasets import DATASETS, prepare
 from cvm.engines import DuckDBEngine
-from cvm.stages.context import open_warehouse, workspace_of
+from cvm.stages.context import workspace_of
 from cvm.stages.data import run_ingest
+from cvm.stages.warehouse import open_duckdb
 
 K, WITHIN_DAYS, DRAWS = 10, 30, 2_000
 TUNE, TEST = date(2017, 9, 1), date(2017, 11, 1)
@@ -174,7 +175,7 @@ def main() -> None:
             "bootstrap draws of households.",
             "",
         ]
-        with open_warehouse(workspace) as engine:
+        with open_duckdb(params, step="the benchmark") as engine:
             kinds: tuple[ItemKind, ...] = ("product", "category")
             for kind in kinds:
                 lines += section(kind, *study(engine, kind, params.business.timezone))

@@ -37,6 +37,7 @@ from cvm.features.stage import history_days, write_features
 from cvm.models.btyd import Btyd
 from cvm.models.samples import SnapshotReader
 from cvm.models.uplift import learn_uplift
+from cvm.params import Params
 from cvm.stages.context import workspace_of
 from cvm.stages.data import run_ingest
 from cvm.stages.inputs import economics_of
@@ -96,7 +97,7 @@ def judge(seed: int, *, n_customers: int, folder: Path) -> dict[str, Any]:
     return found
 
 
-def learn(params: cvm.Params, workspace: Workspace) -> tuple[np.ndarray, pd.DataFrame, list[str], dict[str, int]]:
+def learn(params: Params, workspace: Workspace) -> tuple[np.ndarray, pd.DataFrame, list[str], dict[str, int]]:
     """Uplift of everybody today, with risk and value by the purchase process; nothing here knows the truth."""
     economics = economics_of(params)
     with DuckDBEngine(workspace.warehouse, read_only=True) as engine:

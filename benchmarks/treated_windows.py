@@ -22,7 +22,9 @@ from cvm.datasets.simulate import simulate
 from cvm.datasets.simulate.world import Campaign, Effect, World
 from cvm.evaluation import area_under_roc, brier_score
 from cvm.stages.data import run_features, run_ingest
-from cvm.stages.model import run_score, run_train
+from cvm.stages.promote import run_promote
+from cvm.stages.score import run_score
+from cvm.stages.train import run_train
 
 AS_OF = date(2026, 1, 1)
 
@@ -50,6 +52,7 @@ def compare(folder: Path, name: str, *, overrides: list[str]) -> None:
     for treated in ("include", "exclude", "control_only"):
         params = cvm.load_params(folder / "params.yaml", overrides=[*overrides, f"train.treated={treated}"])
         run_train(params)
+        run_promote(params, force="a benchmark of the latest training")
         run_score(params)
         scores = pd.read_parquet(folder / "outputs" / "scores" / f"as_of={AS_OF}" / "scores.parquet")
         reached = scores[scores["p_churn"].notna()].merge(truth[truth["is_eligible_next"]], on="customer_id")

@@ -50,7 +50,7 @@ December in the window is more than a third away from that in the history.
 """
 
 
-def report(outcomes: Sequence[Outcome], *, how: str, speed: Sequence[Line] = ()) -> str:
+def report(outcomes: Sequence[Outcome], *, how: str) -> str:
     """The whole page.
 
     Parameters
@@ -58,8 +58,6 @@ def report(outcomes: Sequence[Outcome], *, how: str, speed: Sequence[Line] = ())
     outcomes : sequence of Outcome
     how : str
         The command that made it, and what else to know of the run.
-    speed : sequence of Line
-        Requirements on speed, measured elsewhere.
     """
     real = [outcome for outcome in outcomes if BASES[outcome.base].kind == "real"]
     steady = [outcome for outcome in real if not outcome.season_break]
@@ -67,7 +65,7 @@ def report(outcomes: Sequence[Outcome], *, how: str, speed: Sequence[Line] = ())
         "# Accuracy: churn and value out of time, against peers",
         f"Measured by {how}: {_facts()}. {len(outcomes)} cases.",
         "## What has to be shown",
-        _verdict_table([*verdict(outcomes), *speed]),
+        _verdict_table(verdict(outcomes)),
         *_means("the real cases", real),
         *_means("the real cases without season break", steady),
         *_means("all cases", outcomes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from contest.forecasts import Floats, Forecast
 from contest.snapshots import case_params, link_warehouse
 from cvm.stages.context import workspace_of
 from cvm.stages.data import run_features
-from cvm.stages.model import run_score, run_train
+from cvm.stages.promote import run_promote
+from cvm.stages.score import run_score
+from cvm.stages.train import run_train
 
 _MISSES = 0.10
 TIERS = ("top", "high", "medium", "low")
@@ -75,7 +78,7 @@ def score_case(case: Case, work: Path, customers: pd.Series) -> Scored:
         },
     )
     link_warehouse(case, work, params)
-    for stage in (run_features, run_train, run_score):
+    for stage in (run_features, run_train, partial(run_promote, force="a benchmark of the latest training"), run_score):
         stage(params)
     scores = pd.read_parquet(workspace_of(params).scores_of(case.as_of), partitioning=None)
     scores = scores.set_index("customer_id").reindex(customers)
