@@ -37,7 +37,7 @@ def test_a_query_finds_the_forgotten_by_any_of_their_names(tmp_path):
     with DuckDBEngine() as engine:
         found.install(engine)
         test = found.sql(["id", "source || ':' || id"])
-        rows = "(VALUES ('c1', NULL), ('c2', 'shop'), ('c2', 'crm'), (NULL, 'shop')) AS t(id, source)"
+        rows = "(VALUES ('customer-1', NULL), ('c2', 'shop'), ('c2', 'crm'), (NULL, 'shop')) AS t(id, source)"
         assert engine.table(f"SELECT {test} AS is_out FROM {rows}").column(0).to_pylist() == [True, True, False, False]
 
 
