@@ -21,7 +21,7 @@ from cvm.features.catalogue import Feature
 from cvm.features.contacts import contact_features
 from cvm.features.economics import Economics, money_features
 from cvm.features.subscriptions import subscription_features
-from cvm.features.transactions import LINE_FEATURES, ORDER_FEATURES
+from cvm.features.transactions import DAY_FEATURES, LINE_FEATURES, ORDER_FEATURES
 from cvm.ingest.contracts import CONTRACTS
 from cvm.kpis.campaign_returns import CAMPAIGN_KPIS
 from cvm.kpis.catalogue import KPIS
@@ -68,8 +68,9 @@ def test_every_part_has_its_page_and_every_page_its_part() -> None:
     "entries",
     [
         ORDER_FEATURES,
+        DAY_FEATURES,
         LINE_FEATURES,
-        money_features(Economics(cost_per_return=1)),
+        money_features(Economics(cost_per_return=1), columns=["amount"]),
         subscription_features([column.name for column in CONTRACTS["subscriptions"].columns]),
         event_features(["TYPE"]),
         contact_features(["email_sent", "email_open", "email_click"]),

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cvm.features.economics import Economics
 from cvm.features.netting import active_days, day_orders, netted_orders, placed_orders, unmatched_returns
+from cvm.features.query import Schema, features_query
 from memory import Memory
 from shop import features_at, order, typed_warehouse
 
@@ -120,11 +123,27 @@ def test_without_returns_the_short_query_gives_the_same():
     assert short == long
 
 
+def test_days_that_are_orders_are_grouped_once_with_the_same_features():
+    on, economics = date(2024, 6, 1), Economics(margin_rate=0.3)
+    rows = [order(f"c{k % 5}", on=date(2024, 1, 1) + timedelta(days=7 * (k % 17)), amount=10.0 + k % 7) for k in range(90)]
+    with typed_warehouse(transactions=rows) as engine:
+        schema = Schema.of(engine)
+        assert not schema.has_returns
+        once, apart = (
+            features_query(known, [on], timezone="UTC", economics=economics)
+            for known in (schema, replace(schema, has_returns=True))
+        )
+        assert ("per_active_day" in once, "per_active_day" in apart) == (False, True)
+        found, expected = (engine.table(f"SELECT * FROM ({query}) ORDER BY customer_id") for query in (once, apart))
+    assert found.num_rows == 5
+    assert found.equals(expected)
+
+
 @given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from([-30, -10, 0, 10, 20, 30])), min_size=1, max_size=12))
 @settings(max_examples=50, deadline=None, derandomize=True)
 def test_where_no_line_names_its_order_the_sums_of_days_are_the_orders(rows):
     has_returns = any(amount < 0 for _, amount in rows)
-    of_days = f"WITH active_day AS ({active_days(per=PER)}) {day_orders(per=PER, has_returns=has_returns)}"
+    of_days = f"WITH active_day AS ({active_days(per=PER, has_returns=has_returns)}) {day_orders(per=PER)}"
     assert by_day(rows, of_days) == by_day(rows, PLACED)
 
 

@@ -79,7 +79,9 @@ def _of_any_type(feature: Feature) -> Feature:
 
 
 def _kind(feature: Feature) -> str:
-    return "mix" if feature.relation.startswith("mix_") else feature.relation
+    if feature.relation.startswith("mix_"):
+        return "mix"
+    return "line" if feature.relation == "active_day" else feature.relation
 
 
 def _order(feature: Feature) -> int:

@@ -5,8 +5,9 @@ An entry's ``sql`` is an aggregate over one of the relations of ``features/query
 ================  ==============================================================================================
 ``line``          transaction lines known at ``as_of``: the canonical columns, ``day``, ``age_days``
 ``orders``        one row per order with ``amount`` net of the returns known: ``day``, ``age_days``,
-                  ``gap_days`` (to the order before), ``order_number`` (1 = first)
-``active_day``    one row per day with a line, whatever was returned since: ``n_bought``, its lines that are no returns
+                  ``gap_days`` (to the order before), ``order_number`` (1 = first), ``quarter_of_year``
+``active_day``    one row per day with a line, whatever was returned later: ``amount`` net of the returns of that day,
+                  ``bought`` without them, ``n_lines``, ``n_bought`` (no returns), ``margin``, ``day``, ``age_days``
 ``event``         behaviour known at ``as_of``: the canonical columns, ``day``, ``age_days``
 ``subscription``  subscriptions known at ``as_of``: the canonical columns, ``start_age``, ``end_age`` and more, see
                   ``features/subscriptions.py``

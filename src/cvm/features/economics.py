@@ -43,12 +43,25 @@ class Economics:
         """Whether serving a customer costs anything."""
         return self.cost_per_return > 0 or bool(self.cost_per_event)
 
+    def has_one_rate(self, columns: Collection[str]) -> bool:
+        """Whether the margin of every line is the same share of its amount, given the columns of the transactions."""
+        return "margin" not in columns and not (self.margin_rate_by_category and "category" in columns)
 
-def money_features(economics: Economics) -> tuple[Feature, ...]:
-    """What a customer has earned the business so far, and, where unit costs are known, what serving cost."""
+
+def money_features(economics: Economics, *, columns: Collection[str]) -> tuple[Feature, ...]:
+    """What a customer has earned the business so far, and, where unit costs are known, what serving cost.
+
+    Parameters
+    ----------
+    economics : Economics
+    columns : collection of str
+        Columns of the transactions.
+    """
     if not economics.has_costs:
-        margin = "Margin so far, net of returns."
-        return (Feature("historic_value", "sum(line_margin)", "line", "currency", margin, empty="0"),)
+        # A margin that is one share of all amounts is that share of their sum.
+        margin = _share("sum(amount)", literal(economics.margin_rate)) if economics.has_one_rate(columns) else "sum(margin)"
+        meaning = "Margin so far, net of returns."
+        return (Feature("historic_value", margin, "active_day", "currency", meaning, empty="0"),)
     return (
         Feature(
             "historic_value",
@@ -85,8 +98,12 @@ def line_margin(economics: Economics, *, columns: Collection[str]) -> str:
         rates = sorted(economics.margin_rate_by_category.items())
         branches = " ".join(f"WHEN {literal(category)} THEN {literal(by_category)}" for category, by_category in rates)
         rate = f"CASE category {branches} ELSE {rate} END"
-    by_rate = f"CAST(amount AS {_WIDE}) * CAST({rate} AS DECIMAL(9, 6))"
+    by_rate = _share("amount", rate)
     return f"coalesce(margin, {by_rate})" if "margin" in columns else by_rate
+
+
+def _share(amount: str, rate: str) -> str:
+    return f"CAST({amount} AS {_WIDE}) * CAST({rate} AS DECIMAL(9, 6))"
 
 
 def ledger(economics: Economics, *, event_columns: Collection[str]) -> str:

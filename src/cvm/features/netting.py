@@ -43,26 +43,8 @@ def placed_orders(*, key: str, per: str, condition: str = "", extra: str = "") -
     )
 
 
-def active_days(*, per: str) -> str:
+def active_days(*, per: str, has_returns: bool, extra: str = "") -> str:
     """SQL for the days with a line, whatever became of it.
-
-    Parameters
-    ----------
-    per : str
-        Columns that tell customers (and snapshots) apart.
-
-    Returns
-    -------
-    str
-        A query on ``line`` with ``per``, ``day``, ``amount`` (net of what was returned on that day), ``lowest_amount`` and
-        ``n_bought``, lines that are no returns.
-    """
-    sums = "sum(amount) AS amount, min(amount) AS lowest_amount, count(*) FILTER (WHERE amount >= 0) AS n_bought"
-    return f"SELECT {per}, day, {sums} FROM line GROUP BY {per}, day"
-
-
-def day_orders(*, per: str, has_returns: bool) -> str:
-    """SQL for orders before unnamed returns, as ``placed_orders`` gives them, where an order is all of a day.
 
     Parameters
     ----------
@@ -70,14 +52,38 @@ def day_orders(*, per: str, has_returns: bool) -> str:
         Columns that tell customers (and snapshots) apart.
     has_returns : bool
         Whether there is any negative amount.
+    extra : str
+        Further aggregates, each after a comma.
+
+    Returns
+    -------
+    str
+        A query on ``line`` with ``per``, ``day``, ``amount`` (net of what was returned on that day), ``bought`` (without
+        that), ``lowest_amount``, ``n_lines``, ``n_bought`` (lines that are no returns), and those of ``extra``.
+    """
+    bought, n_bought = "sum(amount)", "count(*)"
+    if has_returns:
+        bought, n_bought = "sum(greatest(amount, 0))", "count(*) FILTER (WHERE amount >= 0)"
+    return (
+        f"SELECT {per}, day, sum(amount) AS amount, {bought} AS bought, min(amount) AS lowest_amount, "
+        f"count(*) AS n_lines, {n_bought} AS n_bought{extra} FROM line GROUP BY {per}, day"
+    )
+
+
+def day_orders(*, per: str) -> str:
+    """SQL for orders before unnamed returns, as ``placed_orders`` gives them, where an order is all of a day.
+
+    Parameters
+    ----------
+    per : str
+        Columns that tell customers (and snapshots) apart.
 
     Returns
     -------
     str
         A query on ``active_day``.
     """
-    counts = " WHERE amount <> 0 OR lowest_amount >= 0" if has_returns else ""
-    return f"SELECT {per}, day AS order_key, day, amount FROM active_day{counts}"
+    return f"SELECT {per}, day AS order_key, day, amount FROM active_day WHERE amount <> 0 OR lowest_amount >= 0"
 
 
 def netted_orders(placed: str, *, per: str, has_returns: bool) -> str:

@@ -26,7 +26,7 @@ GIVEN = {
 _PIECES = {
     **GIVEN,
     "line": "Transaction lines known at as_of: dated and recorded before it. age_days counts from the day to as_of.",
-    "active_day": "Days with a line, whatever was returned since.",
+    "active_day": "Days with a line, whatever was returned later. age_days counts from the day to as_of.",
     "orders": (
         "Orders net of the returns known. A return that names its order reduces that order; any other is taken from the\n"
         "customer's latest earlier orders. What returns ate wholly is no order."

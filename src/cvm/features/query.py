@@ -7,7 +7,7 @@ downstream of the relations ``line``, ``event`` and ``subscription`` sees nothin
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import chain
 
@@ -22,7 +22,7 @@ from cvm.features.economics import Economics, ledger, line_margin, money_feature
 from cvm.features.netting import active_days, day_orders, netted_orders, placed_orders, unmatched_returns
 from cvm.features.own import OwnTable, own_features, own_rows, read_own_table
 from cvm.features.subscriptions import known_subscriptions, renewals, subscription_days, subscription_features
-from cvm.features.transactions import LINE_FEATURES, MIXED_COLUMNS, ORDER_FEATURES, mix_features
+from cvm.features.transactions import DAY_FEATURES, LINE_FEATURES, MIXED_COLUMNS, ORDER_FEATURES, mix_features
 
 MAX_EVENT_TYPES = 40
 _EPOCH = date(1970, 1, 1)
@@ -73,7 +73,8 @@ class Schema:
 
 def catalogue(schema: Schema, economics: Economics | None = None) -> list[Feature]:
     """All features that this warehouse can carry, one per window."""
-    entries: list[Iterable[Feature]] = [ORDER_FEATURES, LINE_FEATURES, money_features(economics or Economics())]
+    money = money_features(economics or Economics(), columns=schema.columns["transactions"])
+    entries: list[Iterable[Feature]] = [ORDER_FEATURES, DAY_FEATURES, LINE_FEATURES, money]
     entries += [mix_features(name, relation=f"mix_{name}") for name in MIXED_COLUMNS if schema.has("transactions", name)]
     if schema.has("events"):
         entries += [event_features(schema.event_types), contact_features(schema.event_types)]
@@ -120,10 +121,12 @@ def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, econ
         ``as_of``, unordered.
     """
     features, keys = catalogue(schema, economics), _keys(as_of)
+    of_days = _per_day(schema)
+    features = [replace(f, relation=of_days) if f.relation == "active_day" else f for f in features]
     relations = list(dict.fromkeys(feature.relation for feature in features))
     margin = line_margin(economics, columns=schema.columns["transactions"])
     parts = [
-        *known_orders(schema, as_of, timezone, extra=f", {margin} AS line_margin"),
+        *known_orders(schema, as_of, timezone, margin=margin),
         *(_known_subscriptions(schema, timezone) if schema.has("subscriptions") else ()),
     ]
     if schema.has("events"):
@@ -138,7 +141,7 @@ def features_query(schema: Schema, as_of: Sequence[date], *, timezone: str, econ
         if relation.startswith("mix_"):
             parts.append(f"{relation} AS ({_mix(relation, keys)})")
     parts += [_aggregate(relation, [f for f in features if f.relation == relation], keys) for relation in relations]
-    known, others = "per_line", [relation for relation in relations if relation != "line"]
+    known, others = f"per_{of_days}", [relation for relation in relations if relation != of_days]
     if schema.has("subscriptions") or schema.has("customers"):
         known, others = "known_customer", relations
         parts.append(f"known_customer AS ({_known_customers(schema, timezone, keys)})")
@@ -250,13 +253,19 @@ def unmatched_returns_query(schema: Schema, as_of: date, *, timezone: str) -> st
     )
 
 
-def known_orders(schema: Schema, as_of: Sequence[date], timezone: str, *, extra: str = "") -> list[str]:
-    """Definitions of ``snapshot``, ``line``, ``active_day`` and ``orders``, as known at every ``as_of``."""
-    keys = _keys(as_of)
+def known_orders(schema: Schema, as_of: Sequence[date], timezone: str, *, margin: str | None = None) -> list[str]:
+    """Definitions of ``snapshot``, ``line``, ``active_day`` and ``orders``, as known at every ``as_of``.
+
+    With SQL for the margin of a line, lines have it as ``line_margin``, days the sum as ``margin``.
+    """
+    keys, of_line, of_day = _keys(as_of), "", ""
+    if margin is not None:
+        of_line, of_day = f", {margin} AS line_margin", ", sum(line_margin) AS margin"
+    days = active_days(per=keys, has_returns=schema.has_returns, extra=of_day)
     return [
         snapshots(as_of),
-        f"line AS ({known_rows(schema, 'transactions', timezone, extra=extra)})",
-        f"active_day AS ({active_days(per=keys)})",
+        f"line AS ({known_rows(schema, 'transactions', timezone, extra=of_line)})",
+        f"active_day AS ({_dated(days, keys)})",
         f"orders AS ({_orders(schema, keys)})",
     ]
 
@@ -266,16 +275,31 @@ def _keys(as_of: Sequence[date]) -> str:
     return "customer_id" if len(as_of) == 1 else "as_of, customer_id"
 
 
+def _per_day(schema: Schema) -> str:
+    """Relation with a row per day of a customer: orders, where all of a day is one; grouped once they cost half."""
+    return "active_day" if schema.has("transactions", "order_id") or schema.has_returns else "orders"
+
+
 def _orders(schema: Schema, keys: str) -> str:
     has_ids, has_returns = schema.has("transactions", "order_id"), schema.has_returns
-    placed = placed_orders(key=order_key(schema), per=keys) if has_ids else day_orders(per=keys, has_returns=has_returns)
-    dated = "JOIN snapshot USING (as_of)" if "as_of" in keys else "CROSS JOIN snapshot"
+    if _per_day(schema) == "orders":
+        dated = "active_day"
+    else:
+        placed = placed_orders(key=order_key(schema), per=keys) if has_ids else day_orders(per=keys)
+        dated = f"({_dated(netted_orders(placed, per=keys, has_returns=has_returns), keys)})"
     return f"""
-  SELECT orders.*{"" if "as_of" in keys else ", as_of"}, as_of_day - day AS age_days,
+  SELECT *, quarter(DATE '1970-01-01' + day) AS quarter_of_year,
     day - lag(day) OVER chronological AS gap_days,
     row_number() OVER chronological AS order_number
-  FROM ({netted_orders(placed, per=keys, has_returns=has_returns)}) AS orders {dated}
+  FROM {dated} AS orders
   WINDOW chronological AS (PARTITION BY {keys} ORDER BY day{", order_key" if has_ids else ""})"""
+
+
+def _dated(query: str, keys: str) -> str:
+    """SQL for the rows of a query on days with ``as_of`` and ``age_days``."""
+    if "as_of" in keys:
+        return f"SELECT dated.*, as_of_day - day AS age_days FROM ({query}) AS dated JOIN snapshot USING (as_of)"
+    return f"SELECT dated.*, as_of, as_of_day - day AS age_days FROM ({query}) AS dated CROSS JOIN snapshot"
 
 
 def order_key(schema: Schema) -> str:
@@ -304,7 +328,7 @@ def contract_days(schema: Schema, timezone: str) -> dict[str, str]:
 
 
 def _known_customers(schema: Schema, timezone: str, keys: str) -> str:
-    known = [f"SELECT {keys} FROM per_line"]
+    known = [f"SELECT {keys} FROM per_{_per_day(schema)}"]
     if schema.has("subscriptions"):
         known.append(f"SELECT {keys} FROM dated_subscription")
     if schema.has("customers"):

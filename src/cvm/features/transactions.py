@@ -88,7 +88,7 @@ ORDER_FEATURES = (
     *(
         Feature(
             f"share_orders_q{quarter}",
-            f"count(*) FILTER (WHERE quarter(DATE '1970-01-01' + day) = {quarter}) * 1.0 / count(*)",
+            f"count(*) FILTER (WHERE quarter_of_year = {quarter}) * 1.0 / count(*)",
             "orders",
             "share",
             f"Orders placed in calendar quarter {quarter}.",
@@ -97,12 +97,13 @@ ORDER_FEATURES = (
     ),
 )
 
-LINE_FEATURES = (
-    Feature("spend", "sum(amount)", "line", "currency", "Net spend so far.", empty="0"),
+# Sums of lines are sums of days, of which there are far fewer where an order has many lines.
+DAY_FEATURES = (
+    Feature("spend", "sum(amount)", "active_day", "currency", "Net spend so far.", empty="0"),
     Feature(
         "spend_{window}d",
         "coalesce(sum(amount) FILTER (WHERE age_days <= {window}), 0)",
-        "line",
+        "active_day",
         "currency",
         "Net spend in the last {window} days.",
         windows=_WINDOWS,
@@ -110,30 +111,32 @@ LINE_FEATURES = (
     ),
     Feature(
         "trend_spend_{window}d",
-        "(2.0 * coalesce(sum(amount) FILTER (WHERE age_days <= {window} AND amount > 0), 0)"
-        " - sum(amount) FILTER (WHERE age_days <= {double} AND amount > 0))"
-        " / nullif(sum(amount) FILTER (WHERE age_days <= {double} AND amount > 0), 0)",
-        "line",
+        "(2.0 * coalesce(sum(bought) FILTER (WHERE age_days <= {window}), 0)"
+        " - sum(bought) FILTER (WHERE age_days <= {double}))"
+        " / nullif(sum(bought) FILTER (WHERE age_days <= {double}), 0)",
+        "active_day",
         "-1 to 1",
         "Purchases of the last {window} days against those of the {window} days before, in money.",
         windows=(90, 180),
     ),
-    Feature("n_returns", "count(*) FILTER (WHERE amount < 0)", "line", "lines", "Returned lines.", empty="0"),
+    Feature("n_returns", "sum(n_lines) - sum(n_bought)", "active_day", "lines", "Returned lines.", empty="0"),
     Feature(
         "share_returned",
-        "-sum(least(amount, 0)) / nullif(sum(greatest(amount, 0)), 0)",
-        "line",
+        "(sum(bought) - sum(amount)) / nullif(sum(bought), 0)",
+        "active_day",
         "share",
         "Money returned of money spent.",
     ),
     Feature(
         "lines_per_active_day",
-        # Of days, because to count distinct days among the lines is dearer than all other features of lines.
         "CAST(sum(n_bought) AS DOUBLE) / nullif(count(*) FILTER (WHERE n_bought > 0), 0)",
         "active_day",
         "lines",
         "Lines bought per day with a purchase.",
     ),
+)
+
+LINE_FEATURES = (
     Feature(
         "quantity",
         "round(sum(quantity), 4)",
