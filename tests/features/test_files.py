@@ -72,7 +72,7 @@ def test_the_plan_survives_writing_and_reading(engine, tmp_path, plan):
 
 def test_the_catalogue_survives_writing_and_reading(engine, tmp_path):
     write(engine, tmp_path / "features")
-    assert read_catalogue(tmp_path / "features") == catalogue(Schema.of(engine))
+    assert read_catalogue(tmp_path / "features") == catalogue(Schema.of(engine), Economics(margin_rate=0.5))
 
 
 def test_every_snapshot_and_outcome_of_the_plan_is_on_file_and_nothing_else(engine, tmp_path):

@@ -283,7 +283,7 @@ def _per_day(schema: Schema) -> str:
 def _orders(schema: Schema, keys: str) -> str:
     has_ids, has_returns = schema.has("transactions", "order_id"), schema.has_returns
     if _per_day(schema) == "orders":
-        dated = "active_day"
+        dated = "(SELECT *, day AS order_key FROM active_day)"
     else:
         placed = placed_orders(key=order_key(schema), per=keys) if has_ids else day_orders(per=keys)
         dated = f"({_dated(netted_orders(placed, per=keys, has_returns=has_returns), keys)})"
