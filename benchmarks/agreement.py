@@ -28,7 +28,7 @@ from cvm.engines.spark import SparkEngine
 from cvm.engines.spark_session import spark_session
 from cvm.features.snapshots import plan_snapshots
 from cvm.features.stage import history_days
-from cvm.kpis.goals import Goal
+from cvm.kpis.settings import Goal
 from cvm.params import Params, load_params
 from cvm.stages.context import workspace_of
 from cvm.stages.data import run_ingest

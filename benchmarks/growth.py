@@ -25,12 +25,11 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 import numpy as np
-import pandas as pd
 
 from costs import Cost, cost_of
-from purchase_bases import base, model, score_command, snapshot_file, write_one_snapshot
-from purchases import LAST_DAY, PER_CUSTOMER
-from stage_costs import ENGINES, line, projected_core_hours, step_cost, steps
+from purchase_bases import base, model, score_command, snapshot_file
+from purchases import PER_CUSTOMER
+from stage_costs import ENGINES, line, one_snapshot_cost, projected_core_hours, step_cost, steps
 
 REPORT = Path(__file__).with_suffix(".md")
 PARTS = ("peer", "features", "score", "stages")
@@ -52,26 +51,19 @@ class Row:
     load: float
 
 
-def write_summary(folder: Path) -> None:
-    """Four columns of the purchases of a base, by lifetimes."""
-    from lifetimes.utils import summary_data_from_transaction_data  # imports late: it changes options of pandas
-
-    purchases = pd.read_parquet(folder / "purchases.parquet").astype({"amount": float})
-    summary = summary_data_from_transaction_data(
-        purchases, "customer_id", "occurred_at", monetary_value_col="amount", observation_period_end=LAST_DAY.isoformat()
-    )
-    summary.to_parquet(folder / "summary.parquet")
+def _features(folder: Path, millions: float) -> Cost:
+    own = base(folder, millions=millions)
+    return one_snapshot_cost(own, snapshot_file(own))
 
 
-def _within(name: str, folder: Path, millions: float) -> Cost:
-    """Of a function of this module on a base, in a process of its own."""
-    return cost_of([__file__, "--within", name, "--folder", base(folder, millions=millions)])
+def _peer(folder: Path, millions: float) -> Cost:
+    return cost_of([Path(__file__).with_name("lifetimes_summary.py"), base(folder, millions=millions)])
 
 
 def _score(folder: Path, millions: float) -> Cost:
     bundle, own = model(folder), base(folder, millions=millions)
     if not snapshot_file(own).is_file():
-        _within("features", folder, millions)
+        _features(folder, millions)
     return cost_of(score_command(own, bundle, reasons_share=0.1))
 
 
@@ -84,9 +76,9 @@ def works(part: str, folder: Path, millions: float, engines: Sequence[str]) -> I
     elif part == "score":
         yield "cvm", partial(_score, folder, millions)
     else:
-        yield "cvm", partial(_within, "features", folder, millions)
+        yield "cvm", partial(_features, folder, millions)
         if part == "peer":
-            yield "lifetimes", partial(_within, "peer", folder, millions)
+            yield "lifetimes", partial(_peer, folder, millions)
 
 
 def rows(folder: Path, *, parts: Sequence[str], millions: Sequence[float], engines: Sequence[str]) -> list[Row]:
@@ -188,14 +180,7 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, help="where to work, and what to keep; by default a temporary folder")
     parser.add_argument("--report", type=Path, default=REPORT)
-    parser.add_argument("--within", choices=("features", "peer"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.within == "features":
-        write_one_snapshot(arguments.folder, snapshot_file(arguments.folder))
-        return
-    if arguments.within == "peer":
-        write_summary(arguments.folder)
-        return
     with TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,19 +7,13 @@ baseline that won would be refused, because it would make scores cheaper than th
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 
 import duckdb
 
 from costs import cost_of
 from cvm.features.files import features_file
-from cvm.features.query import Schema
 from cvm.models.bundle import read_bundle
-from cvm.params import load_params
-from cvm.stages.context import workspace_of
-from cvm.stages.snapshots import Snapshots
-from cvm.stages.warehouse import open_warehouse
 from purchases import LAST_DAY, write_purchases
 
 _MODEL_CUSTOMERS, _MODEL_SEED = 20_000, 9
@@ -55,15 +49,6 @@ def base(folder: Path, *, millions: float) -> Path:
 def snapshot_file(base: Path) -> Path:
     """Where features of a base at the end of its purchases are, for `cvm score` to find them."""
     return features_file(base / "outputs" / "features", LAST_DAY)
-
-
-def write_one_snapshot(base: Path, path: Path, *, as_of: date = LAST_DAY) -> None:
-    """Features of one date as a list of dates is scored from, with the engine of the base's params."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    params = load_params(base / "params.yaml")
-    with open_warehouse(params) as engine:
-        schema = Schema.of(engine)
-    Snapshots(params, workspace_of(params), "of no matter here", schema).write({as_of: path})
 
 
 def model(folder: Path, *, n_customers: int = _MODEL_CUSTOMERS) -> Path:

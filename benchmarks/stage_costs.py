@@ -8,7 +8,6 @@ tell what a core of a cluster does, start of Java and all, not what the network 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,9 +15,9 @@ import numpy as np
 import yaml
 
 from costs import Cost, cost_of
-from cvm.pipeline import STAGES
+from cvm.stages.order import STAGES
 from cvm.stages.warehouse import ON_SPARK
-from purchase_bases import purchases_file, write_one_snapshot
+from purchase_bases import purchases_file
 
 ENGINES = ("duckdb", "spark")
 ONE_DATE = "features of one date"
@@ -68,8 +67,13 @@ def step_cost(folder: Path, engine: str, step: str, *, millions: float) -> Cost:
     """Of one of the ``steps``, after those before it."""
     own = workspace(folder, engine, millions=millions)
     if step == ONE_DATE:
-        return cost_of([__file__, own])
+        return one_snapshot_cost(own, own / "one_date" / "features.parquet")
     return cost_of(["-m", "cvm", step, "--params", own / "params.yaml", "-q"])
+
+
+def one_snapshot_cost(base: Path, path: Path) -> Cost:
+    """Of the features of one date of a base, into a file."""
+    return cost_of([Path(__file__).with_name("one_snapshot.py"), base, path])
 
 
 def line(seconds: Mapping[float, float]) -> tuple[float, float]:
@@ -92,7 +96,3 @@ def projected_core_hours(step: str, seconds: Mapping[float, float]) -> float:
     constant, further = line(seconds)
     factor = _GROWS_WITH.get(step, _BY_CUSTOMERS)
     return (seconds[max(seconds)] if factor == 0 else constant + factor * further) / 3600
-
-
-if __name__ == "__main__":
-    write_one_snapshot(Path(sys.argv[1]), Path(sys.argv[1]) / "one_date" / "features.parquet")

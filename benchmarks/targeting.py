@@ -25,7 +25,8 @@ import numpy as np
 import pandas as pd
 
 import cvm
-from cvm.campaigns.plan_choice import Limits, Treatment, choose
+from cvm.campaigns.limits import Limits, Treatment
+from cvm.campaigns.plan_choice import choose
 from cvm.datasets.simulate import World, simulate
 from cvm.datasets.simulate.ceiling import ceiling
 from cvm.datasets.simulate.policy import net_value, policy_ceiling

@@ -32,8 +32,8 @@ from cvm.features.histories import (
 from cvm.features.query import Schema, subscriptions_query, unmatched_returns_query
 from cvm.features.snapshots import SnapshotPlan
 from cvm.features.stage import write_features
-from cvm.kpis.goals import Goal, goal_table
-from cvm.kpis.settings import Scores
+from cvm.kpis.goals import goal_table
+from cvm.kpis.settings import Goal, Scores
 from cvm.kpis.stage import compute_kpis
 from cvm.params import Params
 from cvm.stages.inputs import churn_definition_of, economics_of, evaluation_settings_of, kpi_settings_of

@@ -100,10 +100,16 @@ def _serve() -> None:
     import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 - likewise
 
     import cvm.pipeline
+    import cvm.stages.actions
     import cvm.stages.data
     import cvm.stages.forget
+    import cvm.stages.kpis
     import cvm.stages.monitor
     import cvm.stages.promote
+    import cvm.stages.report
+    import cvm.stages.score
+    import cvm.stages.segment
+    import cvm.stages.train
     import cvm.tracking.training_run
 
     # Ten figures take as long to draw as the models take to train.

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import shop
+from cvm.campaigns.limits import Limits, Treatment
 from cvm.campaigns.plan import make_plan
-from cvm.campaigns.plan_choice import Limits, Treatment
 from cvm.campaigns.plan_result import PlanSummary
 from cvm.campaigns.plan_settings import PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine

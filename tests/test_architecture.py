@@ -46,7 +46,7 @@ FLOW = (
     "__main__",
 )
 # Importable by all.
-LEAVES = ("errors", "frames", "locks", "writing", "workspace", "engines", "evaluation", "segments", "privacy")
+LEAVES = ("errors", "frames", "late_names", "locks", "writing", "workspace", "engines", "evaluation", "segments", "privacy")
 # Imported by the rooms named and no others.
 RESTRICTED = {
     "params": {"stages", "pipeline", "doctor", "terminal", "cli"},
@@ -58,11 +58,12 @@ RESTRICTED = {
 MAY_IMPORT = {
     "errors": set(),
     "frames": {"errors"},
+    "late_names": set(),
     "locks": {"errors"},
     "writing": {"errors"},
     "workspace": {"errors", "locks", "writing"},
     "engines": {"errors"},
-    "evaluation": {"errors"},
+    "evaluation": {"errors", "late_names"},
     "segments": {"errors"},
     "privacy": {"errors", "workspace", "engines"},
     "params": {

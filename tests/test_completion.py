@@ -64,16 +64,6 @@ def test_the_names_offered_are_those_that_there_are() -> None:
     assert set(completion.WAREHOUSE_NAMES) == set(WAREHOUSES)
 
 
-def test_completion_and_help_import_nothing_heavy() -> None:
-    program = (
-        "import sys, cvm.cli\n"
-        "heavy = {'pydantic', 'yaml', 'numpy', 'pandas', 'pyarrow', 'duckdb', 'sqlalchemy', 'mlflow', 'lightgbm'}\n"
-        "print(*sorted(heavy & set(sys.modules)))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
-    assert (done.stdout.strip(), done.stderr) == ("", "")
-
-
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_of_a_shell_is_shown(folder: Path, shell: str) -> None:
     environment = {**os.environ, "_CVM_COMPLETE": f"source_{shell}"}

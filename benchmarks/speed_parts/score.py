@@ -15,7 +15,8 @@ from cvm.models.boosting import Boosted
 from cvm.models.bundle import Bundle, read_bundle
 from cvm.scoring.chunks import feature_chunks, frame_of
 from cvm.scoring.score import checked_columns
-from purchase_bases import base, model, score_command, snapshot_file, write_one_snapshot
+from one_snapshot import write_one_snapshot
+from purchase_bases import base, model, score_command, snapshot_file
 from speed_parts.contenders import OURS, Contender, Part, Seconds
 
 Work = Callable[[], Any]

@@ -11,8 +11,9 @@ use, so importing ``cvm`` is quick and has no side effects.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cvm.late_names import late_names
 
 if TYPE_CHECKING:
     from cvm.errors import CvmError
@@ -59,11 +60,8 @@ __all__ = [
     "summarise",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'cvm' has no attribute {name!r}; its public names are {__all__}")
-    return getattr(import_module(_HOMES[name]), name)
+if not TYPE_CHECKING:  # whom a __getattr__ would tell that there is every name
+    __getattr__ = late_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -61,7 +61,7 @@ _SIMULATED_TO = datetime(2026, 1, 1)
 
 
 def _run(name: str, params: Params, printer: Printer, **options: Any) -> None:
-    from cvm.pipeline import STAGES
+    from cvm.stages.order import STAGES
 
     _run_stage(name, STAGES[name], params, printer, **options)
 
@@ -75,11 +75,11 @@ def _run_stage(
     is_alone: bool = True,
     **options: Any,
 ) -> StageOutcome:
-    from cvm.reports.terminal import quality_tables
-    from cvm.stages.context import workspace_of
-
     outcome = printer.run(name, stage, params, with_tables=is_alone, **options)
     if outcome.assessment and not printer.quiet:
+        from cvm.reports.terminal import quality_tables
+        from cvm.stages.context import workspace_of
+
         # Within the whole loop only what needs a look.
         tables = quality_tables(outcome.assessment, where=workspace_of(params).quality, with_info=is_alone)
         printer.console.print(*tables, sep="\n")

@@ -39,7 +39,7 @@ def promote(
     for option, reason in (("--force", force), ("--accept-drift", accept_drift)):
         if reason is not None and not reason.strip():
             raise typer.BadParameter(f"{option} takes the reason, which goes into the history")
-    from cvm.pipeline import STAGES
+    from cvm.stages.order import STAGES
 
     outcome = printer.run("promote", STAGES["promote"], checked, force=force, accept_drift=accept_drift)
     if outcome.figures.get("decision") == "kept":

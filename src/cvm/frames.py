@@ -1,6 +1,7 @@
 """Frames in and out: what speaks Arrow comes in, and results go back as what was given.
 
-Arrow is in the middle. Polars is known by its name and found among the modules already loaded, so nobody has to have it.
+Arrow is in the middle. pandas and Polars are found among the modules already loaded: who has a frame of theirs has loaded
+them, nobody else waits for the one or has to have the other.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import re
 import sys
 import warnings
 from collections import Counter
-from typing import Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeGuard, TypeVar, cast
 
-import pandas as pd
 import pyarrow as pa
 
 from cvm.errors import SourceError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class ArrowStream(Protocol):
@@ -89,7 +92,7 @@ def pandas_frame(table: str, frame: object) -> pd.DataFrame:
     SourceError
         If it is no frame, or two of its columns have one name.
     """
-    if not isinstance(frame, pd.DataFrame):
+    if not _is_of_pandas(frame):
         found = arrow_table(table, frame)
         kinds = [pa.float64() if pa.types.is_decimal(kind) else kind for kind in found.schema.types]
         return found.cast(pa.schema(list(zip(found.column_names, kinds, strict=True)))).to_pandas()
@@ -109,7 +112,7 @@ def like(given: Frame, result: pa.Table) -> Frame:
     result : pyarrow.Table
     """
     found: object = result
-    if isinstance(given, pd.DataFrame):
+    if _is_of_pandas(given):
         found = result.to_pandas()
     elif type(given).__module__.partition(".")[0] == "polars":
         found = sys.modules["polars"].from_arrow(result)
@@ -125,6 +128,11 @@ def like_rows(given: Frame, result: pa.Table) -> Frame:
         As in ``like``, of one length.
     """
     found = like(given, result)
-    if isinstance(given, pd.DataFrame):
-        found = cast(Frame, cast(pd.DataFrame, found).set_axis(given.index))
+    if _is_of_pandas(given):
+        found = cast(Frame, cast("pd.DataFrame", found).set_axis(given.index))
     return found
+
+
+def _is_of_pandas(frame: object) -> TypeGuard[pd.DataFrame]:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(frame, pandas.DataFrame)

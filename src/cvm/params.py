@@ -191,7 +191,7 @@ class Params(Section):
     def _playbook_serves_goals(self) -> Self:
         if not self.playbook:
             return self
-        from cvm.segments import (  # takes NumPy and pandas to import
+        from cvm.segments import (
             LIFECYCLE_STAGES,
             NUMBER_COLUMNS,
             RFM_SEGMENTS,

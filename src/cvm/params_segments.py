@@ -72,7 +72,7 @@ class SegmentParams(Section):
     @property
     def rule_set(self) -> RuleSet:
         """The rules, or the default ones."""
-        from cvm.segments import DEFAULT_RULES  # takes NumPy and pandas to import
+        from cvm.segments import DEFAULT_RULES
 
         return DEFAULT_RULES if self.rules is None else _rule_set(self.rules)
 

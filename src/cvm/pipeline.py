@@ -12,40 +12,22 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from cvm.engines.spark_session import given_session
 from cvm.errors import TrackingError
-from cvm.models.bundle import Bundle, bundle_version, read_bundle
+from cvm.models.bundle import bundle_version, read_bundle
 from cvm.params import Params
 from cvm.scoring.files import read_scores
-from cvm.stages.actions import run_actions
 from cvm.stages.context import Progress, StageOutcome, only_writer, scoring_date, silent, workspace_of
-from cvm.stages.data import run_features, run_ingest
-from cvm.stages.kpis import run_kpis
+from cvm.stages.order import STAGES as STAGES
 from cvm.stages.prediction import has_fitting_champion
-from cvm.stages.promote import run_promote
-from cvm.stages.report import run_report
-from cvm.stages.score import run_score
-from cvm.stages.segment import run_segment
 from cvm.stages.store import database_of
-from cvm.stages.train import run_train
 from cvm.stages.warehouse import ON_SPARK
 
 if TYPE_CHECKING:
-    from cvm.engines.spark_session import SparkSession
+    import pandas as pd
 
-STAGES: dict[str, Callable[..., StageOutcome]] = {
-    "ingest": run_ingest,
-    "features": run_features,
-    "train": run_train,
-    "promote": run_promote,
-    "score": run_score,
-    "segment": run_segment,
-    "actions": run_actions,
-    "kpis": run_kpis,
-    "report": run_report,
-}
+    from cvm.engines.spark_session import SparkSession
+    from cvm.models.bundle import Bundle
 
 
 class Outcomes(list[StageOutcome]):

@@ -8,7 +8,8 @@ import shop
 from cvm.actions.history import History
 from cvm.actions.replenishment import SCHEMA as DUE_SCHEMA
 from cvm.actions.replenishment import Replenishment
-from cvm.actions.triggers import TriggerSettings, trigger_lists
+from cvm.actions.settings import TriggerSettings
+from cvm.actions.triggers import trigger_lists
 
 AS_OF = date(2024, 6, 1)
 

@@ -12,7 +12,7 @@ import pytest
 import shop
 from cvm.campaigns.assignment import CONTROL
 from cvm.campaigns.holdout import GlobalHoldout, held_out
-from cvm.campaigns.plan_choice import Treatment
+from cvm.campaigns.limits import Treatment
 from cvm.campaigns.plan_settings import Audience, Consent, ContactPolicy, PlanError
 from planned import AS_OF, LETTER, MAIL, ids, planned, profile, scored, settings, warehouse, write_uplift
 

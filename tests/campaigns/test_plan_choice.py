@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cvm.campaigns.plan_choice import NOBODY, Limits, Treatment, choose
+from cvm.campaigns.limits import Limits, Treatment
+from cvm.campaigns.plan_choice import NOBODY, choose
 
 LETTER, CALL = Treatment("letter", "post", 1.0), Treatment("call", "phone", 4.0)
 

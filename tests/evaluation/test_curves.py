@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
-from cvm.evaluation import cumulative_gains, lift_by_group, wilson_interval
+from cvm.evaluation import cumulative_gains, lift_by_group
 
 HAPPENED = np.array([1.0, 1, 0, 0, 0, 1, 0, 0, 0, 0])
 SCORE = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0])
@@ -41,11 +40,3 @@ def test_gains_run_from_nobody_to_everybody_and_a_perfect_ranking_finds_all_firs
     assert share.tolist() == pytest.approx(np.linspace(0, 1, 11).tolist())
     assert found == pytest.approx([0, 1 / 3, 2 / 3, *[1] * 8])
     assert cumulative_gains(HAPPENED, np.zeros(10), n_points=11)[1] == pytest.approx(share)
-
-
-@pytest.mark.parametrize(("hits", "n"), [(0, 10), (3, 10), (10, 10), (450, 1000)])
-def test_the_interval_is_wilsons(hits, n):
-    low, high = wilson_interval(np.array([hits / n]), np.array([n]))
-    expected = binomtest(hits, n).proportion_ci(0.95, method="wilson")
-    assert (low[0], high[0]) == pytest.approx((expected.low, expected.high), abs=1e-12)
-    assert 0 <= low[0] < high[0] <= 1

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cvm.evaluation import wilson_interval
-from cvm.kpis.goals import Goal, GoalProgress
-from cvm.kpis.settings import KpiSettings, Scores
+from cvm.kpis.goals import GoalProgress
+from cvm.kpis.settings import Goal, KpiSettings, Scores
 from cvm.kpis.stage import compute_kpis
 from shop import order, typed_warehouse
 

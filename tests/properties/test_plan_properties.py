@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import planned
 import shop
-from cvm.campaigns.plan_choice import Limits, Treatment, choose
+from cvm.campaigns.limits import Limits, Treatment
+from cvm.campaigns.plan_choice import choose
 from cvm.campaigns.plan_files import write_ledger_file
 from cvm.campaigns.plan_settings import Audience, ContactPolicy, PlanError
 from planned import LETTER, MAIL, ids, profile, scored

@@ -7,8 +7,7 @@ import pytest
 
 from cvm.scoring.growth import growth_gaps, growth_table
 from cvm.scoring.score import score_table
-from cvm.segments import Peers
-from cvm.segments.peers import Standard
+from cvm.segments.peers import Peers, Standard
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from batch_scores import batch_scores
 from cvm.models.bundle import read_bundle
 from cvm.scoring.score import score_table
 from cvm.scoring.segmentation import apply_segments
-from cvm.segments import Condition, Peers, Rule, RuleSet, Segmentation, historic_per_year
-from cvm.segments.peers import Standard
+from cvm.segments import Condition, Rule, RuleSet, Segmentation
+from cvm.segments.peers import Peers, Standard, historic_per_year
 
 OWN = Segmentation(
     RuleSet(

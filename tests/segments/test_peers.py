@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvm.segments import Peers, RfmCuts, historic_per_year, measure
-from cvm.segments.peers import MIN_PEERS, Standard
+from cvm.segments import RfmCuts
+from cvm.segments.peers import MIN_PEERS, Peers, Standard, historic_per_year, measure
 
 CUTS = RfmCuts((10.0, 20.0, 30.0, 40.0), (1.0, 2.0, 3.0, 4.0), (1.0, 2.0, 3.0, 4.0))
 

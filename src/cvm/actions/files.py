@@ -6,14 +6,17 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cvm.actions.triggers import TriggerList
 from cvm.campaigns.spreadsheet import write_csv
 from cvm.workspace import replaced_directory, replaced_file
+
+if TYPE_CHECKING:
+    from cvm.actions.triggers import TriggerList
 
 ACTIONS, REPLENISHMENT, ALSO_BOUGHT = "actions.parquet", "replenishment.parquet", "also_bought.parquet"
 RECOMMENDATIONS = "recommendations.parquet"

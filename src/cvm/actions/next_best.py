@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from cvm.actions.evidence import Evidence, harm_notes
 from cvm.actions.playbook import NO_RULE, Candidates, Floats, Ints, Rule, RuleCounts, resolved
 from cvm.actions.scored import BEST, NET_VALUE, TEXTS, UPLIFT, ScoredCustomers, joined_scores
-from cvm.campaigns.plan_choice import Treatment
+from cvm.campaigns.limits import Treatment
 from cvm.campaigns.plan_people import PEOPLE, read_people
 from cvm.campaigns.plan_settings import PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine

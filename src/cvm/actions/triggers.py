@@ -16,6 +16,7 @@ from scipy.stats import binom
 
 from cvm.actions.history import History
 from cvm.actions.replenishment import Replenishment, due_between
+from cvm.actions.settings import TriggerSettings
 from cvm.engines import DuckDBEngine, literal
 from cvm.engines.sql import literals
 from cvm.features.churn import FIRM_EVENTS
@@ -23,18 +24,6 @@ from cvm.features.churn import FIRM_EVENTS
 SCHEMA = pa.schema([("customer_id", pa.string()), ("since", pa.date32()), ("detail", pa.string())])
 # Share of steady customers who may be called less active by chance.
 FALSE_ALARMS = 0.05
-
-
-@dataclass(frozen=True)
-class TriggerSettings:
-    """What counts; see ``triggers`` in ``params.yaml``."""
-
-    window_days: int = 7
-    without: tuple[str, ...] = ()
-    cart_hours: int = 24
-    inactive_days: int = 60
-    falling_days: int = 30
-    falling_against_days: int = 90
 
 
 @dataclass(frozen=True)

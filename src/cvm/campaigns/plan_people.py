@@ -17,7 +17,7 @@ import pyarrow as pa
 from cvm.campaigns.assignment import draw_key, draw_sql
 from cvm.campaigns.customer_lists import read_customer_list
 from cvm.campaigns.holdout import held_out_sql
-from cvm.campaigns.plan_choice import Treatment
+from cvm.campaigns.limits import Treatment
 from cvm.campaigns.plan_contacts import (
     Hurdle,
     Known,

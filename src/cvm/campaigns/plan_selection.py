@@ -9,7 +9,8 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from cvm.campaigns.plan_choice import NOBODY, Choice, Floats, Ints, Limits, Treatment, choose
+from cvm.campaigns.limits import Limits, Treatment
+from cvm.campaigns.plan_choice import NOBODY, Choice, Floats, Ints, choose
 from cvm.campaigns.plan_settings import PlanError, PlanSettings
 
 Bools = NDArray[np.bool_]

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from cvm.campaigns.holdout import GlobalHoldout
-from cvm.campaigns.plan_choice import Limits, Treatment
+from cvm.campaigns.limits import Limits, Treatment
 from cvm.engines.sql import midnight
 from cvm.errors import CvmError
 from cvm.features.economics import Economics

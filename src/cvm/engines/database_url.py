@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError
-
 from cvm.errors import CvmError
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 _ENVIRONMENT = "env:"
 _SECRET_KEYS = re.compile("pass|pwd|secret|token|key|odbc_connect", re.IGNORECASE)
@@ -36,6 +37,9 @@ def database_url(text: str, *, key: str) -> sa.URL:
             raise DatabaseUrlError(
                 f"{key} names the environment variable {name!r}, which is not set. Set it to the URL of the database."
             )
+    import sqlalchemy as sa  # late, for few have a database, and all stages would wait for it
+    from sqlalchemy.exc import ArgumentError
+
     dialect, separator, rest = text.partition("://")
     if rest.partition("/")[0].count("@") > 1:  # what lies between would be taken for the host, and shown
         raise DatabaseUrlError(f"{key} holds more than one @ before the database. Write those of user and password as %40.")

@@ -1,4 +1,4 @@
-"""What a ranking finds from its top down, and how sure an observed rate is."""
+"""What a ranking finds from its top down."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from cvm.evaluation.calibration import reliability
 from cvm.evaluation.ranking import by_rank
@@ -74,25 +73,3 @@ def cumulative_gains(happened: Floats, score: Floats, *, n_points: int = 101) ->
     share = np.linspace(0, 1, n_points)
     found = np.append(0.0, np.cumsum(by_rank(happened, score)) / happened.sum())
     return share, np.interp(share, np.linspace(0, 1, len(found)), found)
-
-
-def wilson_interval(rate: Floats, n: NDArray[np.int64], *, level: float = 0.95) -> tuple[Floats, Floats]:
-    """Bounds of the true share behind an observed one; within 0 and 1 even where nobody or everybody was hit.
-
-    Parameters
-    ----------
-    rate : array of shape (n_groups,)
-        Observed share.
-    n : array of shape (n_groups,), > 0
-        Of how many.
-    level : float, 0 to 1
-        Coverage.
-
-    Source
-    ------
-    Wilson (1927), Probable inference, the law of succession, and statistical inference. JASA 22.
-    """
-    z = float(norm.ppf((1 + level) / 2))
-    centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
-    return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cvm.evaluation.area_interval import Estimate
-from cvm.evaluation.heterogeneity import group_of, score_cuts
 from cvm.evaluation.uplift import checked_experiment
+from cvm.evaluation.uplift_groups import group_of, score_cuts
 
 Floats = NDArray[np.float64]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -14,6 +14,9 @@ import pyarrow.parquet as pq
 from cvm.campaigns.spreadsheet import safe_cells
 from cvm.errors import MissingOutputError
 from cvm.workspace import replaced_directory
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KPIS, COHORTS, GOALS = "kpis", "cohorts", "goals"
 

@@ -21,7 +21,7 @@ from cvm.kpis.cells import hold_periods, hold_start_segments, scored_rows, snaps
 from cvm.kpis.coverage import Coverage
 from cvm.kpis.definition import Kpi, formula
 from cvm.kpis.periods import Period, calendar_periods
-from cvm.kpis.settings import Scores
+from cvm.kpis.settings import Goal, Scores
 from cvm.kpis.table import START_SEGMENT_DAYS, fill, relation_rows, runs_of
 
 LEVEL = 0.95
@@ -37,40 +37,6 @@ SCHEMA = pa.schema(
         "progress": pa.float64(), "status": pa.string(), "unit": pa.string(), "reason": pa.string(),
     }
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What a metric shall come to, by when.
-
-    Attributes
-    ----------
-    name : str
-    metric : str
-        Of ``KPIS``.
-    segment : str or None
-        None for everybody.
-    period : {"month", "quarter", "year"}
-        Over which the metric is taken; metrics of scores are taken at each run.
-    baseline : float or None
-        None for the first value measured, from ``baseline_from`` on.
-    baseline_from : date or None
-        Day that the baseline holds for; by default the end of its period, of a figure a year before the deadline.
-    target : float
-        The value wanted, or where ``is_relative`` the change: -0.15 is 15 % below the baseline.
-    is_relative : bool
-    deadline : date
-    """
-
-    name: str
-    metric: str
-    segment: str | None
-    period: str
-    baseline: float | None
-    baseline_from: date | None
-    target: float
-    is_relative: bool
-    deadline: date
 
 
 @dataclass(frozen=True)

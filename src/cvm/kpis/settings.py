@@ -1,4 +1,4 @@
-"""What KPIs are asked for, and of which tables."""
+"""What KPIs and goals are asked for, and of which tables."""
 
 from __future__ import annotations
 
@@ -63,3 +63,37 @@ class Scores:
         """The last one of at most so many days before a day, or of the day itself."""
         found = [path for as_of, path in sorted(self.files.items()) if as_of <= day and (day - as_of).days <= within_days]
         return found[-1] if found else None
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a metric shall come to, by when.
+
+    Attributes
+    ----------
+    name : str
+    metric : str
+        Of ``KPIS``.
+    segment : str or None
+        None for everybody.
+    period : {"month", "quarter", "year"}
+        Over which the metric is taken; metrics of scores are taken at each run.
+    baseline : float or None
+        None for the first value measured, from ``baseline_from`` on.
+    baseline_from : date or None
+        Day that the baseline holds for; by default the end of its period, of a figure a year before the deadline.
+    target : float
+        The value wanted, or where ``is_relative`` the change: -0.15 is 15 % below the baseline.
+    is_relative : bool
+    deadline : date
+    """
+
+    name: str
+    metric: str
+    segment: str | None
+    period: str
+    baseline: float | None
+    baseline_from: date | None
+    target: float
+    is_relative: bool
+    deadline: date

@@ -17,8 +17,8 @@ from cvm.kpis.base import base_tables, first_subscribed
 from cvm.kpis.campaign_returns import campaign_rows
 from cvm.kpis.cohorts import cohort_table
 from cvm.kpis.coverage import Coverage
-from cvm.kpis.goals import Goal, GoalProgress, goal_progress
-from cvm.kpis.settings import KpiSettings, Scores
+from cvm.kpis.goals import GoalProgress, goal_progress
+from cvm.kpis.settings import Goal, KpiSettings, Scores
 from cvm.kpis.table import SCHEMA, kpi_rows
 
 

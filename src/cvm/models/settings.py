@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cvm.evaluation import ContactTerms
-from cvm.models.btyd import Family
-from cvm.models.leakage import Decision
-from cvm.models.treated import Treated
 from cvm.segments import Segmentation
+
+if TYPE_CHECKING:
+    from cvm.evaluation import ContactTerms
+    from cvm.models.btyd import Family
+    from cvm.models.leakage import Decision
+    from cvm.models.treated import Treated
 
 
 @dataclass(frozen=True)

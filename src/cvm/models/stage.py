@@ -37,7 +37,8 @@ from cvm.models.settings import TrainSettings
 from cvm.models.training import Judged, Recipe, after_the_test, fit_winners
 from cvm.models.trial import levelled, run_trial, snapshot_reader
 from cvm.models.uplift import Learned, learn_uplift
-from cvm.segments import Peers, RfmCuts, ValueCuts
+from cvm.segments import RfmCuts, ValueCuts
+from cvm.segments.peers import Peers
 
 # What BTYD, RFM and lifecycle are computed from; every other feature may be missing at scoring.
 _REQUIRED = ("n_orders", "recency_days", "tenure_days", "mean_order_value", "spend", "historic_value", "last_gap_days")

@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cvm.errors import MissingOutputError
-from cvm.monitoring.verdict import Monitored
 from cvm.workspace import replaced_file
+
+if TYPE_CHECKING:
+    from cvm.monitoring.verdict import Monitored
 
 FILE = "history.parquet"
 SCHEMA = pa.schema(

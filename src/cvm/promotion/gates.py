@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cvm.evaluation import PairedFigure
-from cvm.models.bundle import Bundle
 from cvm.models.churn_blend import BlendedChurn
-from cvm.promotion.comparison import Comparison
-from cvm.promotion.score_change import ScoreChange
 from cvm.promotion.settings import PromotionSettings
+
+if TYPE_CHECKING:
+    from cvm.evaluation import PairedFigure
+    from cvm.models.bundle import Bundle
+    from cvm.promotion.comparison import Comparison
+    from cvm.promotion.score_change import ScoreChange
 
 # The gate that `--accept-drift` opens.
 DRIFT = "scores"

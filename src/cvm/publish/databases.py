@@ -6,17 +6,17 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from cvm.engines import DuckDBEngine, QueryError, identifier
 from cvm.engines.database_url import database_url, gist, shown
 from cvm.errors import CvmError
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 URL_KEY = "publish.url"
 _INCOMING = "incoming"
@@ -167,6 +167,10 @@ class _Postgres:
 
 @contextmanager
 def _postgres(url: sa.URL) -> Iterator[Database]:
+    import sqlalchemy as sa  # late, for few publish, and all stages that may would wait for it
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
+
     refused: tuple[type[Exception], ...] = (SQLAlchemyError,)
     fix = f"Check {URL_KEY}, that the server runs, and that this user may create and change tables."
     try:

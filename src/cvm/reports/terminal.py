@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cvm.datasets.catalogue import Dataset
-from cvm.ingest.assessment import Assessment
-from cvm.ingest.quality import Finding
-from cvm.models.bundle import Bundle
 from cvm.reports.tables import titled_table
 from cvm.segments import VALUE_TIERS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cvm.datasets.catalogue import Dataset
+    from cvm.ingest.assessment import Assessment
+    from cvm.ingest.quality import Finding
+    from cvm.models.bundle import Bundle
 
 
 def segment_table(scores: pd.DataFrame, *, currency: str, goals: Mapping[str, str]) -> Table:
@@ -53,7 +57,7 @@ def _segment_cells(rows: pd.DataFrame, *, n: int, total_clv: float) -> list[str]
         f"{clv:,.0f}",
         f"{clv / total_clv:.1%}" if total_clv > 0 else "-",
         f"{clv / len(rows):,.2f}",
-        "-" if pd.isna(churn) else f"{churn:.1%}",
+        "-" if isnan(churn) else f"{churn:.1%}",
     ]
 
 

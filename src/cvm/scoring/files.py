@@ -8,16 +8,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cvm.errors import MissingOutputError
-from cvm.models.bundle import Bundle
 from cvm.scoring.schema import SCORE_SCHEMA
 from cvm.segments import RuleSet, Segmentation
 from cvm.workspace import Workspace, parquet_files, removed, replaced_file
+
+if TYPE_CHECKING:
+    from cvm.models.bundle import Bundle
 
 # Customers that are scored at a time, and rows of a row group: all that is in memory at once.
 CHUNK_ROWS = 50_000

@@ -8,7 +8,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cvm.models.bundle import Bundle
-from cvm.segments import historic_per_year, measure, rfm_scores
+from cvm.segments import rfm_scores
+from cvm.segments.peers import historic_per_year, measure
 
 Floats = NDArray[np.float64]
 

@@ -24,7 +24,8 @@ from cvm.scoring.reasons import reasons
 from cvm.scoring.schema import SCORE_COLUMNS, SCORE_SCHEMA
 from cvm.scoring.segmentation import apply_segments
 from cvm.scoring.uplift import expected_uplift, uplift_columns
-from cvm.segments import Segmentation, historic_per_year
+from cvm.segments import Segmentation
+from cvm.segments.peers import historic_per_year
 
 Floats = NDArray[np.float64]
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cvm.models.bundle import Bundle
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cvm.models.bundle import Bundle
 
 Floats = NDArray[np.float64]
 

@@ -3,7 +3,6 @@
 from cvm.segments.conditions import Condition
 from cvm.segments.lifecycle import LIFECYCLE_STAGES, lifecycle_stage
 from cvm.segments.migrations import border_crossers, matched, migration_matrix
-from cvm.segments.peers import Peers, historic_per_year, measure
 from cvm.segments.rfm import RFM_SEGMENTS, RfmCuts, rfm_scores, rfm_segment
 from cvm.segments.rule_check import NUMBER_COLUMNS, TEXT_COLUMNS, UNKNOWN
 from cvm.segments.rules import DEFAULT_RULES, SEGMENTS, Rule, RuleSet, SegmentRulesError
@@ -21,7 +20,6 @@ __all__ = [
     "VALUE_TIERS",
     "Around",
     "Condition",
-    "Peers",
     "RfmCuts",
     "Rule",
     "RuleSet",
@@ -29,11 +27,9 @@ __all__ = [
     "Segmentation",
     "ValueCuts",
     "border_crossers",
-    "historic_per_year",
     "lifecycle_stage",
     "matched",
     "may_stay",
-    "measure",
     "migration_matrix",
     "rfm_scores",
     "rfm_segment",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,16 +20,13 @@ from cvm.privacy.searching import Search, search
 from cvm.privacy.suppression import Forgotten, read_forgotten, remember_forgotten
 from cvm.publish.databases import PublishError
 from cvm.stages.context import Progress, StageOutcome, engine_trouble, silent, utc_now, workspace_of, writes
-from cvm.stages.inputs import protection_of, pseudonyms_of, sources_of
+from cvm.stages.inputs import kept_outputs, protection_of, pseudonyms_of, sources_of, too_short
 from cvm.stages.publish import count_published, unpublish, unpublish_expired
 from cvm.stages.store import database_of, store_of
 from cvm.stages.warehouse import open_duckdb
 from cvm.workspace import Workspace, removed
 
 _LAST = "The ingested exports, the warehouse and the identities"
-_OUTPUTS = ("features", "scores", "actions", "audiences")
-# The longest windows of features look back so far.
-_FEATURE_DAYS = 365
 
 
 @dataclass(frozen=True)
@@ -197,24 +194,6 @@ def run_purge(params: Params, *, progress: Progress = silent) -> StageOutcome:
     message = "; ".join(told) or "nothing is past privacy.keep_days"
     figures = {"n_removed": len(expired), "n_published_removed": n_published}
     return StageOutcome("purge", message, too_short(params), figures=figures)
-
-
-def kept_outputs(params: Params) -> Mapping[str, int]:
-    """Days by kind of output that ``privacy.keep_days`` limits."""
-    kept = params.privacy.keep_days.model_dump(exclude_none=True)
-    return {kind: kept[kind] for kind in _OUTPUTS if kind in kept}
-
-
-def too_short(params: Params) -> tuple[str, ...]:
-    """Warnings of rows that go before the models have learned from them."""
-    windows, train, kept = params.windows, params.train, params.privacy.keep_days
-    needed = _FEATURE_DAYS + (train.snapshots - 1) * train.step_days + windows.lead_days + windows.horizon_days
-    return tuple(
-        f"privacy.keep_days.{table} == {days}, but training looks {needed} days back (features of {_FEATURE_DAYS} days, "
-        f"{train.snapshots} snapshots, an outcome window of {windows.horizon_days}): earlier rows count as none"
-        for table in ("transactions", "events")
-        if (days := getattr(kept, table)) is not None and days < needed
-    )
 
 
 def _marks(params: Params, workspace: Workspace, asked: Sequence[str]) -> tuple[Marks, set[str]]:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from cvm.actions.playbook import Rule
-from cvm.actions.triggers import TriggerSettings
+from cvm.actions.settings import TriggerSettings
 from cvm.campaigns.audiences import AudienceSettings
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.holdout import GlobalHoldout
-from cvm.campaigns.plan_choice import Limits, Treatment
+from cvm.campaigns.limits import Limits, Treatment
 from cvm.campaigns.plan_settings import Audience, Consent, ContactPolicy, PlanError, PlanSettings
 from cvm.datasets import cdnow_transactions
 from cvm.engines.sql import midnight
@@ -29,8 +29,7 @@ from cvm.ingest.protection import Protection
 from cvm.ingest.reading import Reading
 from cvm.ingest.stage import Rules
 from cvm.ingest.trimming import QUARANTINE
-from cvm.kpis.goals import Goal
-from cvm.kpis.settings import KpiSettings
+from cvm.kpis.settings import Goal, KpiSettings
 from cvm.models.settings import TrainSettings
 from cvm.params import Params
 from cvm.privacy.keyed_hash import KeyedHash, key_of_environment
@@ -38,6 +37,11 @@ from cvm.privacy.suppression import Forgotten
 from cvm.promotion.settings import PromotionSettings
 from cvm.segments import Segmentation
 from cvm.segments.conditions import Condition
+
+# Kinds of output that ``privacy.keep_days`` limits as wholes.
+_OUTPUTS = ("features", "scores", "actions", "audiences")
+# The longest windows of features look back so far.
+_FEATURE_DAYS = 365
 
 
 def rules_of(params: Params) -> Rules:
@@ -64,6 +68,24 @@ def protection_of(params: Params, forgotten: Forgotten) -> Protection:
         forgotten=forgotten,
         keep_days={**tables, **own, **quarantine},
         country_code=params.identity.country_code,
+    )
+
+
+def kept_outputs(params: Params) -> Mapping[str, int]:
+    """Days by kind of output that ``privacy.keep_days`` limits."""
+    kept = params.privacy.keep_days.model_dump(exclude_none=True)
+    return {kind: kept[kind] for kind in _OUTPUTS if kind in kept}
+
+
+def too_short(params: Params) -> tuple[str, ...]:
+    """Warnings of rows that go before the models have learned from them."""
+    windows, train, kept = params.windows, params.train, params.privacy.keep_days
+    needed = _FEATURE_DAYS + (train.snapshots - 1) * train.step_days + windows.lead_days + windows.horizon_days
+    return tuple(
+        f"privacy.keep_days.{table} == {days}, but training looks {needed} days back (features of {_FEATURE_DAYS} days, "
+        f"{train.snapshots} snapshots, an outcome window of {windows.horizon_days}): earlier rows count as none"
+        for table in ("transactions", "events")
+        if (days := getattr(kept, table)) is not None and days < needed
     )
 
 

@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from cvm.engines.sql import literal
 from cvm.errors import ParamsError
-from cvm.features.sample import Sampled, write_sample
-from cvm.features.snapshots import SnapshotPlan
+from cvm.features.sample import write_sample
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.declared import declared_reading
-from cvm.ingest.protection import Protection
-from cvm.ingest.stage import Ingested
-from cvm.models.bundle import Bundle
 from cvm.params import Params
-from cvm.scoring.batch import Scored
 from cvm.stages.context import Progress, workspace_of
 from cvm.stages.inputs import rules_of, segmentation_of
 from cvm.stages.warehouse import EngineError, open_spark
 
 if TYPE_CHECKING:
     from cvm.engines.spark import SparkEngine
+    from cvm.features.sample import Sampled
+    from cvm.features.snapshots import SnapshotPlan
     from cvm.ingest.lake import LakeSource
+    from cvm.ingest.protection import Protection
+    from cvm.ingest.stage import Ingested
+    from cvm.models.bundle import Bundle
+    from cvm.scoring.batch import Scored
 
 # What works on Spark is imported where it is opened: the stages of DuckDB ask this module, too, and it takes long.
 

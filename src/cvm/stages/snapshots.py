@@ -7,19 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cvm.features.clustered import clustered_tables
 from cvm.features.query import Schema
 from cvm.features.snapshots import check_in_history
 from cvm.features.stage import history_days, snapshot_query
-from cvm.models.bundle import Bundle
 from cvm.params import Params
 from cvm.scoring.files import mark_of, origin_for, origin_of
 from cvm.stages.context import Progress, engine_trouble, fingerprint, silent
 from cvm.stages.inputs import economics_of
 from cvm.stages.warehouse import open_warehouse
 from cvm.workspace import Workspace
+
+if TYPE_CHECKING:
+    from cvm.models.bundle import Bundle
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from cvm.errors import ExperimentError
 from cvm.evaluation.effects import Effect, difference, plain_means
-from cvm.evaluation.heterogeneity import group_of, score_cuts
 from cvm.evaluation.moments import Moments
 from cvm.evaluation.uplift import checked_experiment
+from cvm.evaluation.uplift_groups import group_of, score_cuts
 
 Floats = NDArray[np.float64]
 

@@ -1,0 +1,78 @@
+"""A command imports what it uses: by the names of modules, for seconds differ from machine to machine."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cvm
+import cvm.evaluation
+import shop
+
+SLOW = {"lightgbm", "lifetimes", "matplotlib", "mlflow", "optuna", "pandas", "pyspark", "scipy", "sklearn", "sqlalchemy"}
+SLOWER_THAN_HELP = SLOW | {"duckdb", "numpy", "pyarrow", "yaml"}
+_COMMAND = """
+import sys
+from cvm.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+def loaded(*arguments: str, program: str = _COMMAND) -> set[str]:
+    """Packages that a process of its own has imported when it is done."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.fixture(scope="module")
+def params(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder: Path = tmp_path_factory.mktemp("shop")
+    shop.purchases(n_customers=40).to_csv(folder / "purchases.csv", index=False)
+    source = {"path": "purchases.csv", "timezone": "UTC"}
+    windows = {"horizon_days": 60}
+    params = str(shop.write_params(folder, data={"transactions": source}, windows=windows))
+    shop.cvm(folder, "ingest", "--quiet")
+    return params
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["features", "--help"], ["--version"]])
+def test_help_imports_nothing_slow(arguments: list[str]) -> None:
+    assert not loaded(*arguments) & SLOWER_THAN_HELP
+
+
+def test_the_command_line_is_there_at_once_for_completion() -> None:
+    program = "import sys, cvm.cli\nprint(*{name.partition('.')[0] for name in sys.modules})"
+    assert not loaded(program=program) & {*SLOWER_THAN_HELP, "pydantic"}
+
+
+@pytest.mark.parametrize("command", ["ingest", "features"])
+def test_what_is_done_in_sql_waits_for_no_package_of_models_and_frames(params: str, command: str) -> None:
+    assert not loaded(command, "--params", params) & SLOW
+
+
+def test_kpis_wait_for_no_model_and_no_database(params: str) -> None:
+    assert not loaded("kpis", "--params", params) & (SLOW - {"pandas", "scipy"})
+
+
+@pytest.mark.parametrize("package", [cvm, cvm.evaluation], ids=lambda package: package.__name__)
+def test_a_public_name_is_found_whatever_was_imported_before(package: object) -> None:
+    names, homes, path = (getattr(package, name) for name in ("__all__", "_HOMES", "__path__"))
+    assert sorted(homes) == sorted(names)
+    assert not {module.name for module in pkgutil.iter_modules(path)} & set(names)  # it would take the name's place
+    for name in names:
+        found = getattr(package, name)
+        if inspect.isclass(found) or inspect.isfunction(found):
+            assert found.__module__ == homes[name]
+    assert set(dir(package)) >= set(names)
