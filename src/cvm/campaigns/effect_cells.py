@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cvm.campaigns.effect import judge
+from cvm.campaigns.effect_campaign import campaigns_of
 from cvm.campaigns.effect_money import total
 from cvm.campaigns.effect_result import CellsEffect
 from cvm.campaigns.effect_settings import EvaluationSettings
-from cvm.campaigns.effect_trial import campaigns_of
 from cvm.engines import Engine, literal
 from cvm.engines.sql import literals
 from cvm.errors import ExperimentError

@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
+from cvm.campaigns.effect_campaign import DrawnCampaign
 from cvm.campaigns.effect_money import Replicates
 from cvm.campaigns.effect_result import ArmEffect, Guardrail, SegmentEffect, TimedEffect
 from cvm.campaigns.effect_settings import EvaluationSettings
-from cvm.campaigns.effect_trial import Trial
 from cvm.campaigns.effect_variables import GUARDED_EVENTS, RATIOS, Variables
 from cvm.evaluation import (
     Effect,
@@ -119,7 +119,7 @@ def timeline(found: Comparison, variables: Variables, settings: EvaluationSettin
 
 
 def segment_effects(
-    trial: Trial, groups: Mapping[tuple[str, str], Moments], variables: Variables, settings: EvaluationSettings
+    campaign: DrawnCampaign, groups: Mapping[tuple[str, str], Moments], variables: Variables, settings: EvaluationSettings
 ) -> list[SegmentEffect]:
     """Effects on the main metric within segments, with the rate of false finds among them."""
     if variables.segmentation is None:
@@ -127,7 +127,7 @@ def segment_effects(
     rows: list[tuple[str, str, int, int, Effect | None]] = []
     for segment in sorted({segment for _, segment in groups}):
         control = groups.get((CONTROL, segment))
-        for arm in trial.treatments:
+        for arm in campaign.treatments:
             treated = groups.get((arm.name, segment))
             sizes = (treated.n if treated else 0, control.n if control else 0)
             effect = None

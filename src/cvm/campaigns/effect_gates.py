@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from scipy.stats import chi2
 
+from cvm.campaigns.effect_campaign import DrawnCampaign, bears_campaign
 from cvm.campaigns.effect_result import Gate
 from cvm.campaigns.effect_sample_ratio import sample_ratio_gate
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_sums import CampaignSums
-from cvm.campaigns.effect_trial import Trial, bears_campaign
 from cvm.engines import Engine, literal
 from cvm.engines.sql import literals
 from cvm.evaluation import Moments
@@ -30,7 +30,7 @@ _MAX_MIXED_SHARE = 0.01
 
 def gates(
     engine: Engine,
-    trial: Trial,
+    campaign: DrawnCampaign,
     settings: EvaluationSettings,
     sums: CampaignSums,
     *,
@@ -41,7 +41,7 @@ def gates(
     Parameters
     ----------
     engine : Engine
-    trial : Trial
+    campaign : DrawnCampaign
     settings : EvaluationSettings
     sums : CampaignSums
     covariates : tuple of str
@@ -54,11 +54,11 @@ def gates(
     """
     moments = {arm: found.moments for arm, found in sums.arms.items()}
     return [
-        sample_ratio_gate(trial, settings, sums.arms),
+        sample_ratio_gate(campaign, settings, sums.arms),
         *_balance(moments, covariates),
-        *_left_out(trial),
-        *_contamination(engine, trial),
-        *_exposure(trial),
+        *_left_out(campaign),
+        *_contamination(engine, campaign),
+        *_exposure(campaign),
         *_heavy_tail(moments, sums.largest),
         *_incentives(moments, settings),
         *_orders(moments),
@@ -92,27 +92,27 @@ def _balance(moments: Mapping[str, Moments], covariates: tuple[str, ...]) -> Ite
         yield Gate("balance", "warning", "not checked: nothing is known of the customers before the campaign")
 
 
-def _left_out(trial: Trial) -> Iterator[Gate]:
-    n = sum(arm.n for arm in trial.arms)
-    if trial.n_mixed:
-        grave = trial.n_mixed > _MAX_MIXED_SHARE * len(trial.arms) * n
+def _left_out(campaign: DrawnCampaign) -> Iterator[Gate]:
+    n = sum(arm.n for arm in campaign.arms)
+    if n_mixed := campaign.n_mixed:
+        grave = n_mixed > _MAX_MIXED_SHARE * len(campaign.arms) * n
         yield Gate(
             "mixed",
             "serious" if grave else "warning",
-            f"{trial.n_mixed:,} customers are in several arms and were left out ({trial.n_mixed / (n + trial.n_mixed):.2%})",
+            f"{n_mixed:,} customers are in several arms and were left out ({n_mixed / (n + n_mixed):.2%})",
         )
-    if trial.n_targeted:
+    if campaign.n_targeted:
         yield Gate(
-            "drawn", "ok", f"{trial.n_targeted:,} customers with a propensity of 0 or 1 were put in by hand: left out"
+            "drawn", "ok", f"{campaign.n_targeted:,} customers with a propensity of 0 or 1 were put in by hand: left out"
         )
-    if trial.is_partial:
-        yield Gate("window", "warning", f"partial: outcome windows are cut where data end, {trial.observed_until}")
+    if campaign.is_partial:
+        yield Gate("window", "warning", f"partial: outcome windows are cut where data end, {campaign.observed_until}")
 
 
-def _contamination(engine: Engine, trial: Trial) -> Iterator[Gate]:
+def _contamination(engine: Engine, campaign: DrawnCampaign) -> Iterator[Gate]:
     """Control reached all the same, and other campaigns within the windows."""
-    control = next(arm for arm in trial.arms if arm.name == CONTROL)
-    reached = max(control.n_exposed, control.n_with_cost, _control_contacts(engine, trial))
+    control = next(arm for arm in campaign.arms if arm.name == CONTROL)
+    reached = max(control.n_exposed, control.n_with_cost, _control_contacts(engine, campaign))
     if reached:
         yield Gate(
             "contamination",
@@ -120,13 +120,13 @@ def _contamination(engine: Engine, trial: Trial) -> Iterator[Gate]:
             f"{reached:,} of {control.n:,} customers in control were contacted or cost something: effects are diluted",
         )
     query = (
-        f"SELECT p.arm, count(DISTINCT p.customer_id) AS n FROM ({trial.person}) AS p JOIN assignments AS a "
-        f"ON a.customer_id = p.customer_id AND a.campaign_id <> {literal(trial.campaign_id)} "
+        f"SELECT p.arm, count(DISTINCT p.customer_id) AS n FROM ({campaign.person}) AS p JOIN assignments AS a "
+        f"ON a.customer_id = p.customer_id AND a.campaign_id <> {literal(campaign.campaign_id)} "
         f"AND a.arm NOT IN ({literals(UNTREATED)}) AND a.assigned_at >= p.start AND a.assigned_at < p.stop GROUP BY p.arm"
     )
     overlapping = {row["arm"]: row["n"] for row in engine.table(query).to_pylist()}
     if overlapping:
-        shares = ", ".join(f"{arm.name} {overlapping.get(arm.name, 0) / arm.n:.1%}" for arm in trial.arms)
+        shares = ", ".join(f"{arm.name} {overlapping.get(arm.name, 0) / arm.n:.1%}" for arm in campaign.arms)
         yield Gate(
             "overlap",
             "warning",
@@ -135,21 +135,21 @@ def _contamination(engine: Engine, trial: Trial) -> Iterator[Gate]:
         )
 
 
-def _control_contacts(engine: Engine, trial: Trial) -> int:
+def _control_contacts(engine: Engine, campaign: DrawnCampaign) -> int:
     if "events" not in engine.tables() or "campaign_id" not in engine.columns("events"):
         return 0
     found = engine.row(
-        f"SELECT count(DISTINCT e.customer_id) AS n FROM ({trial.person}) AS p JOIN events AS e "
-        f"ON e.customer_id = p.customer_id AND {bears_campaign('e.campaign_id', trial.campaign_id)} "
+        f"SELECT count(DISTINCT e.customer_id) AS n FROM ({campaign.person}) AS p JOIN events AS e "
+        f"ON e.customer_id = p.customer_id AND {bears_campaign('e.campaign_id', campaign.campaign_id)} "
         f"AND e.occurred_at >= p.start AND e.occurred_at < p.stop WHERE p.arm = {literal(CONTROL)} "
         "AND ends_with(e.event_type, '_sent')"
     )
     return int(found["n"])
 
 
-def _exposure(trial: Trial) -> Iterator[Gate]:
-    if trial.records_exposure:
-        shares = ", ".join(f"{arm.name} {arm.n_exposed / arm.n:.1%}" for arm in trial.treatments)
+def _exposure(campaign: DrawnCampaign) -> Iterator[Gate]:
+    if campaign.records_exposure:
+        shares = ", ".join(f"{arm.name} {arm.n_exposed / arm.n:.1%}" for arm in campaign.treatments)
         yield Gate("exposure", "ok", f"reached {shares}; effects are of being drawn, reached or not")
 
 
