@@ -112,7 +112,7 @@ def _judged(
         effects=effects,
         timeline=[point for one in arms for point in timeline(one, variables, settings)],
         segment_by=settings.segment_by,
-        scores_as_of=variables.segmentation.as_of if variables.segmentation else None,
+        scores_as_of=variables.segment_column.as_of if variables.segment_column else None,
         segments=segment_effects(campaign, sums.segments, variables, settings),
         guardrails=guards,
         earned=money,

@@ -122,7 +122,7 @@ def segment_effects(
     campaign: DrawnCampaign, groups: Mapping[tuple[str, str], Moments], variables: Variables, settings: EvaluationSettings
 ) -> list[SegmentEffect]:
     """Effects on the main metric within segments, with the rate of false finds among them."""
-    if variables.segmentation is None:
+    if variables.segment_column is None:
         return []
     rows: list[tuple[str, str, int, int, Effect | None]] = []
     for segment in sorted({segment for _, segment in groups}):

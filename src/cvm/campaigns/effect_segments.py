@@ -18,7 +18,7 @@ _UNFIT = ("[]", "STRUCT", "MAP", "BLOB")
 
 
 @dataclass(frozen=True)
-class Segmentation:
+class SegmentColumn:
     """One column of one relation with ``customer_id``; ``as_of`` is that of the scores, None for a column of customers."""
 
     relation: str
@@ -31,7 +31,7 @@ class Segmentation:
         return f"coalesce(CAST(g.{identifier(self.column)} AS VARCHAR), 'unknown')"
 
 
-def segmentation(engine: Engine, campaign: DrawnCampaign, settings: EvaluationSettings) -> Segmentation | None:
+def segment_column(engine: Engine, campaign: DrawnCampaign, settings: EvaluationSettings) -> SegmentColumn | None:
     """What ``segment_by`` means; None where it was not asked for.
 
     Scores count only if their ``as_of`` is not later than the first assignment: later ones know what the campaign did, and
@@ -47,7 +47,7 @@ def segmentation(engine: Engine, campaign: DrawnCampaign, settings: EvaluationSe
         return None
     customers = engine.columns("customers") if "customers" in engine.tables() else {}
     if column in customers:
-        return _checked(engine, campaign, Segmentation("customers", column, None), customers)
+        return _checked(engine, campaign, SegmentColumn("customers", column, None), customers)
     began = _day(engine, campaign.first_at, settings.timezone)
     known = sorted(settings.score_files, reverse=True)
     for as_of in known:
@@ -57,7 +57,7 @@ def segmentation(engine: Engine, campaign: DrawnCampaign, settings: EvaluationSe
             continue
         usable = [day for day in known if day <= began]
         if as_of <= began:
-            return _checked(engine, campaign, Segmentation(relation, column, as_of), columns)
+            return _checked(engine, campaign, SegmentColumn(relation, column, as_of), columns)
         if not usable:
             raise ExperimentError(
                 f"segment_by == {column!r} is a column of scores, and those on file ({known[-1]} is the first) are younger "
@@ -70,7 +70,7 @@ def segmentation(engine: Engine, campaign: DrawnCampaign, settings: EvaluationSe
     )
 
 
-def _checked(engine: Engine, campaign: DrawnCampaign, found: Segmentation, columns: dict[str, str]) -> Segmentation:
+def _checked(engine: Engine, campaign: DrawnCampaign, found: SegmentColumn, columns: dict[str, str]) -> SegmentColumn:
     kind = columns[found.column]
     if any(unfit in kind for unfit in _UNFIT):
         raise ExperimentError(f"segment_by == {found.column!r} is {kind}, not one value per customer. Name another column.")

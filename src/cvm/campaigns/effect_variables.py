@@ -8,7 +8,7 @@ from datetime import timedelta
 from math import ceil
 
 from cvm.campaigns.effect_campaign import DrawnCampaign, bears_campaign
-from cvm.campaigns.effect_segments import Segmentation, segmentation
+from cvm.campaigns.effect_segments import SegmentColumn, segment_column
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.engines import Engine, identifier, literal
 from cvm.engines.sql import literals, local_day
@@ -61,7 +61,7 @@ class Variables:
         Event types among the outcomes.
     attributes : tuple of str
         Columns of ``customers`` among the covariates.
-    segmentation : Segmentation or None
+    segment_column : SegmentColumn or None
     has_redemptions : bool
         Whether redemptions are on file.
     """
@@ -72,7 +72,7 @@ class Variables:
     timeline: Mapping[float, str]
     events: tuple[str, ...]
     attributes: tuple[str, ...]
-    segmentation: Segmentation | None
+    segment_column: SegmentColumn | None
     has_redemptions: bool
 
     @property
@@ -131,14 +131,14 @@ def choose_variables(engine: Engine, campaign: DrawnCampaign, settings: Evaluati
         timeline={day: f"{_timed(settings)}_by_{day:g}" for day in _days(campaign.window_days)},
         events=events,
         attributes=attributes,
-        segmentation=segmentation(engine, campaign, settings),
+        segment_column=segment_column(engine, campaign, settings),
         has_redemptions=REDEMPTION in types,
     )
 
 
 def customer_query(engine: Engine, campaign: DrawnCampaign, variables: Variables, settings: EvaluationSettings) -> str:
     """SQL of one row per customer: ``arm``, ``segment``, ``weight`` and every variable, as a number."""
-    groups = variables.segmentation
+    groups = variables.segment_column
     means = ", ".join(f"avg({_number(identifier(name))}) AS {identifier(name)}" for name in variables.attributes)
     # Less their mean, so that squares stay small and a missing value counts as the mean.
     known = [

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from cvm.campaigns.effect_campaign import PEOPLE, DrawnCampaign, people_query, person_query
-from cvm.campaigns.effect_segments import Segmentation
+from cvm.campaigns.effect_segments import SegmentColumn
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_sums import sums_query
 from cvm.campaigns.effect_variables import choose_variables, customer_query
@@ -94,7 +94,7 @@ def sums_script(
     )
     variables = replace(choose_variables(engine, campaign, replace(settings, segment_by=None)), timeline={})
     if settings.segment_by is not None:
-        variables = replace(variables, segmentation=_segmentation(settings.segment_by, tables))
+        variables = replace(variables, segment_column=_segment_column(settings.segment_by, tables))
     marked = replace(settings, pre_days=_PRE_DAYS, outcome_days=_OUTCOME_DAYS)
     columns = SumColumns(variables.names, tuple(sorted(variables.pairs)), is_weighted)
     span = (
@@ -145,7 +145,7 @@ def _moment(moment: datetime) -> str:
     return f"CAST('{moment.isoformat(sep=' ')}' AS TIMESTAMP)"
 
 
-def _segmentation(column: str, tables: Mapping[str, Mapping[str, str]]) -> Segmentation:
+def _segment_column(column: str, tables: Mapping[str, Mapping[str, str]]) -> SegmentColumn:
     """By a column of customers; scores are files of cvm, which the warehouse does not have."""
     known = tables.get("customers", {})
     if column not in known:
@@ -153,4 +153,4 @@ def _segmentation(column: str, tables: Mapping[str, Mapping[str, str]]) -> Segme
             f"segment_by == {column!r} is no column of customers (it has {sorted(set(known) - {'customer_id'})}), and a "
             "query for a warehouse cannot read scores. Name a column of customers, or leave it out."
         )
-    return Segmentation("customers", column, None)
+    return SegmentColumn("customers", column, None)
