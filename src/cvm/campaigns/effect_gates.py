@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from cvm.campaigns.effect_campaign import DrawnCampaign, bears_campaign
-from cvm.campaigns.effect_result import Gate
+from cvm.campaigns.effect_result import EffectGate
 from cvm.campaigns.effect_sample_ratio import sample_ratio_gate
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_sums import CampaignSums
@@ -35,7 +35,7 @@ def gates(
     sums: CampaignSums,
     *,
     covariates: tuple[str, ...],
-) -> list[Gate]:
+) -> list[EffectGate]:
     """All checks, in the order in which they should be read.
 
     Parameters
@@ -65,7 +65,7 @@ def gates(
     ]
 
 
-def _balance(moments: Mapping[str, Moments], covariates: tuple[str, ...]) -> Iterator[Gate]:
+def _balance(moments: Mapping[str, Moments], covariates: tuple[str, ...]) -> Iterator[EffectGate]:
     """Arms against control before the campaign: the largest standardised difference, and all of them at once."""
     control = moments[CONTROL]
     for arm, treated in moments.items():
@@ -84,37 +84,37 @@ def _balance(moments: Mapping[str, Moments], covariates: tuple[str, ...]) -> Ite
         what = f"largest standardised difference {standardised[worst]:+.3f} ({used[worst].removeprefix('known_')})"
         text = f"{arm} before the campaign: {what}, p {p_value:.3g}"
         if p_value < _BALANCE_ALPHA:
-            yield Gate("balance", "serious", f"{text}: the arms were different customers from the start")
+            yield EffectGate("balance", "serious", f"{text}: the arms were different customers from the start")
         else:
             wide = abs(standardised[worst]) > _MAX_SMD
-            yield Gate("balance", "warning" if wide else "ok", text + (", wide but within chance" if wide else ""))
+            yield EffectGate("balance", "warning" if wide else "ok", text + (", wide but within chance" if wide else ""))
     if not any(control.varying(covariates)):
-        yield Gate("balance", "warning", "not checked: nothing is known of the customers before the campaign")
+        yield EffectGate("balance", "warning", "not checked: nothing is known of the customers before the campaign")
 
 
-def _left_out(campaign: DrawnCampaign) -> Iterator[Gate]:
+def _left_out(campaign: DrawnCampaign) -> Iterator[EffectGate]:
     n = sum(arm.n for arm in campaign.arms)
     if n_mixed := campaign.n_mixed:
         grave = n_mixed > _MAX_MIXED_SHARE * len(campaign.arms) * n
-        yield Gate(
+        yield EffectGate(
             "mixed",
             "serious" if grave else "warning",
             f"{n_mixed:,} customers are in several arms and were left out ({n_mixed / (n + n_mixed):.2%})",
         )
     if campaign.n_targeted:
-        yield Gate(
+        yield EffectGate(
             "drawn", "ok", f"{campaign.n_targeted:,} customers with a propensity of 0 or 1 were put in by hand: left out"
         )
     if campaign.is_partial:
-        yield Gate("window", "warning", f"partial: outcome windows are cut where data end, {campaign.observed_until}")
+        yield EffectGate("window", "warning", f"partial: outcome windows are cut where data end, {campaign.observed_until}")
 
 
-def _contamination(engine: Engine, campaign: DrawnCampaign) -> Iterator[Gate]:
+def _contamination(engine: Engine, campaign: DrawnCampaign) -> Iterator[EffectGate]:
     """Control reached all the same, and other campaigns within the windows."""
     control = next(arm for arm in campaign.arms if arm.name == CONTROL)
     reached = max(control.n_exposed, control.n_with_cost, _control_contacts(engine, campaign))
     if reached:
-        yield Gate(
+        yield EffectGate(
             "contamination",
             "serious" if reached > 0.05 * control.n else "warning",
             f"{reached:,} of {control.n:,} customers in control were contacted or cost something: effects are diluted",
@@ -127,7 +127,7 @@ def _contamination(engine: Engine, campaign: DrawnCampaign) -> Iterator[Gate]:
     overlapping = {row["arm"]: row["n"] for row in engine.table(query).to_pylist()}
     if overlapping:
         shares = ", ".join(f"{arm.name} {overlapping.get(arm.name, 0) / arm.n:.1%}" for arm in campaign.arms)
-        yield Gate(
+        yield EffectGate(
             "overlap",
             "warning",
             f"other campaigns treated customers within the outcome windows ({shares}): where these shares differ, the "
@@ -147,13 +147,13 @@ def _control_contacts(engine: Engine, campaign: DrawnCampaign) -> int:
     return int(found["n"])
 
 
-def _exposure(campaign: DrawnCampaign) -> Iterator[Gate]:
+def _exposure(campaign: DrawnCampaign) -> Iterator[EffectGate]:
     if campaign.records_exposure:
         shares = ", ".join(f"{arm.name} {arm.n_exposed / arm.n:.1%}" for arm in campaign.treatments)
-        yield Gate("exposure", "ok", f"reached {shares}; effects are of being drawn, reached or not")
+        yield EffectGate("exposure", "ok", f"reached {shares}; effects are of being drawn, reached or not")
 
 
-def _heavy_tail(moments: Mapping[str, Moments], largest: Mapping[str, float]) -> Iterator[Gate]:
+def _heavy_tail(moments: Mapping[str, Moments], largest: Mapping[str, float]) -> Iterator[EffectGate]:
     """Arms whose variance of revenue is mostly that of one customer."""
     for arm, found in moments.items():
         of_mean = found.of("revenue")
@@ -162,7 +162,7 @@ def _heavy_tail(moments: Mapping[str, Moments], largest: Mapping[str, float]) ->
             continue
         share = (largest[arm] - float(of_mean.mean[0])) ** 2 / (variance * found.n)
         if share > _MAX_SHARE_OF_ONE:
-            yield Gate(
+            yield EffectGate(
                 "heavy tail",
                 "warning",
                 f"one customer of {arm} ({largest[arm]:,.2f}) makes {share:.0%} of the variance of its revenue: the "
@@ -170,7 +170,7 @@ def _heavy_tail(moments: Mapping[str, Moments], largest: Mapping[str, float]) ->
             )
 
 
-def _incentives(moments: Mapping[str, Moments], settings: EvaluationSettings) -> Iterator[Gate]:
+def _incentives(moments: Mapping[str, Moments], settings: EvaluationSettings) -> Iterator[EffectGate]:
     """Customers who redeemed a coupon that costs extra, and whose orders carry a discount all the same."""
     if not settings.cost_per_redemption:
         return
@@ -178,7 +178,7 @@ def _incentives(moments: Mapping[str, Moments], settings: EvaluationSettings) ->
         both = found.of("discount", "redeemed")
         together = float(both.covariance[0, 1]) * found.n + float(both.mean[0] * both.mean[1])
         if arm != CONTROL and together > 0:
-            yield Gate(
+            yield EffectGate(
                 "incentives",
                 "warning",
                 f"{arm}: customers who redeemed got discounts, too, and each redemption costs "
@@ -187,8 +187,8 @@ def _incentives(moments: Mapping[str, Moments], settings: EvaluationSettings) ->
             )
 
 
-def _orders(moments: Mapping[str, Moments]) -> Iterator[Gate]:
+def _orders(moments: Mapping[str, Moments]) -> Iterator[EffectGate]:
     if not any(found.of("orders").mean[0] for found in moments.values()):
-        yield Gate(
+        yield EffectGate(
             "orders", "serious", "nobody ordered within the outcome windows: no effect on orders or money is identified"
         )

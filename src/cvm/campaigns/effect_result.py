@@ -11,7 +11,7 @@ from cvm.evaluation import Effect, Interval
 
 
 @dataclass(frozen=True)
-class Gate:
+class EffectGate:
     """Something that must be right before any effect is believed."""
 
     name: str
@@ -172,7 +172,7 @@ class CampaignEffect:
         Share of the customers' outcome days that are over.
     incentives : str
         Where discounts and redemptions are counted: once, in the margin or in the cost.
-    gates : list of Gate
+    gates : list of EffectGate
     arms : list of ArmFigures
     effects : list of ArmEffect
         Of every metric and arm; those ending in ``_after`` are of the window after.
@@ -200,7 +200,7 @@ class CampaignEffect:
     is_partial: bool
     information: float
     incentives: str
-    gates: list[Gate]
+    gates: list[EffectGate]
     arms: list[ArmFigures]
     effects: list[ArmEffect]
     timeline: list[TimedEffect]

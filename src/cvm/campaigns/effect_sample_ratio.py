@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import norm
 
 from cvm.campaigns.effect_campaign import DrawnCampaign
-from cvm.campaigns.effect_result import Gate
+from cvm.campaigns.effect_result import EffectGate
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.errors import ExperimentError
 from cvm.evaluation import BinnedSums, sample_ratio_test
@@ -21,7 +21,7 @@ _TOLERATED = 0.001
 _MAX_SHOWN = 5
 
 
-def sample_ratio_gate(campaign: DrawnCampaign, settings: EvaluationSettings, sums: Mapping[str, BinnedSums]) -> Gate:
+def sample_ratio_gate(campaign: DrawnCampaign, settings: EvaluationSettings, sums: Mapping[str, BinnedSums]) -> EffectGate:
     """Sizes of the arms against the shares they were drawn with, or against each customer's own propensity.
 
     Raises
@@ -33,7 +33,7 @@ def sample_ratio_gate(campaign: DrawnCampaign, settings: EvaluationSettings, sum
         return _weighted_ratio(sums)
     shares = _shares(campaign, settings)
     if isinstance(shares, str):
-        return Gate(_NAME, "warning", f"not checked: {shares}")
+        return EffectGate(_NAME, "warning", f"not checked: {shares}")
     if settings.draw == "fixed" or (settings.draw is None and campaign.strata):
         return _fixed_ratio(campaign, shares)
     counts = np.array([arm.n for arm in campaign.arms], dtype=float)
@@ -44,13 +44,13 @@ def sample_ratio_gate(campaign: DrawnCampaign, settings: EvaluationSettings, sum
         expected = ", ".join(
             f"{arm.name} {n:,.0f}" for arm, n in zip(campaign.arms, counts.sum() * given / given.sum(), strict=True)
         )
-        return Gate(
+        return EffectGate(
             _NAME,
             "serious",
             f"SAMPLE RATIO MISMATCH: {sizes}, drawn for {expected} (chi2 {statistic:.1f}, p {p_value:.2g}). Customers "
             "were lost or added after the draw, and not by chance: believe no figure below before the cause is found",
         )
-    return Gate(_NAME, "ok", f"{sizes}; chi2 {statistic:.4f}, p {p_value:.4f}")
+    return EffectGate(_NAME, "ok", f"{sizes}; chi2 {statistic:.4f}, p {p_value:.4f}")
 
 
 def _shares(campaign: DrawnCampaign, settings: EvaluationSettings) -> dict[str, float] | str:
@@ -78,7 +78,7 @@ def _shares(campaign: DrawnCampaign, settings: EvaluationSettings) -> dict[str, 
     return known
 
 
-def _fixed_ratio(campaign: DrawnCampaign, shares: Mapping[str, float]) -> Gate:
+def _fixed_ratio(campaign: DrawnCampaign, shares: Mapping[str, float]) -> EffectGate:
     """Sizes that the draw fixed: no chance is left, each arm of each stratum is within one customer of its share."""
     strata = campaign.strata or {("", arm.name): arm.n for arm in campaign.arms}
     total, whole = (
@@ -98,17 +98,17 @@ def _fixed_ratio(campaign: DrawnCampaign, shares: Mapping[str, float]) -> Gate:
     if wrong:
         more = f" and {len(wrong) - _MAX_SHOWN:,} more" if len(wrong) > _MAX_SHOWN else ""
         grave = lost > _TOLERATED * sum(strata.values())
-        return Gate(
+        return EffectGate(
             _NAME,
             "serious" if grave else "warning",
             f"SIZES DIFFER FROM THE DRAW, which fixed them within one customer: {'; '.join(wrong[:_MAX_SHOWN])}{more}. "
             "Customers were lost or added after the draw"
             + (": believe no figure below before the cause is found" if grave else ", too few to move a figure"),
         )
-    return Gate(_NAME, "ok", f"{sizes}; as drawn, within one customer of their shares, {whole}")
+    return EffectGate(_NAME, "ok", f"{sizes}; as drawn, within one customer of their shares, {whole}")
 
 
-def _weighted_ratio(sums: Mapping[str, BinnedSums]) -> Gate:
+def _weighted_ratio(sums: Mapping[str, BinnedSums]) -> EffectGate:
     """One over the propensities of an arm sums to all customers, give or take the variance of Horvitz and Thompson."""
     n = sum(found.n for found in sums.values())
     gaps = {arm: (found.weight - n) / (found.squared_weight - found.weight) ** 0.5 for arm, found in sums.items()}
@@ -116,5 +116,7 @@ def _weighted_ratio(sums: Mapping[str, BinnedSums]) -> Gate:
     sizes = ", ".join(f"{arm} stands for {found.weight:,.0f}" for arm, found in sums.items())
     text = f"propensities differ, each customer counts by one over its own: of {n:,} customers {sizes}; p {p_value:.3g}"
     if p_value < SRM_ALPHA:
-        return Gate(_NAME, "serious", f"SAMPLE RATIO MISMATCH: {text}. Believe no figure below before the cause is found")
-    return Gate(_NAME, "ok", text)
+        return EffectGate(
+            _NAME, "serious", f"SAMPLE RATIO MISMATCH: {text}. Believe no figure below before the cause is found"
+        )
+    return EffectGate(_NAME, "ok", text)
