@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from cvm.engines import DuckDBEngine
 from cvm.ingest.quality.finding import Finding, write_findings
-from cvm.ingest.verdict import Verdict, write_verdicts
+from cvm.ingest.sufficiency_verdict import SufficiencyVerdict, write_verdicts
 from cvm.models.bundle import Bundle
 from cvm.models.group_errors import Outcome, error_states, group_errors
 from cvm.models.judged_tables import lift_table, reliability_table, value_table
@@ -338,5 +338,8 @@ def write_quality(workspace: Workspace) -> None:
         ],
         workspace.quality,
     )
-    verdicts = [Verdict("churn", True, ("1,000 orders",)), Verdict("uplift", False, ("no campaign is in the ledger",))]
+    verdicts = [
+        SufficiencyVerdict("churn", True, ("1,000 orders",)),
+        SufficiencyVerdict("uplift", False, ("no campaign is in the ledger",)),
+    ]
     write_verdicts(verdicts, workspace.sufficiency)

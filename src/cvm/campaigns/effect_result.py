@@ -144,7 +144,7 @@ class Total:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ArmVerdict:
     """What to make of one arm, in a word and in a sentence."""
 
     arm: str
@@ -186,7 +186,7 @@ class CampaignEffect:
     earned : list of Earned
     total : Total or None
         Of all arms, where there are several.
-    verdicts : list of Verdict
+    verdicts : list of ArmVerdict
     """
 
     campaign_id: str
@@ -210,7 +210,7 @@ class CampaignEffect:
     guardrails: list[Guardrail]
     earned: list[Earned]
     total: Total | None
-    verdicts: list[Verdict]
+    verdicts: list[ArmVerdict]
 
     def __repr__(self) -> str:
         return "\n".join([f"<CampaignEffect {self.campaign_id}>", *(verdict.sentence for verdict in self.verdicts)])
