@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cvm.campaigns.effect_campaign import DrawnCampaign, read_campaign
-from cvm.campaigns.effect_estimates import Comparison, arm_effects, guardrails, replicates, segment_effects, timeline
+from cvm.campaigns.effect_estimates import ArmComparison, arm_effects, guardrails, replicates, segment_effects, timeline
 from cvm.campaigns.effect_gates import BREAKS_RANDOMISATION, gates
 from cvm.campaigns.effect_money import Cost, Replicates, earned, total
 from cvm.campaigns.effect_result import ArmEffect, ArmFigures, CampaignEffect, Earned
@@ -30,7 +30,7 @@ ANY = "any treatment"
 
 
 @dataclass(frozen=True)
-class Judged:
+class ResampledEffect:
     """What was found, and the resamples of each arm's money: what a total over campaigns is made of."""
 
     found: CampaignEffect
@@ -62,22 +62,24 @@ def evaluate(
     InsufficientDataError
         If an arm has fewer than two customers.
     """
-    return judge(engine, campaign_id, settings, progress=progress).found
+    return evaluate_resampled(engine, campaign_id, settings, progress=progress).found
 
 
-def judge(engine: Engine, campaign_id: str, settings: EvaluationSettings, *, progress: Callable[[str], None]) -> Judged:
+def evaluate_resampled(
+    engine: Engine, campaign_id: str, settings: EvaluationSettings, *, progress: Callable[[str], None]
+) -> ResampledEffect:
     """As ``evaluate``, with the resamples."""
     progress(f"reading the ledger of {campaign_id}")
     with read_campaign(engine, campaign_id, settings) as campaign:
         variables = choose_variables(engine, campaign, settings)
         progress(f"adding up orders by arm of {campaign_id}")
         sums = campaign_sums(engine, campaign, variables, settings)
-        return _judged(engine, campaign, variables, sums, settings)
+        return _resampled_effect(engine, campaign, variables, sums, settings)
 
 
-def _judged(
+def _resampled_effect(
     engine: Engine, campaign: DrawnCampaign, variables: Variables, sums: CampaignSums, settings: EvaluationSettings
-) -> Judged:
+) -> ResampledEffect:
     checks = gates(engine, campaign, settings, sums, covariates=variables.covariates)
     broken = [check.name for check in checks if check.severity == "serious" and check.name in BREAKS_RANDOMISATION]
     compared = _comparisons(campaign, sums)
@@ -130,10 +132,10 @@ def _judged(
             for one, paid in zip(arms, money, strict=True)
         ],
     )
-    return Judged(found, resampled)
+    return ResampledEffect(found, resampled)
 
 
-def _comparisons(campaign: DrawnCampaign, sums: CampaignSums) -> list[Comparison]:
+def _comparisons(campaign: DrawnCampaign, sums: CampaignSums) -> list[ArmComparison]:
     """Each treatment against the one control, and all of them together where there are several."""
     # The same campaign gives the same intervals; two campaigns are resampled independently.
     rng = np.random.default_rng(list(hashlib.sha256(campaign.campaign_id.encode()).digest()))
@@ -141,17 +143,17 @@ def _comparisons(campaign: DrawnCampaign, sums: CampaignSums) -> list[Comparison
     drawn = {arm: Resample.of(group, rng) for arm, group in groups.items()}
     names = [arm.name for arm in campaign.treatments]
     control = groups[CONTROL].moments
-    found = [Comparison(arm, groups[arm].moments, control, drawn[arm], drawn[CONTROL]) for arm in names]
+    found = [ArmComparison(arm, groups[arm].moments, control, drawn[arm], drawn[CONTROL]) for arm in names]
     if len(names) > 1:
         parts = [drawn[arm] for arm in names]
         together = Resample.together([part for part in parts if part is not None]) if None not in parts else None
         everybody = BinnedSums.together(groups[arm] for arm in names)
-        found.append(Comparison(ANY, everybody.moments, control, together, drawn[CONTROL]))
+        found.append(ArmComparison(ANY, everybody.moments, control, together, drawn[CONTROL]))
     return found
 
 
 def _earned(
-    one: Comparison,
+    one: ArmComparison,
     effects: list[ArmEffect],
     resampled: Replicates | None,
     variables: Variables,
