@@ -16,7 +16,7 @@ from cvm.features.churn import ChurnDefinition
 from cvm.features.files import read_calendar, read_features, read_grouped, read_outcome, read_renewals, read_treatments
 from cvm.features.snapshots import Replay
 from cvm.models.btyd import Btyd, Family
-from cvm.models.btyd.hindsight import Hindsight, Outlook, learn_hindsight
+from cvm.models.btyd.hindsight import Hindsight, HindsightWindow, learn_hindsight
 from cvm.models.btyd.histories import Histories
 from cvm.models.btyd.season import Calendar, SeasonClock, day_number
 from cvm.models.churn_anchor import ChurnAnchor, holds_subscription
@@ -195,7 +195,7 @@ class SnapshotReader:
         btyd = self.btyd(replay.as_of, everyone, clock=clock)
         judged = everyone[is_judged(everyone, self.eligible_days)].reset_index(drop=True)
         window, silence = (
-            self._outlook(btyd, judged, replay.as_of, days) for days in (replay.horizon_days, replay.silence_days)
+            self._hindsight_window(btyd, judged, replay.as_of, days) for days in (replay.horizon_days, replay.silence_days)
         )
         return learn_hindsight(window, silence, history_days=replay.history_days)
 
@@ -265,12 +265,12 @@ class SnapshotReader:
             expected_order_value=float(revenue.sum()) / orders if orders else 0.0,
         )
 
-    def _outlook(self, btyd: Btyd, customers: pd.DataFrame, as_of: date, horizon_days: int) -> Outlook:
+    def _hindsight_window(self, btyd: Btyd, customers: pd.DataFrame, as_of: date, horizon_days: int) -> HindsightWindow:
         # Over a year of campaigns hardly anyone is held out of all, and a level needs many: all untreated tell it.
         customers = self._usable(customers, as_of, horizon_days, "include" if self.treated == "include" else "exclude")
         expected = btyd.predict(customers, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
         n_orders, revenue = self._outcome(customers, as_of, horizon_days)
-        return Outlook(
+        return HindsightWindow(
             p_alive=expected["btyd_p_alive"].to_numpy(float),
             p_no_order=expected["btyd_p_no_order"].to_numpy(float),
             expected_revenue=(expected["btyd_expected_orders"] * expected["btyd_expected_order_value"]).to_numpy(float),

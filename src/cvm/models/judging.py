@@ -27,7 +27,7 @@ from cvm.models.treated import check_enough, treated_note
 
 
 @dataclass(frozen=True)
-class Trial:
+class Judging:
     """The judgement, and what came to light on the way to it; nothing but the recipe where history has no test."""
 
     recipe: Recipe
@@ -75,7 +75,7 @@ def levelled(samples: list[Sample], *, taught_by: list[Sample], definition: Chur
     return [at_level(sample, level) for sample in samples], level
 
 
-def run_trial(
+def run_judging(
     reader: SnapshotReader,
     plan: SnapshotPlan,
     settings: TrainSettings,
@@ -84,10 +84,10 @@ def run_trial(
     today: pd.DataFrame,
     studies: Path | None,
     progress: Callable[[str], None],
-) -> Trial:
+) -> Judging:
     """Gate, tuning and judgement on the training snapshots and the test; nothing where there is no test."""
     if not plan.test:
-        return Trial(recipe)
+        return Judging(recipe)
     progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
     training, test = judged_samples(reader, plan)
     uses = [sample.window_use for sample in (test, *training)]
@@ -105,7 +105,7 @@ def run_trial(
         trials: dict[str, Any] = {"trials": settings.trials, "timeout_s": settings.timeout_s, "file": studies}
         recipe, searches = tune_settings(training, recipe, **trials, progress=progress)
     judged = judge(training, test, recipe, progress=progress)
-    return Trial(recipe, judged, test, searches, _past_windows(training, test, judged, days=plan.judged_days), notes)
+    return Judging(recipe, judged, test, searches, _past_windows(training, test, judged, days=plan.judged_days), notes)
 
 
 def _past_windows(training: Sequence[Sample], test: Sample, judged: Judged, *, days: int) -> list[PastWindow]:
