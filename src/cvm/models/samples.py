@@ -18,7 +18,7 @@ from cvm.features.snapshots import Replay
 from cvm.models.btyd import Btyd, Family
 from cvm.models.btyd.hindsight import Hindsight, HindsightWindow, learn_hindsight
 from cvm.models.btyd.histories import Histories
-from cvm.models.btyd.season import Calendar, SeasonClock, day_number
+from cvm.models.btyd.season import DailyOrders, SeasonClock, day_number
 from cvm.models.churn_anchor import ChurnAnchor, holds_subscription
 from cvm.models.retention import Retention
 from cvm.models.treated import Treated, WindowUse, is_usable
@@ -118,14 +118,14 @@ class ProspectRate:
 
 
 class FitBtyd(Protocol):
-    """Fits BTYD to the features of one snapshot, on the season of its calendar where there is one."""
+    """Fits BTYD to the features of one snapshot, on the season of its daily orders where they are given."""
 
     def __call__(
         self,
         features: pd.DataFrame,
         *,
         as_of: date,
-        calendar: Calendar | None,
+        daily_orders: DailyOrders | None,
         clock: SeasonClock | None = None,
         family: Family = "bg_nbd",
         histories: Histories | None = None,
@@ -177,11 +177,11 @@ class SnapshotReader:
 
         Where that past is too short to know its season, ``clock`` tells it; by default nothing does.
         """
-        calendar = self._calendar(as_of) if self.knows_season(as_of) else None
+        daily_orders = self._daily_orders(as_of) if self.knows_season(as_of) else None
         grouped = read_grouped(self.folder, as_of)
         # Where the features are of a sample, the histories of the whole base lie beside them.
         whole: dict[str, Any] = {"histories": Histories(*grouped)} if grouped else {}
-        return self.fit_btyd(everyone, as_of=as_of, calendar=calendar, clock=clock, **whole)
+        return self.fit_btyd(everyone, as_of=as_of, daily_orders=daily_orders, clock=clock, **whole)
 
     def hindsight(self, replay: Replay | None, clock: SeasonClock) -> Hindsight:
         """What BTYD would have got wrong a year ago; nothing where it cannot be asked.
@@ -285,7 +285,7 @@ class SnapshotReader:
         treatments = read_treatments(self.folder, as_of, horizon_days)
         return customers[is_usable(customers["customer_id"], treatments, treated)].reset_index(drop=True)
 
-    def _calendar(self, as_of: date) -> Calendar:
+    def _daily_orders(self, as_of: date) -> DailyOrders:
         """Days from the first order to the last before ``as_of``, those without one filled in."""
         by_day = read_calendar(self.folder, as_of)
         day = by_day["day"].to_numpy(int)
@@ -295,7 +295,7 @@ class SnapshotReader:
             np.bincount(day - first, weights=by_day[name].to_numpy(float), minlength=n_days).astype(float)
             for name in ("n_orders", "n_joined")
         )
-        return Calendar(first, n_orders, n_joined)
+        return DailyOrders(first, n_orders, n_joined)
 
     def _outcome(self, customers: pd.DataFrame, as_of: date, horizon_days: int) -> tuple[Floats, Floats]:
         outcome = read_outcome(self.folder, as_of, horizon_days)
