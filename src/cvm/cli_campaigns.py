@@ -37,7 +37,7 @@ def power(
     quiet: QuietOption = False,
 ) -> None:
     """Size of a holdout, the effect it can show, and what it costs."""
-    from cvm.campaigns.history import OutcomeHistory
+    from cvm.campaigns.outcome_history import OutcomeHistory
     from cvm.campaigns.power import check_outcome, given_baseline
     from cvm.campaigns.power_groups import arm_powers, segment_powers
     from cvm.campaigns.power_plan import EffectToFind, check_segments_known, design_of, power_plan

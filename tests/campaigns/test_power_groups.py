@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cvm.campaigns.assignment import Split
-from cvm.campaigns.history import OutcomeHistory, SegmentHistory
+from cvm.campaigns.outcome_history import OutcomeHistory, SegmentHistory
 from cvm.campaigns.power import Baseline, Design, PowerError, detectable_effect, power_at
 from cvm.campaigns.power_groups import arm_powers, segment_powers, segment_relation
 from cvm.campaigns.power_plan import EffectToFind, design_of, power_plan

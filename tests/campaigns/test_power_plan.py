@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from cvm.campaigns.history import OutcomeHistory
+from cvm.campaigns.outcome_history import OutcomeHistory
 from cvm.campaigns.power import Baseline, Design, PowerError, power_at
 from cvm.campaigns.power_plan import EffectToFind, holding_out_cost, power_plan
 

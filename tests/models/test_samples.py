@@ -127,7 +127,7 @@ class TestProspectRate:
 
 
 class TestSeason:
-    """Where history is long enough, BTYD is fitted on the daily orders of its own past and corrected by what it got wrong."""
+    """Where history is long enough, BTYD is fitted on the daily orders of its past and corrected by what it got wrong."""
 
     REPLAY = Replay(AS_OF, horizon_days=90, silence_days=365, history_days=400)
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import binom
 
-from cvm.actions.history import History
+from cvm.actions.purchase_history import PurchaseHistory
 from cvm.actions.replenishment import Replenishment, due_between
 from cvm.engines import DuckDBEngine, literal
 from cvm.engines.sql import literals
@@ -66,7 +66,7 @@ class _Shop:
     """What the queries are made from."""
 
     engine: DuckDBEngine
-    history: History
+    history: PurchaseHistory
     settings: TriggerSettings
     due: Replenishment
 
@@ -104,7 +104,7 @@ class _Trigger:
 
 
 def trigger_lists(
-    engine: DuckDBEngine, history: History, settings: TriggerSettings, due: Replenishment
+    engine: DuckDBEngine, history: PurchaseHistory, settings: TriggerSettings, due: Replenishment
 ) -> list[TriggerList]:
     """Every list, made or not.
 
@@ -112,7 +112,7 @@ def trigger_lists(
     ----------
     engine : DuckDBEngine
         Opened on the warehouse.
-    history : History
+    history : PurchaseHistory
     settings : TriggerSettings
     due : Replenishment
         What customers are expected to buy again.

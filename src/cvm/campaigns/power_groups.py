@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvm.campaigns.assignment import Split
-from cvm.campaigns.history import SegmentHistory
+from cvm.campaigns.outcome_history import SegmentHistory
 from cvm.campaigns.power import Baseline, Design, PowerError, detectable_effect, power_at
 from cvm.campaigns.power_plan import EffectToFind, PowerPlan
 from cvm.engines import DuckDBEngine, identifier

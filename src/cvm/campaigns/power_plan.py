@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvm.campaigns.assignment import Split
-from cvm.campaigns.history import OutcomeHistory
+from cvm.campaigns.outcome_history import OutcomeHistory
 from cvm.campaigns.power import (
     Baseline,
     Design,

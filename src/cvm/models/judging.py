@@ -14,7 +14,7 @@ from cvm.errors import InsufficientDataError
 from cvm.features.churn import ChurnDefinition
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.btyd import Btyd
-from cvm.models.churn_anchor import Level
+from cvm.models.churn_anchor import LogitLine
 from cvm.models.churn_level import at_level, learn_level
 from cvm.models.clv import BtydValue
 from cvm.models.leakage import pass_gate
@@ -67,10 +67,12 @@ def judged_samples(reader: SnapshotReader, plan: SnapshotPlan) -> tuple[list[Sam
     return training, reader.sample(plan.test, plan.judged_days, replay=plan.replay(plan.test, plan.judged_days))
 
 
-def levelled(samples: list[Sample], *, taught_by: list[Sample], definition: ChurnDefinition) -> tuple[list[Sample], Level]:
+def levelled(
+    samples: list[Sample], *, taught_by: list[Sample], definition: ChurnDefinition
+) -> tuple[list[Sample], LogitLine]:
     """The samples with their anchors at the level that some of them teach, where churn is not defined by orders alone."""
     if definition.definition == "no_order":
-        return samples, Level()
+        return samples, LogitLine()
     level = learn_level(taught_by)
     return [at_level(sample, level) for sample in samples], level
 
