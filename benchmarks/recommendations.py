@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 import cvm
 from cvm.actions.also_bought import also_bought
-from cvm.actions.history import History, ItemKind
+from cvm.actions.purchase_history import ItemKind, PurchaseHistory
 from cvm.actions.recommendations import Weights, recommendations
 from cvm.datasets import DATASETS, prepare
 from cvm.engines import DuckDBEngine
@@ -42,9 +42,9 @@ REPORT = Path(__file__).with_suffix(".md")
 Floats = NDArray[np.float64]
 
 
-def held_out(engine: DuckDBEngine, history: History, kind: ItemKind) -> pd.DataFrame:
+def held_out(engine: DuckDBEngine, history: PurchaseHistory, kind: ItemKind) -> pd.DataFrame:
     """``customer_id`` and ``item`` of the first order day of each known customer from ``as_of`` on."""
-    later = History(history.columns, history.as_of + timedelta(days=WITHIN_DAYS), history.timezone)
+    later = PurchaseHistory(history.schema, history.as_of + timedelta(days=WITHIN_DAYS), history.timezone)
     return engine.table(
         f"WITH bought AS ({later.bought(kind)}) SELECT customer_id, item FROM bought SEMI JOIN (SELECT customer_id, "
         f"min(day) AS day FROM bought WHERE day >= DATE '{history.as_of}' GROUP BY customer_id) USING (customer_id, day) "
@@ -52,7 +52,7 @@ def held_out(engine: DuckDBEngine, history: History, kind: ItemKind) -> pd.DataF
     ).to_pandas()
 
 
-def most_popular(engine: DuckDBEngine, history: History, kind: ItemKind) -> pd.DataFrame:
+def most_popular(engine: DuckDBEngine, history: PurchaseHistory, kind: ItemKind) -> pd.DataFrame:
     """The same ``K`` items for everybody: those most customers bought."""
     return engine.table(
         f"WITH bought AS ({history.bought(kind)}), top AS (SELECT item, "
@@ -62,7 +62,7 @@ def most_popular(engine: DuckDBEngine, history: History, kind: ItemKind) -> pd.D
     ).to_pandas()
 
 
-def bought_before(engine: DuckDBEngine, history: History, kind: ItemKind) -> pd.DataFrame:
+def bought_before(engine: DuckDBEngine, history: PurchaseHistory, kind: ItemKind) -> pd.DataFrame:
     """What each bought on most days, the latest first among equals."""
     return engine.table(
         "SELECT customer_id, item, "
@@ -90,7 +90,7 @@ def study(
     engine: DuckDBEngine, kind: ItemKind, timezone: str
 ) -> tuple[Weights, pd.DataFrame, dict[str, pd.DataFrame], float]:
     """Weights chosen, what each choice brought on the earlier day, and what all methods brought on the later one."""
-    tune = History.of(engine, as_of=TUNE, timezone=timezone)
+    tune = PurchaseHistory.of(engine, as_of=TUNE, timezone=timezone)
     truth, pairs = held_out(engine, tune, kind), also_bought(engine, tune)
     tried = []
     for weights in GRID:
@@ -98,7 +98,7 @@ def study(
         tried.append({**vars(weights), "hit": found["hit"].mean(), "rr": found["rr"].mean()})
     table = pd.DataFrame(tried).sort_values("rr", ascending=False, kind="stable")
     best = GRID[int(table.index[0])]
-    test = History.of(engine, as_of=TEST, timezone=timezone)
+    test = PurchaseHistory.of(engine, as_of=TEST, timezone=timezone)
     truth = held_out(engine, test, kind)
     started = time.perf_counter()
     ours = _ranked(engine, test, also_bought(engine, test), kind, best)
@@ -111,7 +111,9 @@ def study(
     return best, table, methods, seconds
 
 
-def _ranked(engine: DuckDBEngine, history: History, pairs: pa.Table, kind: ItemKind, weights: Weights) -> pd.DataFrame:
+def _ranked(
+    engine: DuckDBEngine, history: PurchaseHistory, pairs: pa.Table, kind: ItemKind, weights: Weights
+) -> pd.DataFrame:
     return recommendations(engine, history, pairs, kind=kind, weights=weights, n_items=K).to_pandas()
 
 

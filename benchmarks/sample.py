@@ -28,9 +28,9 @@ from cvm.features.sample import write_sample
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.churn_blend import BlendedChurn
 from cvm.models.clv_blend import BlendedValue
+from cvm.models.judging import judged_samples, snapshot_reader
 from cvm.models.samples import Sample
 from cvm.models.training import Recipe, churn_metrics, judge, value_metrics
-from cvm.models.trial import judged_samples, snapshot_reader
 from cvm.params import Params
 from cvm.stages.context import workspace_of
 from cvm.stages.data import run_features, run_ingest

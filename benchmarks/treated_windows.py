@@ -19,7 +19,7 @@ import pandas as pd
 
 import cvm
 from cvm.datasets.simulate import simulate
-from cvm.datasets.simulate.world import Campaign, Effect, World
+from cvm.datasets.simulate.world import Campaign, ContactEffect, World
 from cvm.evaluation import area_under_roc, brier_score
 from cvm.stages.data import run_features, run_ingest
 from cvm.stages.promote import run_promote
@@ -33,7 +33,9 @@ def busy_world() -> World:
     """Letters that work on all but those not to be disturbed, six times, to three in four."""
     world = World()
     kinds = tuple(
-        kind if kind.name == "do_not_disturb" else replace(kind, email=Effect(rate=2.5), letter=Effect(rate=4.0))
+        kind
+        if kind.name == "do_not_disturb"
+        else replace(kind, email=ContactEffect(rate=2.5), letter=ContactEffect(rate=4.0))
         for kind in world.kinds
     )
     letters = tuple(Campaign(f"c{days}", days, ("letter",), (0.25, 0.75)) for days in (525, 435, 345, 255, 165, 75))

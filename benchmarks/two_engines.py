@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from cvm.campaigns.assignment import Split
 from cvm.campaigns.balance import draw_check
 from cvm.campaigns.effect import evaluate
-from cvm.campaigns.effect_trial import campaigns_of
+from cvm.campaigns.effect_campaign import campaigns_of
 from cvm.engines import DuckDBEngine, Engine, QueryError, identifier
 from cvm.errors import CvmError
 from cvm.features.experiments import write_experiments

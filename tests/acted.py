@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 import planned
 from cvm.actions.next_best import ActionSettings, NextBest, next_best
-from cvm.actions.playbook import Rule
+from cvm.actions.playbook import PlaybookRule
 from cvm.campaigns.plan_settings import PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine
 from cvm.scoring.files import write_scores
@@ -28,14 +28,16 @@ def write_full_scores(folder: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def rule(name: str, *, minimum: dict[str, float] | None = None, **options: Any) -> Rule:
+def rule(name: str, *, minimum: dict[str, float] | None = None, **options: Any) -> PlaybookRule:
     """A rule of a goal, for these segments; for everybody where none are named."""
     segments = options.pop("segments", None)
     when = Condition({"segment": segments} if segments else {}, minimum or {})
-    return Rule(name, when, **{"goal": "keep", **options})
+    return PlaybookRule(name, when, **{"goal": "keep", **options})
 
 
-def decided(folder: Path, engine: DuckDBEngine, rows: list[dict[str, Any]], *rules: Rule, **options: Any) -> NextBest:
+def decided(
+    folder: Path, engine: DuckDBEngine, rows: list[dict[str, Any]], *rules: PlaybookRule, **options: Any
+) -> NextBest:
     """What the rules decide, reached as a plan without further limits would reach."""
     limits = {name: options.pop(name) for name in ("holdout", "policy", "suppression") if name in options}
     uplift = options.pop("uplift", None)

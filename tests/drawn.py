@@ -6,10 +6,10 @@ from pathlib import Path
 
 from cvm.engines import DuckDBEngine
 from cvm.proposing.files import FileGroup
-from cvm.proposing.samples import Sample, sampled
+from cvm.proposing.samples import TableSample, sampled
 
 
-def sample_of(folder: Path, text: str, *, name: str = "file.csv") -> Sample:
+def sample_of(folder: Path, text: str, *, name: str = "file.csv") -> TableSample:
     """The sample of a CSV file with this text."""
     path = folder / name
     path.write_text(text, encoding="utf-8")

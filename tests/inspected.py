@@ -11,7 +11,7 @@ from cvm.ingest.clean import TableOutcome
 from cvm.ingest.orders import order_tables
 from cvm.ingest.quality import Finding, quality_findings
 from cvm.ingest.sufficiency import sufficiency
-from cvm.ingest.verdict import Verdict
+from cvm.ingest.sufficiency_verdict import SufficiencyVerdict
 
 NOW = datetime(2024, 1, 10)
 
@@ -43,7 +43,9 @@ def findings_of(
     return {finding.check: finding for finding in findings}
 
 
-def verdicts_of(*, horizon_days: int = 60, lead_days: int = 0, **tables: list[dict[str, Any]]) -> dict[str, Verdict]:
+def verdicts_of(
+    *, horizon_days: int = 60, lead_days: int = 0, **tables: list[dict[str, Any]]
+) -> dict[str, SufficiencyVerdict]:
     """What these rows are enough for, by purpose."""
     engine = shop.warehouse(**tables)
     with order_tables(engine, timezone="UTC"):

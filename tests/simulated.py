@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cvm.models.anchor_attribution import Outlook
 from cvm.models.attribution import Reference
 from cvm.models.btyd import BgNbd, Btyd, GammaGamma
 from cvm.models.bundle import Bundle, BundledFeature
 from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
-from cvm.models.history import Outlook
 from cvm.models.intervals import ValueBands
 from cvm.models.samples import ProspectRate, Sample
 from cvm.segments import RfmCuts, ValueCuts

@@ -8,7 +8,7 @@ from cvm.datasets.simulate import World
 from cvm.datasets.simulate.calendar import Calendar
 from cvm.datasets.simulate.chunk import Chunk, calendar_of, draw_chunk
 from cvm.datasets.simulate.lines import Lines
-from cvm.datasets.simulate.recipe import Recipe
+from cvm.datasets.simulate.recipe import SimulationRecipe
 from cvm.datasets.simulate.simulation import lines_of
 
 # Enough for standard errors of one to three per cent, drawn in half a second.
@@ -19,7 +19,7 @@ N_CUSTOMERS = 20_000
 class Base:
     """A chunk with its world, calendar and order lines."""
 
-    recipe: Recipe
+    recipe: SimulationRecipe
     calendar: Calendar
     chunk: Chunk
     lines: Lines
@@ -30,7 +30,7 @@ class Base:
 
 
 def draw_base(*, seed: int, n_customers: int = N_CUSTOMERS, world: World | None = None) -> Base:
-    recipe = Recipe(n_customers, seed, "2026-01-01", 3.0, world or World())
+    recipe = SimulationRecipe(n_customers, seed, "2026-01-01", 3.0, world or World())
     calendar = calendar_of(recipe)
     chunk = draw_chunk(recipe, calendar, number=0, first=0, n=n_customers)
     return Base(recipe, calendar, chunk, lines_of(recipe, chunk))

@@ -8,8 +8,8 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+from cvm.campaigns.effect_campaign import read_campaign
 from cvm.campaigns.effect_sums import campaign_sums
-from cvm.campaigns.effect_trial import read_trial
 from cvm.campaigns.effect_variables import choose_variables
 from cvm.engines import DuckDBEngine, identifier
 from cvm.stages.context import workspace_of
@@ -101,9 +101,9 @@ def test_kpis(params, engine, postgres):
 
 def test_sums_of_a_campaign(params, engine, postgres):
     settings = evaluation_settings_of(params, score_files={})
-    with read_trial(engine, CAMPAIGN, settings) as trial:
-        variables = choose_variables(engine, trial, settings)
-        arms = campaign_sums(engine, trial, variables, settings).arms
+    with read_campaign(engine, CAMPAIGN, settings) as campaign:
+        variables = choose_variables(engine, campaign, settings)
+        arms = campaign_sums(engine, campaign, variables, settings).arms
     printed = on_duckdb(engine, campaign_sql(params, Target("duckdb"), CAMPAIGN))
     found = read(postgres, campaign_sql(params, Target("postgres", "analytics"), CAMPAIGN))
     assert_same_rows(found, printed, key=("arm",))

@@ -37,10 +37,10 @@ def power(
     quiet: QuietOption = False,
 ) -> None:
     """Size of a holdout, the effect it can show, and what it costs."""
-    from cvm.campaigns.history import OutcomeHistory
+    from cvm.campaigns.outcome_history import OutcomeHistory
     from cvm.campaigns.power import check_outcome, given_baseline
     from cvm.campaigns.power_groups import arm_powers, segment_powers
-    from cvm.campaigns.power_plan import Effect, check_segments_known, design_of, power_plan
+    from cvm.campaigns.power_plan import EffectToFind, check_segments_known, design_of, power_plan
     from cvm.reports.power import check_figure_name, group_table, power_tables, write_power_figure
     from cvm.stages.campaigns import past_outcomes, past_outcomes_by_segment
 
@@ -48,7 +48,7 @@ def power(
     split, design = design_of(
         shares, held_out, treatments, alpha=alpha, power=wanted, usual_share=checked.campaigns.control_share
     )
-    asked, to_find = check_outcome(outcome), None if effect is None else Effect.parse(effect)
+    asked, to_find = check_outcome(outcome), None if effect is None else EffectToFind.parse(effect)
     known, days = given_baseline(asked, mean=mean, sd=sd), days or checked.campaigns.outcome_days
     check_segments_known(segment_by, known)
     if figure:

@@ -85,6 +85,6 @@ class SegmentParams(Section):
 
 
 def _rule_set(rules: list[SegmentRuleParams]) -> RuleSet:
-    from cvm.segments import Condition, Rule, RuleSet
+    from cvm.segments import Condition, RuleSet, SegmentRule
 
-    return RuleSet(tuple(Rule(rule.name, rule.goal, Condition(**rule.when.condition())) for rule in rules))
+    return RuleSet(tuple(SegmentRule(rule.name, rule.goal, Condition(**rule.when.condition())) for rule in rules))

@@ -8,7 +8,7 @@ import pytest
 
 import shop
 from cvm.actions.also_bought import MAX_FALSE_DISCOVERY_RATE, also_bought
-from cvm.actions.history import History
+from cvm.actions.purchase_history import PurchaseHistory
 from cvm.engines import DuckDBEngine
 from memory import Memory
 
@@ -34,7 +34,7 @@ def baskets(owned: np.ndarray) -> DuckDBEngine:
 
 
 def pairs_of(engine: DuckDBEngine) -> pa.Table:
-    return also_bought(engine, History.of(engine, as_of=AS_OF, timezone="UTC"))
+    return also_bought(engine, PurchaseHistory.of(engine, as_of=AS_OF, timezone="UTC"))
 
 
 def random_owned(*, n: int, n_items: int, seed: int) -> np.ndarray:

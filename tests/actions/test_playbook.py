@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cvm.actions.playbook import NO_RULE, Candidates, Rule, resolved
+from cvm.actions.playbook import NO_RULE, Candidates, PlaybookRule, resolved
 from cvm.segments.conditions import Condition
 
 
-def rule(name: str, cap: int | None = None, **more: object) -> Rule:
-    return Rule(name, Condition(), cap=cap, **more)
+def rule(name: str, cap: int | None = None, **more: object) -> PlaybookRule:
+    return PlaybookRule(name, Condition(), cap=cap, **more)
 
 
 def candidates(holds, *, reach=None, harmed=None, value=None) -> Candidates:

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 import shop
 from cvm.actions.also_bought import SCHEMA as PAIRS
-from cvm.actions.history import History
+from cvm.actions.purchase_history import PurchaseHistory
 from cvm.actions.recommendations import Weights, recommendations
 
 AS_OF = date(2024, 6, 1)
@@ -30,7 +30,7 @@ def pair(item: str, other: str, lift: float) -> dict[str, object]:
 
 def items_of(rows, *, pairs=(), **weights: object) -> dict[str, list[tuple[str, str]]]:
     engine = shop.typed_warehouse(transactions=rows)
-    history = History.of(engine, as_of=AS_OF, timezone="UTC")
+    history = PurchaseHistory.of(engine, as_of=AS_OF, timezone="UTC")
     table = pa.Table.from_pylist(list(pairs), schema=PAIRS)
     found: dict[str, list[tuple[str, str]]] = {}
     for row in recommendations(engine, history, table, weights=Weights(**weights), n_items=3).to_pylist():
@@ -65,5 +65,5 @@ def test_what_was_bought_lately_and_lasts_for_long_is_held_back() -> None:
 
 def test_without_items_nothing_is_recommended() -> None:
     engine = shop.typed_warehouse(transactions=[shop.order("c", on="2024-01-01", amount=1.0)])
-    history = History.of(engine, as_of=AS_OF, timezone="UTC")
+    history = PurchaseHistory.of(engine, as_of=AS_OF, timezone="UTC")
     assert recommendations(engine, history, PAIRS.empty_table()).num_rows == 0

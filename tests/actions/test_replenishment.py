@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 import shop
-from cvm.actions.history import History
+from cvm.actions.purchase_history import PurchaseHistory
 from cvm.actions.replenishment import due_between, expected_purchases, replenishment
 from memory import Memory
 from simulated_base import draw_base
@@ -32,7 +32,7 @@ def crowd(item: str = "coffee", cycle: int = 30, n: int = 30) -> list[dict[str, 
 
 def due_of(rows: list[dict[str, object]], **options: object) -> dict[str, dict[str, object]]:
     engine = shop.typed_warehouse(transactions=rows)
-    found = replenishment(engine, History.of(engine, as_of=AS_OF, timezone="UTC"))
+    found = replenishment(engine, PurchaseHistory.of(engine, as_of=AS_OF, timezone="UTC"))
     return {row["customer_id"]: row for row in found.rows.to_pylist()}
 
 
@@ -77,7 +77,7 @@ def test_after_a_larger_purchase_the_next_is_expected_later() -> None:
 def test_who_has_been_silent_for_long_has_lapsed() -> None:
     rows = [*crowd(), *bought("gone", "coffee", [120, 150, 180, 210])]
     engine = shop.typed_warehouse(transactions=rows)
-    found = replenishment(engine, History.of(engine, as_of=AS_OF, timezone="UTC"))
+    found = replenishment(engine, PurchaseHistory.of(engine, as_of=AS_OF, timezone="UTC"))
     assert "gone" not in found.rows["customer_id"].to_pylist()
     assert found.n_lapsed == 1
 
@@ -88,7 +88,7 @@ def test_what_is_bought_at_any_time_is_left_out_and_counted() -> None:
     for number in range(40):
         rows += bought(f"r{number:02d}", "gifts", sorted({int(day) for day in rng.uniform(1, 500, 6)}))
     engine = shop.typed_warehouse(transactions=rows)
-    found = replenishment(engine, History.of(engine, as_of=AS_OF, timezone="UTC"))
+    found = replenishment(engine, PurchaseHistory.of(engine, as_of=AS_OF, timezone="UTC"))
     assert set(found.rows["item"].to_pylist()) == {"coffee"}
     assert found.n_irregular == 40
 
@@ -99,14 +99,14 @@ def test_where_nothing_follows_a_cycle_nothing_is_expected() -> None:
         row for n in range(30) for row in bought(f"r{n:02d}", "gifts", sorted({int(day) for day in rng.uniform(1, 500, 5)}))
     ]
     engine = shop.typed_warehouse(transactions=rows)
-    found = replenishment(engine, History.of(engine, as_of=AS_OF, timezone="UTC"))
+    found = replenishment(engine, PurchaseHistory.of(engine, as_of=AS_OF, timezone="UTC"))
     assert (found.rows.num_rows, found.n_irregular) == (0, 30)
 
 
 def test_a_product_takes_the_place_of_its_category() -> None:
     rows = [{**row, "product_id": "beans-1"} for row in crowd()] + bought("other", "coffee", [5, 35, 65], product_id="odd")
     engine = shop.typed_warehouse(transactions=rows)
-    found = replenishment(engine, History.of(engine, as_of=AS_OF, timezone="UTC")).rows.to_pylist()
+    found = replenishment(engine, PurchaseHistory.of(engine, as_of=AS_OF, timezone="UTC")).rows.to_pylist()
     kinds = {row["customer_id"]: (row["item_kind"], row["item"]) for row in found}
     assert kinds["x00"] == ("product", "beans-1")
     assert kinds["other"] == ("category", "coffee")
@@ -130,13 +130,13 @@ def test_an_order_that_was_wholly_refunded_is_no_purchase() -> None:
 
 def test_without_items_nothing_is_due() -> None:
     engine = shop.typed_warehouse(transactions=[shop.order("c", on="2024-01-01", amount=1.0)])
-    found = replenishment(engine, History.of(engine, as_of=AS_OF, timezone="UTC"))
+    found = replenishment(engine, PurchaseHistory.of(engine, as_of=AS_OF, timezone="UTC"))
     assert (found.rows.num_rows, found.n_irregular, found.n_customers) == (0, 0, 0)
 
 
 def test_what_is_due_lies_within_its_days() -> None:
     engine = shop.typed_warehouse(transactions=crowd())
-    rows = replenishment(engine, History.of(engine, as_of=AS_OF, timezone="UTC")).rows
+    rows = replenishment(engine, PurchaseHistory.of(engine, as_of=AS_OF, timezone="UTC")).rows
     first, last = AS_OF + timedelta(days=19), AS_OF + timedelta(days=21)
     due = due_between(rows, first, last)["expected_at"].to_pylist()
     assert 0 < len(due) < rows.num_rows
@@ -161,7 +161,7 @@ def test_on_simulated_cycles_the_expected_date_is_within_15_percent_for_most() -
     with Memory() as engine:
         engine.register("given", table)
         engine.replace_table("transactions", "SELECT * FROM given")
-        history = History.of(engine, as_of=date(2026, 1, 1), timezone="UTC")
+        history = PurchaseHistory.of(engine, as_of=date(2026, 1, 1), timezone="UTC")
         found = expected_purchases(engine, history, "category").rows.to_pandas()
     habits = customers.habits
     truth = pd.DataFrame(

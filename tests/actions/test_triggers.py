@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 import shop
-from cvm.actions.history import History
+from cvm.actions.purchase_history import PurchaseHistory
 from cvm.actions.replenishment import SCHEMA as DUE_SCHEMA
 from cvm.actions.replenishment import Replenishment
 from cvm.actions.settings import TriggerSettings
@@ -29,7 +29,7 @@ def event(customer: str, event_type: str, days: int, **more: object) -> dict[str
 def lists(*, timezone: str = "UTC", due=None, settings: TriggerSettings | None = None, **tables):
     """Trigger to customer to (since, detail)."""
     engine = shop.typed_warehouse(**{"transactions": [order("nobody", 1)], **tables})
-    history = History.of(engine, as_of=AS_OF, timezone=timezone)
+    history = PurchaseHistory.of(engine, as_of=AS_OF, timezone=timezone)
     found = trigger_lists(engine, history, settings or TriggerSettings(), due or Replenishment(DUE_SCHEMA.empty_table()))
     return {
         one.name: {row["customer_id"]: (row["since"], row["detail"]) for row in one.rows.to_pylist()}

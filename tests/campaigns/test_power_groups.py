@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from cvm.campaigns.assignment import Split
-from cvm.campaigns.history import OutcomeHistory, SegmentHistory
+from cvm.campaigns.outcome_history import OutcomeHistory, SegmentHistory
 from cvm.campaigns.power import Baseline, Design, PowerError, detectable_effect, power_at
 from cvm.campaigns.power_groups import arm_powers, segment_powers, segment_relation
-from cvm.campaigns.power_plan import Effect, design_of, power_plan
+from cvm.campaigns.power_plan import EffectToFind, design_of, power_plan
 from cvm.engines import DuckDBEngine
 from memory import Memory
 
@@ -33,7 +33,7 @@ SPLIT = Split({"control": 0.2, "letter": 0.5, "call": 0.3})
 
 
 def test_the_smallest_treatment_shows_what_is_said_of_the_whole() -> None:
-    plan = power_plan(HISTORY, Design.of(SPLIT), effect=Effect.parse("10%"))
+    plan = power_plan(HISTORY, Design.of(SPLIT), effect=EffectToFind.parse("10%"))
     letter, call = arm_powers(plan, SPLIT)
     assert [(arm.name, arm.n_customers) for arm in (letter, call)] == [("letter", 10_000), ("call", 6_000)]
     assert (call.detectable, call.power) == (pytest.approx(plan.chosen.detectable), pytest.approx(plan.chosen.power))
@@ -51,8 +51,8 @@ def test_a_segment_is_planned_with_its_own_size_and_spread() -> None:
         SegmentHistory("new", 0, None, "no revenue in past windows"),
     ]
     design = Design.even(0.1)
-    plan = power_plan(HISTORY, design, n_customers=10_000, effect=Effect.parse("10%"))
-    low, top, new = segment_powers(plan, segments, Effect.parse("10%"))
+    plan = power_plan(HISTORY, design, n_customers=10_000, effect=EffectToFind.parse("10%"))
+    low, top, new = segment_powers(plan, segments, EffectToFind.parse("10%"))
     assert (low.n_customers, top.n_customers) == (7_500, 2_500)
     assert top.detectable == detectable_effect(small, design, n_customers=2_500)
     assert top.power == power_at(small, design, n_customers=2_500, effect=2.0)
@@ -61,9 +61,9 @@ def test_a_segment_is_planned_with_its_own_size_and_spread() -> None:
 
 def test_a_segment_too_small_or_an_effect_too_large_is_no_error() -> None:
     often = replace(HISTORY, baseline=Baseline.of_conversion(0.95))
-    plan = power_plan(often, Design.even(0.1), n_customers=10_000, effect=Effect.parse("0.01"))
+    plan = power_plan(often, Design.even(0.1), n_customers=10_000, effect=EffectToFind.parse("0.01"))
     tiny, large = segment_powers(
-        plan, [SegmentHistory("tiny", 10, often), SegmentHistory("large", 9_990, often)], Effect.parse("0.2")
+        plan, [SegmentHistory("tiny", 10, often), SegmentHistory("large", 9_990, often)], EffectToFind.parse("0.2")
     )
     assert tiny.gap == "fewer than two customers in an arm"
     assert large.power is None

@@ -6,9 +6,9 @@ from datetime import date
 import numpy as np
 import pytest
 
-from cvm.campaigns.history import OutcomeHistory
+from cvm.campaigns.outcome_history import OutcomeHistory
 from cvm.campaigns.power import Baseline, Design, PowerError, power_at
-from cvm.campaigns.power_plan import Effect, holding_out_cost, power_plan
+from cvm.campaigns.power_plan import EffectToFind, holding_out_cost, power_plan
 
 SALES = Baseline("revenue", mean=4.0, variance=400.0, active_share=0.2)
 HISTORY = OutcomeHistory(
@@ -26,26 +26,27 @@ TENTH = Design.even(0.1)
 
 
 @pytest.mark.parametrize(
-    ("text", "effect"), [("0.01", Effect(0.01)), ("5%", Effect(0.05, is_relative=True)), (" 2.5 % ", Effect(0.025, True))]
+    ("text", "effect"),
+    [("0.01", EffectToFind(0.01)), ("5%", EffectToFind(0.05, is_relative=True)), (" 2.5 % ", EffectToFind(0.025, True))],
 )
-def test_an_effect_is_read_as_written(text: str, effect: Effect) -> None:
-    found = Effect.parse(text)
+def test_an_effect_is_read_as_written(text: str, effect: EffectToFind) -> None:
+    found = EffectToFind.parse(text)
     assert (found.size, found.is_relative) == (pytest.approx(effect.size), effect.is_relative)
 
 
 @pytest.mark.parametrize("text", ["", "%", "much", "5%%", "5 percent"])
 def test_an_effect_that_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(PowerError, match=r"is no number; write 0.01 for one in the outcome's unit, or 5% for a relative"):
-        Effect.parse(text)
+        EffectToFind.parse(text)
 
 
 def test_a_relative_effect_is_one_of_the_mean() -> None:
-    assert Effect.parse("5%").of(SALES) == pytest.approx(0.2)
-    assert Effect.parse("0.3").of(SALES) == 0.3
+    assert EffectToFind.parse("5%").of(SALES) == pytest.approx(0.2)
+    assert EffectToFind.parse("0.3").of(SALES) == 0.3
 
 
 def test_a_plan_takes_the_active_base_and_agrees_with_itself() -> None:
-    plan = power_plan(HISTORY, TENTH, effect=Effect.parse("10%"))
+    plan = power_plan(HISTORY, TENTH, effect=EffectToFind.parse("10%"))
     assert plan.n_customers == 20_000
     assert plan.effect == pytest.approx(0.4)
     assert plan.chosen.power == power_at(SALES, TENTH, n_customers=20_000, effect=0.4)
@@ -60,13 +61,13 @@ def test_a_plan_takes_the_active_base_and_agrees_with_itself() -> None:
 
 def test_a_holdout_costs_the_effect_of_those_held_out() -> None:
     # 2,000 held out, a tenth more of 4.00 revenue each, half of it margin.
-    assert power_plan(HISTORY, TENTH, effect=Effect.parse("10%")).chosen.cost == pytest.approx(2_000 * 0.4 * 0.5)
+    assert power_plan(HISTORY, TENTH, effect=EffectToFind.parse("10%")).chosen.cost == pytest.approx(2_000 * 0.4 * 0.5)
     assert holding_out_cost(SALES, None, n_control=2_000, effect=0.4) is None
     assert holding_out_cost(SALES, HISTORY, n_control=2_000, effect=None) is None
 
 
 def test_without_a_size_a_given_baseline_takes_what_the_effect_needs() -> None:
-    plan = power_plan(Baseline.of_conversion(0.05), TENTH, effect=Effect.parse("10%"))
+    plan = power_plan(Baseline.of_conversion(0.05), TENTH, effect=EffectToFind.parse("10%"))
     assert plan.n_customers == plan.required
     assert plan.chosen.power == pytest.approx(0.8, abs=1e-4)
     assert plan.smallest_share == pytest.approx(0.1, rel=1e-3)

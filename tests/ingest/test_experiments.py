@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from cvm.ingest.verdict import Verdict
+from cvm.ingest.sufficiency_verdict import SufficiencyVerdict
 from inspected import verdicts_of
 from shop import order
 
@@ -22,7 +22,7 @@ def orders(day: date, **arms: int) -> list[dict[str, Any]]:
     return [order(f"{arm}{k}", on=day, amount=5.0) for arm, n in arms.items() for k in range(n)]
 
 
-def uplift(assignments: list[dict[str, Any]] | None, transactions: list[dict[str, Any]]) -> Verdict:
+def uplift(assignments: list[dict[str, Any]] | None, transactions: list[dict[str, Any]]) -> SufficiencyVerdict:
     tables = {"assignments": assignments} if assignments is not None else {}
     return verdicts_of(transactions=transactions, horizon_days=30, **tables)["uplift"]
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from scipy.special import expit, logit
 
+from cvm.models.anchor_attribution import Outlook
 from cvm.models.attribution import Contributions, Reference, attribute_churn, by_theme, churn_drivers
 from cvm.models.btyd import BTYD_COLUMNS
 from cvm.models.churn import CHURN_RULES, BtydChurn, ChurnFactorRule, ChurnModel, RecencyRule
 from cvm.models.churn_blend import BlendedChurn, fit_blended_churn
-from cvm.models.history import Outlook
 from cvm.models.samples import Sample
 from simulated import TRUTH, sample
 

@@ -14,7 +14,7 @@ from cvm.features.churn import ChurnDefinition
 from cvm.features.files import CHURN_FILE, features_file, outcome_file, read_churn_definition, renewals_file
 from cvm.models.btyd import BTYD_COLUMNS, Sbg
 from cvm.models.churn import BaseRate, SbgChurn, anchor_alone, fit_base_rate, rule_from_state
-from cvm.models.churn_anchor import ANCHOR, ChurnAnchor, Level, anchor_p_churn
+from cvm.models.churn_anchor import ANCHOR, ChurnAnchor, LogitLine, anchor_p_churn
 from cvm.models.churn_level import at_level, learn_level
 from cvm.models.retention import Retention
 from cvm.models.samples import SnapshotReader, is_judged_for_churn
@@ -48,7 +48,7 @@ class TestAnchor:
         np.testing.assert_array_equal(anchor_p_churn(KNOWN), KNOWN["btyd_p_no_order"])
 
     def test_inactivity_asks_btyd_for_the_silence_and_puts_it_at_its_level(self):
-        level = Level(intercept=-0.4, slope=0.5)
+        level = LogitLine(intercept=-0.4, slope=0.5)
         found = ChurnAnchor(SILENCE, level=level).with_anchor(KNOWN, **WINDOW)[ANCHOR][:2]
         silence = TRUTH.predict(EVERYONE, horizon_days=20)["btyd_p_no_order"][:2]
         np.testing.assert_allclose(found, expit(-0.4 + 0.5 * logit(silence)))
@@ -70,7 +70,7 @@ class TestAnchor:
             ChurnAnchor(CONTRACT, RETENTION).with_anchor(known, **WINDOW)
 
     @pytest.mark.parametrize(
-        "anchor", [ChurnAnchor(), ChurnAnchor(CONTRACT, RETENTION), ChurnAnchor(SILENCE, level=Level(-0.4, 0.5))]
+        "anchor", [ChurnAnchor(), ChurnAnchor(CONTRACT, RETENTION), ChurnAnchor(SILENCE, level=LogitLine(-0.4, 0.5))]
     )
     def test_it_survives_json(self, anchor):
         assert ChurnAnchor.from_state(json.loads(json.dumps(anchor.state()))) == anchor
@@ -171,8 +171,8 @@ class TestLevel:
         assert ((p > 0) & (p < 1)).all()
 
     def test_nothing_teaches_nothing(self):
-        assert learn_level([]) == Level()
-        np.testing.assert_allclose(Level().apply(np.array([0.2, 0.9])), [0.2, 0.9])
+        assert learn_level([]) == LogitLine()
+        np.testing.assert_allclose(LogitLine().apply(np.array([0.2, 0.9])), [0.2, 0.9])
 
 
 def contracts(seed, *, n_customers=1500, p=None):

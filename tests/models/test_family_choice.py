@@ -69,7 +69,7 @@ class Reader(SnapshotReader):
         return customers["orders_in_window"].to_numpy(float), customers["revenue_in_window"].to_numpy(float)
 
 
-def fit(features, *, as_of, calendar, clock=None, family="bg_nbd"):
+def fit(features, *, as_of, daily_orders, clock=None, family="bg_nbd"):
     return Btyd.fit(features, family=family)
 
 
@@ -93,7 +93,7 @@ class TestChoice:
         assert "likelihood of the histories before 2024-03-01" in choice.criterion
 
     def test_a_family_that_cannot_be_fitted_is_left_out(self):
-        def picky(features, *, as_of, calendar, clock=None, family="bg_nbd"):
+        def picky(features, *, as_of, daily_orders, clock=None, family="bg_nbd"):
             if family != "pareto_nbd":
                 raise InsufficientDataError("does not converge")
             return replace(TRUTH, process=ParetoNbd(0.9, 30.0, 0.8, 90.0))
@@ -102,7 +102,7 @@ class TestChoice:
         assert (choice.family, list(choice.losses)) == ("pareto_nbd", ["pareto_nbd"])
 
     def test_if_none_can_be_fitted_the_final_fit_will_say_why(self):
-        def broken(features, *, as_of, calendar, clock=None, family="bg_nbd"):
+        def broken(features, *, as_of, daily_orders, clock=None, family="bg_nbd"):
             raise InsufficientDataError("Only 3 customers have an order")
 
         choice = choose_family(reader(broken), PLAN, progress=silent)

@@ -127,7 +127,7 @@ class TestProspectRate:
 
 
 class TestSeason:
-    """Where history is long enough, BTYD is fitted on the calendar of its own past and corrected by what it got wrong."""
+    """Where history is long enough, BTYD is fitted on the daily orders of its past and corrected by what it got wrong."""
 
     REPLAY = Replay(AS_OF, horizon_days=90, silence_days=365, history_days=400)
 
@@ -139,7 +139,7 @@ class TestSeason:
         OUTCOME.to_parquet(outcome_file(folder, AS_OF, 365), index=False)
         return folder
 
-    def test_the_calendar_holds_every_day_from_the_first_order_to_the_last_before_the_snapshot(self, folder):
+    def test_daily_orders_hold_every_day_from_the_first_order_to_the_last_before_the_snapshot(self, folder):
         told = {}
 
         def fit(_, **given):
@@ -148,18 +148,18 @@ class TestSeason:
 
         seasonal = SnapshotReader(folder, fit, 0, None, knows_season=lambda as_of: as_of == AS_OF)
         seasonal.sample(AS_OF, 90)
-        calendar = told["calendar"]
+        daily_orders = told["daily_orders"]
         assert told["as_of"] == AS_OF
-        assert calendar.first_day == (AS_OF - date(1970, 1, 1)).days - 300
-        assert len(calendar.n_orders) == len(calendar.n_joined) == 300
-        assert calendar.n_orders[[0, 200, 290]].tolist() == [4, 2, 1]
-        assert (calendar.n_orders.sum(), calendar.n_joined.sum()) == (7, 3)
+        assert daily_orders.first_day == (AS_OF - date(1970, 1, 1)).days - 300
+        assert len(daily_orders.n_orders) == len(daily_orders.n_joined) == 300
+        assert daily_orders.n_orders[[0, 200, 290]].tolist() == [4, 2, 1]
+        assert (daily_orders.n_orders.sum(), daily_orders.n_joined.sum()) == (7, 3)
 
-    def test_a_short_history_gets_no_calendar(self, folder):
+    def test_a_short_history_gets_no_daily_orders(self, folder):
         told = []
 
         def fit(_, **given):
-            told.append(given["calendar"])
+            told.append(given["daily_orders"])
             return TRUTH
 
         reader(folder, fit_btyd=fit).sample(AS_OF, 90)

@@ -3,7 +3,7 @@ from datetime import date, timedelta
 import pytest
 
 from cvm.evaluation import Drift
-from cvm.monitoring.backtest import Backtest, Figure, Group
+from cvm.monitoring.backtest import Backtest, BacktestFigure, Group
 from cvm.monitoring.level import Month, Signal
 from cvm.monitoring.movement import Moved
 from cvm.monitoring.verdict import judge
@@ -33,7 +33,7 @@ def signal(*, change=-0.2, p_value=0.0001):
 
 
 def followed(*, revenue=(1.0, 0.9, 1.1), auc=(0.8, 0.78, 0.82), days=90, model="v"):
-    whole = Group(None, 1000, 0.5, Figure(0.5, 0.45, 0.55), Figure(*revenue), Figure(*auc), 0.01)
+    whole = Group(None, 1000, 0.5, BacktestFigure(0.5, 0.45, 0.55), BacktestFigure(*revenue), BacktestFigure(*auc), 0.01)
     return Backtest(DAY, model, days, 90, (whole,))
 
 

@@ -10,7 +10,7 @@ import pytest
 from cvm.errors import BundleError
 from cvm.models.bundle import Bundle, bundle_version, read_bundle
 from cvm.promotion import shelf
-from cvm.promotion.decision import Decision, Verdict
+from cvm.promotion.decision import Decision, DecisionVerdict
 from cvm.promotion.history import read_decisions
 from cvm.promotion.shelf import carry_out, retired_of, retired_versions, settle, version_to_restore
 from cvm.workspace import Workspace
@@ -24,7 +24,7 @@ class Killed(BaseException):
     """Nothing catches it, as nothing catches a kill."""
 
 
-def decision(before: str | None, after: str, *, verdict: Verdict = "promoted", number: int = 0) -> Decision:
+def decision(before: str | None, after: str, *, verdict: DecisionVerdict = "promoted", number: int = 0) -> Decision:
     return Decision(NOW + timedelta(days=number), verdict, after, before, after, reason="of a test")
 
 

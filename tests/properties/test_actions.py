@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import planned
 from acted import decided
 from cvm.actions.cycles import Gaps, item_cycles, pair_cycles
-from cvm.actions.playbook import NO_RULE, Candidates, Rule, resolved
+from cvm.actions.playbook import NO_RULE, Candidates, PlaybookRule, resolved
 from cvm.segments.conditions import Condition
 from planned import ids, profile, scored
 
@@ -33,7 +33,7 @@ person = st.tuples(st.booleans(), st.booleans(), st.booleans(), st.one_of(st.jus
     )
 )
 def test_everybody_gets_one_action_at_most_and_no_rule_more_than_it_may(case) -> None:
-    rules = [Rule(f"r{number}", Condition(), cap=cap) for number, (cap, _) in enumerate(case)]
+    rules = [PlaybookRule(f"r{number}", Condition(), cap=cap) for number, (cap, _) in enumerate(case)]
     offered = []
     for _, people in case:
         columns = [np.array([one[k] for one in people], dtype=bool) for k in range(3)]
@@ -60,8 +60,8 @@ def test_nobody_is_named_for_a_contact_they_did_not_agree_to(seed, cap) -> None:
     profiles = [profile(name, consent_post=post, consent_email=email) for name, (post, email) in agreed.items()]
     rows = [scored(name, p_churn=float(rng.random()), segment=str(rng.choice(["vip", "core"]))) for name in names]
     rules = (
-        Rule("letter", Condition({"segment": ["vip"]}), "keep", channel="post", cap=cap),
-        Rule("mail", Condition(), "keep", channel="email"),
+        PlaybookRule("letter", Condition({"segment": ["vip"]}), "keep", channel="post", cap=cap),
+        PlaybookRule("mail", Condition(), "keep", channel="email"),
     )
     with TemporaryDirectory() as folder:
         found = decided(Path(folder), planned.warehouse(names, customers=profiles), rows, *rules).actions.to_pylist()

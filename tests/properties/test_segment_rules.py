@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cvm.segments import LIFECYCLE_STAGES, VALUE_TIERS, Condition, Rule, RuleSet, SegmentRulesError
+from cvm.segments import LIFECYCLE_STAGES, VALUE_TIERS, Condition, RuleSet, SegmentRule, SegmentRulesError
 
 bounded = settings(derandomize=True, deadline=None, database=None, max_examples=150)
 
@@ -47,7 +47,7 @@ def decided(rules: list[Condition]) -> tuple[set[int], int]:
 @given(rule_lists)
 def test_rules_are_refused_exactly_where_brute_force_finds_a_hole_or_an_idle_rule(conditions):
     reached, n_left = decided(conditions)
-    rules = tuple(Rule(f"s{number}", "goal", when) for number, when in enumerate(conditions))
+    rules = tuple(SegmentRule(f"s{number}", "goal", when) for number, when in enumerate(conditions))
     if n_left == 0 and len(reached) == len(conditions):
         found = RuleSet(rules).segment(COLUMNS, n=len(CELLS))
         assert set(found) == {rule.name for rule in rules}

@@ -7,14 +7,14 @@ import pytest
 from cvm.ingest.contracts import CONTRACTS
 from cvm.proposing.columns import Match, asked_columns, lacking, proposed_columns, unused
 from cvm.proposing.questions import NONE, Question, proposed
-from cvm.proposing.samples import Sample
+from cvm.proposing.samples import TableSample
 from drawn import lines, sample_of
 
 ORDERS = CONTRACTS["transactions"]
 
 
 @pytest.fixture(scope="module")
-def retail(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+def retail(tmp_path_factory: pytest.TempPathFactory) -> TableSample:
     header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
     return sample_of(
         tmp_path_factory.mktemp("retail"),
@@ -26,7 +26,7 @@ def taken(matches: dict[str, Match]) -> dict[str, str]:
     return {ours: match.shown for ours, match in matches.items()}
 
 
-def test_units_times_price_make_an_amount_where_there_is_none(retail: Sample) -> None:
+def test_units_times_price_make_an_amount_where_there_is_none(retail: TableSample) -> None:
     matches = proposed_columns(retail, ORDERS)
     assert taken(matches) == {
         "customer_id": "CustomerID",
@@ -60,12 +60,12 @@ def test_the_only_column_of_dates_is_when_it_happened(tmp_path: Path) -> None:
     assert (match.shown, match.reason) == ("fecha", "the only column of dates; all 1 values are dates")
 
 
-def test_nobody_takes_what_is_proposed(retail: Sample) -> None:
+def test_nobody_takes_what_is_proposed(retail: TableSample) -> None:
     matches = proposed_columns(retail, ORDERS)
     assert asked_columns(retail, ORDERS, matches, proposed) == matches
 
 
-def test_somebody_decides_otherwise(retail: Sample) -> None:
+def test_somebody_decides_otherwise(retail: TableSample) -> None:
     answers = {"amount": "UnitPrice*Quantity", "order_id": NONE, "product_id": "Description"}
 
     def ask(question: Question) -> str:
@@ -89,7 +89,7 @@ def test_somebody_decides_otherwise(retail: Sample) -> None:
         ("order_id", "InvoiceNo*Quantity", "order_id is no number, so it cannot be a product"),
     ],
 )
-def test_wrong_answers_are_told_in_words(retail: Sample, column: str, answer: str, problem: str) -> None:
+def test_wrong_answers_are_told_in_words(retail: TableSample, column: str, answer: str, problem: str) -> None:
     questions: dict[str, Question] = {}
 
     def ask(question: Question) -> str:

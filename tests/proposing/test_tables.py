@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cvm.proposing.questions import NONE, Question, proposed
-from cvm.proposing.samples import Sample
+from cvm.proposing.samples import TableSample
 from cvm.proposing.tables import asked_tables, candidates, why_none
 from drawn import lines, sample_of
 
@@ -28,7 +28,7 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sample]:
+def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TableSample]:
     folder = tmp_path_factory.mktemp("tables")
     return {name: sample_of(folder, text, name=name) for name, text in FILES.items()}
 
@@ -46,18 +46,18 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sample]:
         ("words.csv", None),
     ],
 )
-def test_a_file_is_the_table_whose_columns_it_has(samples: dict[str, Sample], name: str, table: str | None) -> None:
+def test_a_file_is_the_table_whose_columns_it_has(samples: dict[str, TableSample], name: str, table: str | None) -> None:
     chosen = asked_tables([(samples[name], candidates(samples[name]))], proposed)
     assert [one.table for one in chosen] == ([table] if table else [])
 
 
-def test_an_export_of_a_known_program_is_its_preset(samples: dict[str, Sample]) -> None:
+def test_an_export_of_a_known_program_is_its_preset(samples: dict[str, TableSample]) -> None:
     found = candidates(samples["shopify.csv"])[0]
     assert (found.preset, found.lacks) == ("shopify-orders", [])
     assert found.reason == "its columns are those of the preset shopify-orders"
 
 
-def test_a_table_is_one_file_the_one_that_fits_best(samples: dict[str, Sample]) -> None:
+def test_a_table_is_one_file_the_one_that_fits_best(samples: dict[str, TableSample]) -> None:
     pairs = [(samples[name], candidates(samples[name])) for name in ("order_items.csv", "orders.csv")]
     asked: list[Question] = []
 
@@ -69,7 +69,7 @@ def test_a_table_is_one_file_the_one_that_fits_best(samples: dict[str, Sample]) 
     assert asked[0].reason == "it could be transactions, but orders.csv fits better, and a table has one layout"
 
 
-def test_the_user_may_say_that_a_file_is_another_table_or_none(samples: dict[str, Sample]) -> None:
+def test_the_user_may_say_that_a_file_is_another_table_or_none(samples: dict[str, TableSample]) -> None:
     pairs = [(samples["orders.csv"], candidates(samples["orders.csv"]))]
     assert asked_tables(pairs, lambda _: NONE) == []
     [chosen] = asked_tables(pairs, lambda _: "subscriptions")
@@ -81,7 +81,7 @@ def test_customers_are_known_once_each(tmp_path: Path) -> None:
     assert [one.table for one in candidates(sample) if not one.lacks] == []
 
 
-def test_what_a_file_lacks_is_told(samples: dict[str, Sample], tmp_path: Path) -> None:
+def test_what_a_file_lacks_is_told(samples: dict[str, TableSample], tmp_path: Path) -> None:
     wide = sample_of(tmp_path, lines(",".join(f"c{n}" for n in range(15)), ",".join("x" * 15)))
     assert why_none(candidates(wide), wide).endswith("c10, c11 and 3 more")
     told = why_none(candidates(samples["clients.csv"]), samples["clients.csv"])

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from cvm.campaigns.power import Baseline, Design
 from cvm.campaigns.power_groups import GroupPower
-from cvm.campaigns.power_plan import Effect, PowerPlan, power_plan
+from cvm.campaigns.power_plan import EffectToFind, PowerPlan, power_plan
 from cvm.errors import WorkspaceError
 from cvm.reports.power import check_figure_name, group_table, power_figure, power_sentences, power_tables, write_power_figure
 
@@ -19,7 +19,7 @@ def conversion_plan(**changes: object) -> PowerPlan:
 
 
 def test_the_plan_is_told_in_plain_words() -> None:
-    sentences = power_sentences(conversion_plan(n_customers=50_000, effect=Effect.parse("10%")), currency="USD")
+    sentences = power_sentences(conversion_plan(n_customers=50_000, effect=EffectToFind.parse("10%")), currency="USD")
     assert sentences == [
         "Without the campaign: conversion of 5.00% per customer, as given.",
         "50,000 customers, 5,000 of them held out (10%): an effect from +0.92 points per customer (+18.4%) on is found "
@@ -57,7 +57,7 @@ def test_the_table_has_a_row_per_share_with_the_chosen_one_among_them() -> None:
 
 
 def test_segments_are_told_by_name_with_what_they_lack() -> None:
-    plan = conversion_plan(n_customers=50_000, effect=Effect.parse("10%"))
+    plan = conversion_plan(n_customers=50_000, effect=EffectToFind.parse("10%"))
     groups = [
         GroupPower("[top]", 9_000, Baseline.of_conversion(0.2), 0.031, 0.41),
         GroupPower("often", 900, Baseline.of_conversion(0.95)),

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 
 from cvm.ingest.assessment import Assessment
 from cvm.ingest.quality import Finding
-from cvm.ingest.verdict import Verdict
+from cvm.ingest.sufficiency_verdict import SufficiencyVerdict
 from cvm.models.training import CHURN_METRICS, VALUE_METRICS
 from cvm.reports.terminal import contact_line, judgement_tables, quality_tables, segment_table, total_line
 from simulated import bundle
@@ -24,7 +24,7 @@ DECISION = {
     "by_customer": {"n_contacted": 60, "profit": 1300.2},
     "everybody": {"n_contacted": 200, "profit": -80.0},
 }
-VERDICTS = [Verdict("churn", True, ("500 orders",)), Verdict("uplift", False, ("no [assignments]",))]
+VERDICTS = [SufficiencyVerdict("churn", True, ("500 orders",)), SufficiencyVerdict("uplift", False, ("no [assignments]",))]
 
 
 def shown(findings: list[Finding], *, with_info: bool) -> str:

@@ -30,7 +30,7 @@ from cvm.scoring.growth import growth_table
 from cvm.scoring.resegment import segment_batch
 from cvm.scoring.schema import SCORE_SCHEMA
 from cvm.scoring.score import score_table
-from cvm.segments import Condition, Rule, RuleSet, Segmentation, ValueCuts
+from cvm.segments import Condition, RuleSet, Segmentation, SegmentRule, ValueCuts
 
 
 def scores_on(workspace, as_of, segments):
@@ -303,7 +303,7 @@ class TestSegmentBatch:
 
     def test_the_past_is_told_by_the_new_rules_too(self, trained, workspace):
         good = Condition({"value_tier": ["top", "high"]})
-        own = Segmentation(RuleSet((Rule("good", "keep", good), Rule("rest", "wait"))))
+        own = Segmentation(RuleSet((SegmentRule("good", "keep", good), SegmentRule("rest", "wait"))))
         score_batch(trained.bundle, workspace, as_of=trained.as_of)
         earlier = read_scores(workspace.scores_of(trained.as_of))
         write_scores(earlier, workspace.scores_of(trained.as_of - timedelta(days=30)))

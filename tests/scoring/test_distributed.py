@@ -22,7 +22,7 @@ from cvm.scoring.chunks import EarlierSegments
 from cvm.scoring.distributed import score_distributed
 from cvm.scoring.files import is_on_file, latest_earlier, origin_of, read_scores, score_schema, write_scores
 from cvm.scoring.schema import SCORE_SCHEMA
-from cvm.segments import Condition, Rule, RuleSet, Segmentation
+from cvm.segments import Condition, RuleSet, Segmentation, SegmentRule
 from cvm.stages.context import workspace_of
 from cvm.stages.lake import found_on_spark
 from same_rows import assert_same_rows
@@ -92,7 +92,7 @@ def test_the_segments_before_come_from_the_scores_before(engine, trained, worksp
     _, scores = distributed(engine, trained, workspace, lake, reasons_share=0.0)
     assert scores["previous_segment"].to_pylist() == ["vip" if number % 2 == 0 else None for number in range(len(ids))]
     assert scores["reasons"].null_count == scores.num_rows
-    rules = RuleSet((Rule("dear", "keep", Condition(minimum={"clv": 1.0})), Rule("cheap", "wait")))
+    rules = RuleSet((SegmentRule("dear", "keep", Condition(minimum={"clv": 1.0})), SegmentRule("cheap", "wait")))
     segmentation = replace(trained.bundle.segmentation, rules=rules)
     _, scores = distributed(engine, trained, workspace, lake, reasons_share=0.0, segmentation=segmentation)
     assert scores["previous_segment"].to_pylist() == ["dear" if number % 2 == 0 else None for number in range(len(ids))]

@@ -11,10 +11,12 @@ from cvm.errors import MissingOutputError
 from cvm.scoring.files import read_scores, write_scores
 from cvm.scoring.migrations import MIGRATIONS_FILE, MOVES_FILE, write_migrations
 from cvm.scoring.score import score_table
-from cvm.segments import Condition, Rule, RuleSet, Segmentation
+from cvm.segments import Condition, RuleSet, Segmentation, SegmentRule
 from cvm.stages.context import damaged_scores
 
-OWN = Segmentation(RuleSet((Rule("good", "keep", Condition({"value_tier": ["top", "high"]})), Rule("rest", "wait"))))
+OWN = Segmentation(
+    RuleSet((SegmentRule("good", "keep", Condition({"value_tier": ["top", "high"]})), SegmentRule("rest", "wait")))
+)
 
 
 @pytest.fixture

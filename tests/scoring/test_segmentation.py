@@ -10,17 +10,17 @@ from batch_scores import batch_scores
 from cvm.models.bundle import read_bundle
 from cvm.scoring.score import score_table
 from cvm.scoring.segmentation import apply_segments
-from cvm.segments import Condition, Rule, RuleSet, Segmentation
+from cvm.segments import Condition, RuleSet, Segmentation, SegmentRule
 from cvm.segments.peers import Peers, Standard, historic_per_year
 
 OWN = Segmentation(
     RuleSet(
         (
-            Rule("leaving", "save", Condition({"value_tier": ["top", "high"]}, minimum={"p_churn": 0.5})),
-            Rule("grower", "grow", Condition(minimum={"growth_potential": 5.0})),
-            Rule("middle", "watch", Condition(minimum={"value_percentile": 40})),
-            Rule("regular", "thank", Condition({"rfm_segment": ["champions", "loyal"]})),
-            Rule("rest", "wait"),
+            SegmentRule("leaving", "save", Condition({"value_tier": ["top", "high"]}, minimum={"p_churn": 0.5})),
+            SegmentRule("grower", "grow", Condition(minimum={"growth_potential": 5.0})),
+            SegmentRule("middle", "watch", Condition(minimum={"value_percentile": 40})),
+            SegmentRule("regular", "thank", Condition({"rfm_segment": ["champions", "loyal"]})),
+            SegmentRule("rest", "wait"),
         )
     )
 )

@@ -13,8 +13,8 @@ from cvm.segments import (
     TEXT_COLUMNS,
     VALUE_TIERS,
     Condition,
-    Rule,
     RuleSet,
+    SegmentRule,
     SegmentRulesError,
 )
 
@@ -43,7 +43,7 @@ def by_the_table(tier: str, stage: str, potential: float) -> str:
 
 def refused(*rules: tuple[str, Condition]) -> str:
     with pytest.raises(SegmentRulesError, match="rule") as error:
-        RuleSet(tuple(Rule(name, "a goal", when) for name, when in rules))
+        RuleSet(tuple(SegmentRule(name, "a goal", when) for name, when in rules))
     return str(error.value)
 
 
@@ -157,8 +157,8 @@ class TestRefusals:
         tiers = np.array(["top", "high", "medium", "low"])
         rules = RuleSet(
             (
-                Rule("good", "keep", values(value_tier=["top", "high"])),
-                Rule("rest", "wait", values(value_tier=["medium", "low"])),
+                SegmentRule("good", "keep", values(value_tier=["top", "high"])),
+                SegmentRule("rest", "wait", values(value_tier=["medium", "low"])),
             )
         )
         assert rules.segment({"value_tier": tiers}, n=4).tolist() == ["good", "good", "rest", "rest"]

@@ -4,14 +4,14 @@ import json
 
 import numpy as np
 
-from cvm.segments import DEFAULT_RULES, Around, Condition, Rule, RuleSet, Segmentation, may_stay
+from cvm.segments import DEFAULT_RULES, Around, Condition, RuleSet, Segmentation, SegmentRule, may_stay
 
-RICH = RuleSet((Rule("rich", "keep", Condition(minimum={"clv": 100.0})), Rule("rest", "wait")))
+RICH = RuleSet((SegmentRule("rich", "keep", Condition(minimum={"clv": 100.0})), SegmentRule("rest", "wait")))
 RISKY = RuleSet(
     (
-        Rule("leaving", "save", Condition(minimum={"p_churn": 0.8})),
-        Rule("rich", "keep", Condition({"value_tier": ["top", "high"]})),
-        Rule("rest", "wait"),
+        SegmentRule("leaving", "save", Condition(minimum={"p_churn": 0.8})),
+        SegmentRule("rich", "keep", Condition({"value_tier": ["top", "high"]})),
+        SegmentRule("rest", "wait"),
     )
 )
 

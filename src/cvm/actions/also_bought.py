@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import poisson
 
-from cvm.actions.history import History, ItemKind
+from cvm.actions.purchase_history import ItemKind, PurchaseHistory
 from cvm.engines import DuckDBEngine, literal
 from cvm.evaluation import false_discovery_rates
 
@@ -51,14 +51,14 @@ MAX_ITEMS, MAX_DRAWN_CUSTOMERS, MAX_OF_CUSTOMER = 500, 50_000, 60
 _OWNED = "also_bought_owned"
 
 
-def also_bought(engine: DuckDBEngine, history: History) -> pa.Table:
+def also_bought(engine: DuckDBEngine, history: PurchaseHistory) -> pa.Table:
     """Pairs of products and pairs of categories that go together.
 
     Parameters
     ----------
     engine : DuckDBEngine
         Opened on the warehouse.
-    history : History
+    history : PurchaseHistory
         Purchases of its last ``WINDOW_DAYS`` count.
 
     Returns
@@ -73,7 +73,7 @@ def also_bought(engine: DuckDBEngine, history: History) -> pa.Table:
     return rows.sort_by([("item_kind", "ascending"), ("item", "ascending"), ("lift", "descending")])
 
 
-def _pairs_of(engine: DuckDBEngine, history: History, kind: ItemKind) -> pa.Table:
+def _pairs_of(engine: DuckDBEngine, history: PurchaseHistory, kind: ItemKind) -> pa.Table:
     engine.execute(f"CREATE OR REPLACE TEMP TABLE {_OWNED} AS {_owned_query(history, kind)}")
     try:
         n_customers = engine.row(f"SELECT count(DISTINCT customer_id) AS n FROM {_OWNED}")["n"]
@@ -107,7 +107,7 @@ def _pairs_of(engine: DuckDBEngine, history: History, kind: ItemKind) -> pa.Tabl
     return pa.concat_tables(both_ways)
 
 
-def _owned_query(history: History, kind: ItemKind) -> str:
+def _owned_query(history: PurchaseHistory, kind: ItemKind) -> str:
     """``customer_id``, ``item`` and ``breadth`` of the customers and items looked at."""
     since = literal(history.as_of - timedelta(days=WINDOW_DAYS))
     return (

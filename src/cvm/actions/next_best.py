@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cvm.actions.evidence import Evidence, harm_notes
-from cvm.actions.playbook import NO_RULE, Candidates, Floats, Ints, Rule, RuleCounts, resolved
+from cvm.actions.playbook import NO_RULE, Candidates, Floats, Ints, PlaybookRule, RuleCounts, resolved
 from cvm.actions.scored import BEST, NET_VALUE, TEXTS, UPLIFT, ScoredCustomers, joined_scores
 from cvm.campaigns.limits import Treatment
 from cvm.campaigns.plan_people import PEOPLE, read_people
@@ -44,7 +44,7 @@ class ActionSettings:
 
     Attributes
     ----------
-    rules : tuple of Rule
+    rules : tuple of PlaybookRule
         Of the playbook, or of ``implied_rules``.
     reach : callable
         Channels to the settings of a plan by which customers may be reached: consent, suppression, global holdout and
@@ -53,7 +53,7 @@ class ActionSettings:
         What campaigns have shown, by treatment.
     """
 
-    rules: tuple[Rule, ...]
+    rules: tuple[PlaybookRule, ...]
     reach: Callable[[Sequence[Treatment]], PlanSettings]
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
 
@@ -70,22 +70,22 @@ class NextBest:
         ``next_best_action``, ``expected_uplift`` and ``expected_net_value`` of every scored customer, by customer.
     customer_ids : Array
         Of every scored customer, sorted.
-    rules : tuple of (Rule, RuleCounts)
+    rules : tuple of (PlaybookRule, RuleCounts)
     notes : tuple of str
     """
 
     actions: pa.Table
     score_columns: dict[str, pa.Array]
     customer_ids: pa.Array
-    rules: tuple[tuple[Rule, RuleCounts], ...]
+    rules: tuple[tuple[PlaybookRule, RuleCounts], ...]
     notes: tuple[str, ...]
 
 
-def implied_rules(treatments: Sequence[Treatment]) -> tuple[Rule, ...]:
+def implied_rules(treatments: Sequence[Treatment]) -> tuple[PlaybookRule, ...]:
     """Without a playbook: everybody gets the treatment that is expected to earn them most, if it earns anything."""
     above_0 = {NET_VALUE: float(np.nextafter(0, 1))}
     return tuple(
-        Rule(
+        PlaybookRule(
             name=one.name,
             when=Condition(values={BEST: [one.name]}, minimum=above_0),
             treatment=one.name,
@@ -147,13 +147,13 @@ def next_best(engine: DuckDBEngine, settings: ActionSettings, inputs: PlanInputs
     )
 
 
-def _unused(rules: Sequence[Rule], counts: Sequence[RuleCounts]) -> tuple[str, ...]:
+def _unused(rules: Sequence[PlaybookRule], counts: Sequence[RuleCounts]) -> tuple[str, ...]:
     """Rules of a playbook that hold for nobody whom no earlier rule took."""
     idle = [rule.name for rule, count in zip(rules, counts, strict=True) if rule.goal and not count.n_held]
     return (f"the playbook's {', '.join(idle)}: nobody is left for whom it holds",) if idle else ()
 
 
-def _losing(rules: Sequence[Rule], customers: ScoredCustomers, chosen: Ints) -> Iterator[str]:
+def _losing(rules: Sequence[PlaybookRule], customers: ScoredCustomers, chosen: Ints) -> Iterator[str]:
     """Rules of a playbook whose treatment is expected to cost more than it adds with some of those they take."""
     for position, rule in enumerate(rules):
         if not rule.goal or not rule.treatment:
@@ -167,7 +167,7 @@ def _losing(rules: Sequence[Rule], customers: ScoredCustomers, chosen: Ints) -> 
             )
 
 
-def _candidates(rule: Rule, customers: ScoredCustomers, evidence: Evidence | None) -> Candidates:
+def _candidates(rule: PlaybookRule, customers: ScoredCustomers, evidence: Evidence | None) -> Candidates:
     net = customers.net_of(rule) if rule.treatment else np.full(customers.n, np.nan)
     segments = {name: customers.text(name) for name in TEXTS} if evidence else {}
     return Candidates(
@@ -178,7 +178,7 @@ def _candidates(rule: Rule, customers: ScoredCustomers, evidence: Evidence | Non
     )
 
 
-def _score_columns(rules: Sequence[Rule], customers: ScoredCustomers, chosen: Ints) -> dict[str, pa.Array]:
+def _score_columns(rules: Sequence[PlaybookRule], customers: ScoredCustomers, chosen: Ints) -> dict[str, pa.Array]:
     """What scores say of each: of the action where there is one, else of the best treatment."""
     action = np.array([*(rule.action for rule in rules), ""], dtype=object)[chosen]
     uplift, net = customers.best_uplift.copy(), customers.best_net.copy()
@@ -195,7 +195,7 @@ def _score_columns(rules: Sequence[Rule], customers: ScoredCustomers, chosen: In
 
 
 def _actions(
-    rules: Sequence[Rule],
+    rules: Sequence[PlaybookRule],
     customers: ScoredCustomers,
     chosen: Ints,
     evidence: Mapping[str, Evidence],

@@ -18,7 +18,7 @@ NO_RULE = -1
 
 
 @dataclass(frozen=True)
-class Rule:
+class PlaybookRule:
     """Who gets what, and why.
 
     Attributes
@@ -84,12 +84,12 @@ class RuleCounts:
     n_given: int
 
 
-def resolved(rules: Sequence[Rule], candidates: Sequence[Candidates]) -> tuple[Ints, list[RuleCounts]]:
+def resolved(rules: Sequence[PlaybookRule], candidates: Sequence[Candidates]) -> tuple[Ints, list[RuleCounts]]:
     """The rule that decides for each customer.
 
     Parameters
     ----------
-    rules : sequence of Rule
+    rules : sequence of PlaybookRule
     candidates : sequence of Candidates
         Of each rule, customers in the order of their ids, which decides where values tie.
 

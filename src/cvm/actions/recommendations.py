@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from cvm.actions.history import History, ItemKind
+from cvm.actions.purchase_history import ItemKind, PurchaseHistory
 from cvm.engines import DuckDBEngine, literal
 
 SCHEMA = pa.schema(
@@ -60,7 +60,7 @@ class Weights:
 
 def recommendations(
     engine: DuckDBEngine,
-    history: History,
+    history: PurchaseHistory,
     pairs: pa.Table,
     *,
     kind: ItemKind | None = None,
@@ -73,7 +73,7 @@ def recommendations(
     ----------
     engine : DuckDBEngine
         Opened on the warehouse.
-    history : History
+    history : PurchaseHistory
     pairs : Table
         Of ``also_bought``.
     kind : {"product", "category"}, optional
@@ -103,7 +103,7 @@ def recommendations(
             engine.execute(f"DROP TABLE IF EXISTS {table}")
 
 
-def _own_query(history: History, kind: ItemKind, weights: Weights) -> str:
+def _own_query(history: PurchaseHistory, kind: ItemKind, weights: Weights) -> str:
     """Of each customer and item: ``w``, ``n`` days of purchase, ``first_day`` and ``last_day``."""
     age = f"({literal(history.as_of)} - day)"
     return (
@@ -112,7 +112,7 @@ def _own_query(history: History, kind: ItemKind, weights: Weights) -> str:
     )
 
 
-def _scored_query(history: History, kind: ItemKind, weights: Weights, n_items: int) -> str:
+def _scored_query(history: PurchaseHistory, kind: ItemKind, weights: Weights, n_items: int) -> str:
     as_of = literal(history.as_of)
     orders = (
         f"SELECT customer_id, sum(pow(2, -({as_of} - day) / {weights.half_life_days!r})) AS whole, "

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from cvm.actions.cycles import Floats, Gaps, item_cycles, may_be_as_quiet, pair_cycles
-from cvm.actions.history import History, ItemKind
+from cvm.actions.purchase_history import ItemKind, PurchaseHistory
 from cvm.engines import DuckDBEngine, literal
 
 SCHEMA = pa.schema(
@@ -62,7 +62,7 @@ class Replenishment:
         return int(pc.count_distinct(self.rows["customer_id"]).as_py())
 
 
-def replenishment(engine: DuckDBEngine, history: History) -> Replenishment:
+def replenishment(engine: DuckDBEngine, history: PurchaseHistory) -> Replenishment:
     """Expected date of the next purchase of each customer and product, or category where products tell too little.
 
     Gaps are of the customer's usual quantity: those after a larger purchase are longer by
@@ -74,7 +74,7 @@ def replenishment(engine: DuckDBEngine, history: History) -> Replenishment:
     ----------
     engine : DuckDBEngine
         Opened on the warehouse.
-    history : History
+    history : PurchaseHistory
     """
     found = [expected_purchases(engine, history, kind) for kind in history.item_kinds()]
     if not found:
@@ -89,7 +89,7 @@ def replenishment(engine: DuckDBEngine, history: History) -> Replenishment:
     )
 
 
-def expected_purchases(engine: DuckDBEngine, history: History, kind: ItemKind) -> Replenishment:
+def expected_purchases(engine: DuckDBEngine, history: PurchaseHistory, kind: ItemKind) -> Replenishment:
     """The same for one kind of item."""
     _write_gaps(engine, history, kind)
     try:
@@ -151,7 +151,7 @@ def _is_shown(gaps: Gaps) -> NDArray[np.bool_]:
     return np.bincount(gaps.item, repeats, gaps.n_items) >= MIN_PAIRS
 
 
-def _write_gaps(engine: DuckDBEngine, history: History, kind: ItemKind) -> None:
+def _write_gaps(engine: DuckDBEngine, history: PurchaseHistory, kind: ItemKind) -> None:
     """``_PAIRS``, numbered from 0, of every customer and item bought on two days, and ``_GAPS`` between those days."""
     engine.execute(f"CREATE OR REPLACE TEMP TABLE {_PURCHASES} AS {history.bought(kind)}")
     engine.execute(
@@ -189,7 +189,9 @@ def _write_gaps(engine: DuckDBEngine, history: History, kind: ItemKind) -> None:
     )
 
 
-def _without_told_categories(engine: DuckDBEngine, history: History, products: pa.Table, categories: pa.Table) -> pa.Table:
+def _without_told_categories(
+    engine: DuckDBEngine, history: PurchaseHistory, products: pa.Table, categories: pa.Table
+) -> pa.Table:
     """Both, without the category of a product that is expected of the same customer anyhow."""
     engine.register("replenishment_products", products)
     engine.register("replenishment_categories", categories)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from cvm.actions.playbook import NO_RULE, Bools, Floats, Rule
+from cvm.actions.playbook import NO_RULE, Bools, Floats, PlaybookRule
 from cvm.campaigns.plan_settings import PlanInputs
 from cvm.engines import DuckDBEngine, QueryError, identifier, literal
 from cvm.engines.sql import parquet
@@ -41,13 +41,13 @@ class ScoredCustomers:
         """A column as float; NaN where there is no number."""
         return np.asarray(self.rows[name].cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=float)
 
-    def uplift_of(self, rule: Rule) -> Floats:
+    def uplift_of(self, rule: PlaybookRule) -> Floats:
         """Expected effect of a rule's treatment; of the best one for a rule without."""
         if rule.treatment is None:
             return self.best_uplift
         return self.number(f"uplift {rule.treatment}") if rule.treatment in self.arms else np.full(self.n, np.nan)
 
-    def net_of(self, rule: Rule) -> Floats:
+    def net_of(self, rule: PlaybookRule) -> Floats:
         """The same less cost."""
         return self.best_net if rule.treatment is None else self.uplift_of(rule) - rule.cost
 
@@ -55,7 +55,7 @@ class ScoredCustomers:
         """Value at risk."""
         return self.number("p_churn") * self.number("clv")
 
-    def columns(self, rule: Rule, names: set[str]) -> dict[str, Any]:
+    def columns(self, rule: PlaybookRule, names: set[str]) -> dict[str, Any]:
         """Columns of the scores, and effects as they are of the rule's treatment."""
         found: dict[str, Any] = {}
         for name in names:

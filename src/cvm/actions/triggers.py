@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import binom
 
-from cvm.actions.history import History
+from cvm.actions.purchase_history import PurchaseHistory
 from cvm.actions.replenishment import Replenishment, due_between
 from cvm.actions.settings import TriggerSettings
 from cvm.engines import DuckDBEngine, literal
@@ -55,7 +55,7 @@ class _Shop:
     """What the queries are made from."""
 
     engine: DuckDBEngine
-    history: History
+    history: PurchaseHistory
     settings: TriggerSettings
     due: Replenishment
 
@@ -93,7 +93,7 @@ class _Trigger:
 
 
 def trigger_lists(
-    engine: DuckDBEngine, history: History, settings: TriggerSettings, due: Replenishment
+    engine: DuckDBEngine, history: PurchaseHistory, settings: TriggerSettings, due: Replenishment
 ) -> list[TriggerList]:
     """Every list, made or not.
 
@@ -101,7 +101,7 @@ def trigger_lists(
     ----------
     engine : DuckDBEngine
         Opened on the warehouse.
-    history : History
+    history : PurchaseHistory
     settings : TriggerSettings
     due : Replenishment
         What customers are expected to buy again.

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvm.campaigns.effect_estimates import Comparison, arm_effects, guardrails, replicates, segment_effects, timeline
+from cvm.campaigns.effect_campaign import DrawnCampaign, read_campaign
+from cvm.campaigns.effect_estimates import ArmComparison, arm_effects, guardrails, replicates, segment_effects, timeline
 from cvm.campaigns.effect_gates import BREAKS_RANDOMISATION, gates
 from cvm.campaigns.effect_money import Cost, Replicates, earned, total
 from cvm.campaigns.effect_result import ArmEffect, ArmFigures, CampaignEffect, Earned
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_sums import CampaignSums, campaign_sums
-from cvm.campaigns.effect_trial import Trial, read_trial
 from cvm.campaigns.effect_variables import OUTCOMES, RATIOS, Variables, choose_variables
 from cvm.campaigns.effect_verdict import verdict
 from cvm.engines import Engine
@@ -30,7 +30,7 @@ ANY = "any treatment"
 
 
 @dataclass(frozen=True)
-class Judged:
+class ResampledEffect:
     """What was found, and the resamples of each arm's money: what a total over campaigns is made of."""
 
     found: CampaignEffect
@@ -62,25 +62,31 @@ def evaluate(
     InsufficientDataError
         If an arm has fewer than two customers.
     """
-    return judge(engine, campaign_id, settings, progress=progress).found
+    return evaluate_resampled(engine, campaign_id, settings, progress=progress).found
 
 
-def judge(engine: Engine, campaign_id: str, settings: EvaluationSettings, *, progress: Callable[[str], None]) -> Judged:
+def evaluate_resampled(
+    engine: Engine, campaign_id: str, settings: EvaluationSettings, *, progress: Callable[[str], None]
+) -> ResampledEffect:
     """As ``evaluate``, with the resamples."""
     progress(f"reading the ledger of {campaign_id}")
-    with read_trial(engine, campaign_id, settings) as trial:
-        variables = choose_variables(engine, trial, settings)
+    with read_campaign(engine, campaign_id, settings) as campaign:
+        variables = choose_variables(engine, campaign, settings)
         progress(f"adding up orders by arm of {campaign_id}")
-        sums = campaign_sums(engine, trial, variables, settings)
-        return _judged(engine, trial, variables, sums, settings)
+        sums = campaign_sums(engine, campaign, variables, settings)
+        return _resampled_effect(engine, campaign, variables, sums, settings)
 
 
-def _judged(engine: Engine, trial: Trial, variables: Variables, sums: CampaignSums, settings: EvaluationSettings) -> Judged:
-    checks = gates(engine, trial, settings, sums, covariates=variables.covariates)
+def _resampled_effect(
+    engine: Engine, campaign: DrawnCampaign, variables: Variables, sums: CampaignSums, settings: EvaluationSettings
+) -> ResampledEffect:
+    checks = gates(engine, campaign, settings, sums, covariates=variables.covariates)
     broken = [check.name for check in checks if check.severity == "serious" and check.name in BREAKS_RANDOMISATION]
-    compared = _comparisons(trial, sums)
+    compared = _comparisons(campaign, sums)
     arms = [one for one in compared if one.arm != ANY]
-    effects = [effect for one in compared for effect in arm_effects(one, variables, settings, information=trial.share_seen)]
+    effects = [
+        effect for one in compared for effect in arm_effects(one, variables, settings, information=campaign.share_seen)
+    ]
     guards = [guard for one in arms for guard in guardrails(one.arm, effects)]
     n_all = sum(one.treated.n for one in arms)
     fixed = {one.arm: settings.fixed_cost * one.treated.n / n_all for one in arms}
@@ -92,24 +98,24 @@ def _judged(engine: Engine, trial: Trial, variables: Variables, sums: CampaignSu
     main = {effect.arm: effect for effect in effects if effect.metric == settings.metric}
     groups = {CONTROL: arms[0].control, **{one.arm: one.treated for one in arms}}
     found = CampaignEffect(
-        campaign_id=trial.campaign_id,
+        campaign_id=campaign.campaign_id,
         currency=settings.economics.currency,
         metric=settings.metric,
         level=settings.level,
-        assigned_from=trial.first_at,
-        assigned_to=trial.last_at,
-        observed_until=trial.observed_until,
-        window_days=trial.window_days,
-        is_partial=trial.is_partial,
-        information=trial.share_seen,
+        assigned_from=campaign.first_at,
+        assigned_to=campaign.last_at,
+        observed_until=campaign.observed_until,
+        window_days=campaign.window_days,
+        is_partial=campaign.is_partial,
+        information=campaign.share_seen,
         incentives=_incentives(variables, settings),
         gates=checks,
         arms=[_figures(arm, group, variables) for arm, group in groups.items()],
         effects=effects,
         timeline=[point for one in arms for point in timeline(one, variables, settings)],
         segment_by=settings.segment_by,
-        scores_as_of=variables.segmentation.as_of if variables.segmentation else None,
-        segments=segment_effects(trial, sums.segments, variables, settings),
+        scores_as_of=variables.segment_column.as_of if variables.segment_column else None,
+        segments=segment_effects(campaign, sums.segments, variables, settings),
         guardrails=guards,
         earned=money,
         total=total(money, resampled, level=settings.level) if len(money) > 1 else None,
@@ -126,28 +132,28 @@ def _judged(engine: Engine, trial: Trial, variables: Variables, sums: CampaignSu
             for one, paid in zip(arms, money, strict=True)
         ],
     )
-    return Judged(found, resampled)
+    return ResampledEffect(found, resampled)
 
 
-def _comparisons(trial: Trial, sums: CampaignSums) -> list[Comparison]:
+def _comparisons(campaign: DrawnCampaign, sums: CampaignSums) -> list[ArmComparison]:
     """Each treatment against the one control, and all of them together where there are several."""
     # The same campaign gives the same intervals; two campaigns are resampled independently.
-    rng = np.random.default_rng(list(hashlib.sha256(trial.campaign_id.encode()).digest()))
-    groups = {arm.name: sums.arms[arm.name] for arm in trial.arms}
+    rng = np.random.default_rng(list(hashlib.sha256(campaign.campaign_id.encode()).digest()))
+    groups = {arm.name: sums.arms[arm.name] for arm in campaign.arms}
     drawn = {arm: Resample.of(group, rng) for arm, group in groups.items()}
-    names = [arm.name for arm in trial.treatments]
+    names = [arm.name for arm in campaign.treatments]
     control = groups[CONTROL].moments
-    found = [Comparison(arm, groups[arm].moments, control, drawn[arm], drawn[CONTROL]) for arm in names]
+    found = [ArmComparison(arm, groups[arm].moments, control, drawn[arm], drawn[CONTROL]) for arm in names]
     if len(names) > 1:
         parts = [drawn[arm] for arm in names]
         together = Resample.together([part for part in parts if part is not None]) if None not in parts else None
         everybody = BinnedSums.together(groups[arm] for arm in names)
-        found.append(Comparison(ANY, everybody.moments, control, together, drawn[CONTROL]))
+        found.append(ArmComparison(ANY, everybody.moments, control, together, drawn[CONTROL]))
     return found
 
 
 def _earned(
-    one: Comparison,
+    one: ArmComparison,
     effects: list[ArmEffect],
     resampled: Replicates | None,
     variables: Variables,

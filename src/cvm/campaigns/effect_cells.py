@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from cvm.campaigns.effect import judge
+from cvm.campaigns.effect import evaluate_resampled
+from cvm.campaigns.effect_campaign import campaigns_of
 from cvm.campaigns.effect_money import total
 from cvm.campaigns.effect_result import CellsEffect
 from cvm.campaigns.effect_settings import EvaluationSettings
-from cvm.campaigns.effect_trial import campaigns_of
 from cvm.engines import Engine, literal
 from cvm.engines.sql import literals
 from cvm.errors import ExperimentError
@@ -63,7 +63,7 @@ def evaluate_together(
     _check_apart(engine, campaign_id, names)
     shares = _shares_of_treated(engine, names)
     judged = [
-        judge(engine, name, replace(settings, fixed_cost=settings.fixed_cost * shares[name]), progress=progress)
+        evaluate_resampled(engine, name, replace(settings, fixed_cost=settings.fixed_cost * shares[name]), progress=progress)
         for name in names
     ]
     arms = [arm for cell in judged for arm in cell.found.earned]

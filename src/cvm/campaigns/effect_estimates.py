@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
+from cvm.campaigns.effect_campaign import DrawnCampaign
 from cvm.campaigns.effect_money import Replicates
 from cvm.campaigns.effect_result import ArmEffect, Guardrail, SegmentEffect, TimedEffect
 from cvm.campaigns.effect_settings import EvaluationSettings
-from cvm.campaigns.effect_trial import Trial
 from cvm.campaigns.effect_variables import GUARDED_EVENTS, RATIOS, Variables
 from cvm.evaluation import (
     Effect,
@@ -39,7 +39,7 @@ GUARDRAILS = (*(f"did_{name}" for name in GUARDED_EVENTS), "return_share", "disc
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ArmComparison:
     """Two groups of customers that chance parted; the resamples are None where there are too few to resample."""
 
     arm: str
@@ -50,7 +50,7 @@ class Comparison:
 
 
 def arm_effects(
-    found: Comparison, variables: Variables, settings: EvaluationSettings, *, information: float
+    found: ArmComparison, variables: Variables, settings: EvaluationSettings, *, information: float
 ) -> list[ArmEffect]:
     """Of all metrics and ratios of one arm."""
     metrics = (*variables.outcomes, *variables.after)
@@ -94,7 +94,7 @@ def guardrails(arm: str, effects: list[ArmEffect]) -> list[Guardrail]:
     return found
 
 
-def replicates(found: Comparison, variables: Variables, *, fixed: float) -> Replicates | None:
+def replicates(found: ArmComparison, variables: Variables, *, fixed: float) -> Replicates | None:
     """Incremental money and cost in each resample; None where there are too few customers."""
     treated, control = found.resampled_treated, found.resampled_control
     if treated is None or control is None:
@@ -105,7 +105,7 @@ def replicates(found: Comparison, variables: Variables, *, fixed: float) -> Repl
     return Replicates(gained[:, 0], gained[:, 1], treated.means(("cost",))[:, 0] * found.treated.n + fixed)
 
 
-def timeline(found: Comparison, variables: Variables, settings: EvaluationSettings) -> list[TimedEffect]:
+def timeline(found: ArmComparison, variables: Variables, settings: EvaluationSettings) -> list[TimedEffect]:
     """Cumulative effects, by days since the assignment."""
     return [
         TimedEffect(
@@ -119,15 +119,15 @@ def timeline(found: Comparison, variables: Variables, settings: EvaluationSettin
 
 
 def segment_effects(
-    trial: Trial, groups: Mapping[tuple[str, str], Moments], variables: Variables, settings: EvaluationSettings
+    campaign: DrawnCampaign, groups: Mapping[tuple[str, str], Moments], variables: Variables, settings: EvaluationSettings
 ) -> list[SegmentEffect]:
     """Effects on the main metric within segments, with the rate of false finds among them."""
-    if variables.segmentation is None:
+    if variables.segment_column is None:
         return []
     rows: list[tuple[str, str, int, int, Effect | None]] = []
     for segment in sorted({segment for _, segment in groups}):
         control = groups.get((CONTROL, segment))
-        for arm in trial.treatments:
+        for arm in campaign.treatments:
             treated = groups.get((arm.name, segment))
             sizes = (treated.n if treated else 0, control.n if control else 0)
             effect = None
@@ -138,7 +138,7 @@ def segment_effects(
     return [SegmentEffect(*row, None if isnan(rate) else float(rate)) for row, rate in zip(rows, rates, strict=True)]
 
 
-def _intervals(found: Comparison, metrics: tuple[str, ...], variables: Variables, *, level: float) -> dict[str, Interval]:
+def _intervals(found: ArmComparison, metrics: tuple[str, ...], variables: Variables, *, level: float) -> dict[str, Interval]:
     treated, control = found.resampled_treated, found.resampled_control
     if treated is None or control is None:
         return {}
@@ -147,7 +147,7 @@ def _intervals(found: Comparison, metrics: tuple[str, ...], variables: Variables
     return {metric: middle(gap, level=level) for metric, gap in zip(metrics, (one - other).T, strict=True)}
 
 
-def _ratio_effects(found: Comparison, *, level: float) -> list[ArmEffect]:
+def _ratio_effects(found: ArmComparison, *, level: float) -> list[ArmEffect]:
     effects = []
     for ratio, (top, bottom) in RATIOS.items():
         pair = ratio_means(found.treated, found.control, top, bottom)

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from scipy.stats import chi2
 
-from cvm.campaigns.effect_result import Gate
+from cvm.campaigns.effect_campaign import DrawnCampaign, bears_campaign
+from cvm.campaigns.effect_result import EffectGate
 from cvm.campaigns.effect_sample_ratio import sample_ratio_gate
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_sums import CampaignSums
-from cvm.campaigns.effect_trial import Trial, bears_campaign
 from cvm.engines import Engine, literal
 from cvm.engines.sql import literals
 from cvm.evaluation import Moments
@@ -30,18 +30,18 @@ _MAX_MIXED_SHARE = 0.01
 
 def gates(
     engine: Engine,
-    trial: Trial,
+    campaign: DrawnCampaign,
     settings: EvaluationSettings,
     sums: CampaignSums,
     *,
     covariates: tuple[str, ...],
-) -> list[Gate]:
+) -> list[EffectGate]:
     """All checks, in the order in which they should be read.
 
     Parameters
     ----------
     engine : Engine
-    trial : Trial
+    campaign : DrawnCampaign
     settings : EvaluationSettings
     sums : CampaignSums
     covariates : tuple of str
@@ -54,18 +54,18 @@ def gates(
     """
     moments = {arm: found.moments for arm, found in sums.arms.items()}
     return [
-        sample_ratio_gate(trial, settings, sums.arms),
+        sample_ratio_gate(campaign, settings, sums.arms),
         *_balance(moments, covariates),
-        *_left_out(trial),
-        *_contamination(engine, trial),
-        *_exposure(trial),
+        *_left_out(campaign),
+        *_contamination(engine, campaign),
+        *_exposure(campaign),
         *_heavy_tail(moments, sums.largest),
         *_incentives(moments, settings),
         *_orders(moments),
     ]
 
 
-def _balance(moments: Mapping[str, Moments], covariates: tuple[str, ...]) -> Iterator[Gate]:
+def _balance(moments: Mapping[str, Moments], covariates: tuple[str, ...]) -> Iterator[EffectGate]:
     """Arms against control before the campaign: the largest standardised difference, and all of them at once."""
     control = moments[CONTROL]
     for arm, treated in moments.items():
@@ -84,50 +84,50 @@ def _balance(moments: Mapping[str, Moments], covariates: tuple[str, ...]) -> Ite
         what = f"largest standardised difference {standardised[worst]:+.3f} ({used[worst].removeprefix('known_')})"
         text = f"{arm} before the campaign: {what}, p {p_value:.3g}"
         if p_value < _BALANCE_ALPHA:
-            yield Gate("balance", "serious", f"{text}: the arms were different customers from the start")
+            yield EffectGate("balance", "serious", f"{text}: the arms were different customers from the start")
         else:
             wide = abs(standardised[worst]) > _MAX_SMD
-            yield Gate("balance", "warning" if wide else "ok", text + (", wide but within chance" if wide else ""))
+            yield EffectGate("balance", "warning" if wide else "ok", text + (", wide but within chance" if wide else ""))
     if not any(control.varying(covariates)):
-        yield Gate("balance", "warning", "not checked: nothing is known of the customers before the campaign")
+        yield EffectGate("balance", "warning", "not checked: nothing is known of the customers before the campaign")
 
 
-def _left_out(trial: Trial) -> Iterator[Gate]:
-    n = sum(arm.n for arm in trial.arms)
-    if trial.n_mixed:
-        grave = trial.n_mixed > _MAX_MIXED_SHARE * len(trial.arms) * n
-        yield Gate(
+def _left_out(campaign: DrawnCampaign) -> Iterator[EffectGate]:
+    n = sum(arm.n for arm in campaign.arms)
+    if n_mixed := campaign.n_mixed:
+        grave = n_mixed > _MAX_MIXED_SHARE * len(campaign.arms) * n
+        yield EffectGate(
             "mixed",
             "serious" if grave else "warning",
-            f"{trial.n_mixed:,} customers are in several arms and were left out ({trial.n_mixed / (n + trial.n_mixed):.2%})",
+            f"{n_mixed:,} customers are in several arms and were left out ({n_mixed / (n + n_mixed):.2%})",
         )
-    if trial.n_targeted:
-        yield Gate(
-            "drawn", "ok", f"{trial.n_targeted:,} customers with a propensity of 0 or 1 were put in by hand: left out"
+    if campaign.n_targeted:
+        yield EffectGate(
+            "drawn", "ok", f"{campaign.n_targeted:,} customers with a propensity of 0 or 1 were put in by hand: left out"
         )
-    if trial.is_partial:
-        yield Gate("window", "warning", f"partial: outcome windows are cut where data end, {trial.observed_until}")
+    if campaign.is_partial:
+        yield EffectGate("window", "warning", f"partial: outcome windows are cut where data end, {campaign.observed_until}")
 
 
-def _contamination(engine: Engine, trial: Trial) -> Iterator[Gate]:
+def _contamination(engine: Engine, campaign: DrawnCampaign) -> Iterator[EffectGate]:
     """Control reached all the same, and other campaigns within the windows."""
-    control = next(arm for arm in trial.arms if arm.name == CONTROL)
-    reached = max(control.n_exposed, control.n_with_cost, _control_contacts(engine, trial))
+    control = next(arm for arm in campaign.arms if arm.name == CONTROL)
+    reached = max(control.n_exposed, control.n_with_cost, _control_contacts(engine, campaign))
     if reached:
-        yield Gate(
+        yield EffectGate(
             "contamination",
             "serious" if reached > 0.05 * control.n else "warning",
             f"{reached:,} of {control.n:,} customers in control were contacted or cost something: effects are diluted",
         )
     query = (
-        f"SELECT p.arm, count(DISTINCT p.customer_id) AS n FROM ({trial.person}) AS p JOIN assignments AS a "
-        f"ON a.customer_id = p.customer_id AND a.campaign_id <> {literal(trial.campaign_id)} "
+        f"SELECT p.arm, count(DISTINCT p.customer_id) AS n FROM ({campaign.person}) AS p JOIN assignments AS a "
+        f"ON a.customer_id = p.customer_id AND a.campaign_id <> {literal(campaign.campaign_id)} "
         f"AND a.arm NOT IN ({literals(UNTREATED)}) AND a.assigned_at >= p.start AND a.assigned_at < p.stop GROUP BY p.arm"
     )
     overlapping = {row["arm"]: row["n"] for row in engine.table(query).to_pylist()}
     if overlapping:
-        shares = ", ".join(f"{arm.name} {overlapping.get(arm.name, 0) / arm.n:.1%}" for arm in trial.arms)
-        yield Gate(
+        shares = ", ".join(f"{arm.name} {overlapping.get(arm.name, 0) / arm.n:.1%}" for arm in campaign.arms)
+        yield EffectGate(
             "overlap",
             "warning",
             f"other campaigns treated customers within the outcome windows ({shares}): where these shares differ, the "
@@ -135,25 +135,25 @@ def _contamination(engine: Engine, trial: Trial) -> Iterator[Gate]:
         )
 
 
-def _control_contacts(engine: Engine, trial: Trial) -> int:
+def _control_contacts(engine: Engine, campaign: DrawnCampaign) -> int:
     if "events" not in engine.tables() or "campaign_id" not in engine.columns("events"):
         return 0
     found = engine.row(
-        f"SELECT count(DISTINCT e.customer_id) AS n FROM ({trial.person}) AS p JOIN events AS e "
-        f"ON e.customer_id = p.customer_id AND {bears_campaign('e.campaign_id', trial.campaign_id)} "
+        f"SELECT count(DISTINCT e.customer_id) AS n FROM ({campaign.person}) AS p JOIN events AS e "
+        f"ON e.customer_id = p.customer_id AND {bears_campaign('e.campaign_id', campaign.campaign_id)} "
         f"AND e.occurred_at >= p.start AND e.occurred_at < p.stop WHERE p.arm = {literal(CONTROL)} "
         "AND ends_with(e.event_type, '_sent')"
     )
     return int(found["n"])
 
 
-def _exposure(trial: Trial) -> Iterator[Gate]:
-    if trial.records_exposure:
-        shares = ", ".join(f"{arm.name} {arm.n_exposed / arm.n:.1%}" for arm in trial.treatments)
-        yield Gate("exposure", "ok", f"reached {shares}; effects are of being drawn, reached or not")
+def _exposure(campaign: DrawnCampaign) -> Iterator[EffectGate]:
+    if campaign.records_exposure:
+        shares = ", ".join(f"{arm.name} {arm.n_exposed / arm.n:.1%}" for arm in campaign.treatments)
+        yield EffectGate("exposure", "ok", f"reached {shares}; effects are of being drawn, reached or not")
 
 
-def _heavy_tail(moments: Mapping[str, Moments], largest: Mapping[str, float]) -> Iterator[Gate]:
+def _heavy_tail(moments: Mapping[str, Moments], largest: Mapping[str, float]) -> Iterator[EffectGate]:
     """Arms whose variance of revenue is mostly that of one customer."""
     for arm, found in moments.items():
         of_mean = found.of("revenue")
@@ -162,7 +162,7 @@ def _heavy_tail(moments: Mapping[str, Moments], largest: Mapping[str, float]) ->
             continue
         share = (largest[arm] - float(of_mean.mean[0])) ** 2 / (variance * found.n)
         if share > _MAX_SHARE_OF_ONE:
-            yield Gate(
+            yield EffectGate(
                 "heavy tail",
                 "warning",
                 f"one customer of {arm} ({largest[arm]:,.2f}) makes {share:.0%} of the variance of its revenue: the "
@@ -170,7 +170,7 @@ def _heavy_tail(moments: Mapping[str, Moments], largest: Mapping[str, float]) ->
             )
 
 
-def _incentives(moments: Mapping[str, Moments], settings: EvaluationSettings) -> Iterator[Gate]:
+def _incentives(moments: Mapping[str, Moments], settings: EvaluationSettings) -> Iterator[EffectGate]:
     """Customers who redeemed a coupon that costs extra, and whose orders carry a discount all the same."""
     if not settings.cost_per_redemption:
         return
@@ -178,7 +178,7 @@ def _incentives(moments: Mapping[str, Moments], settings: EvaluationSettings) ->
         both = found.of("discount", "redeemed")
         together = float(both.covariance[0, 1]) * found.n + float(both.mean[0] * both.mean[1])
         if arm != CONTROL and together > 0:
-            yield Gate(
+            yield EffectGate(
                 "incentives",
                 "warning",
                 f"{arm}: customers who redeemed got discounts, too, and each redemption costs "
@@ -187,8 +187,8 @@ def _incentives(moments: Mapping[str, Moments], settings: EvaluationSettings) ->
             )
 
 
-def _orders(moments: Mapping[str, Moments]) -> Iterator[Gate]:
+def _orders(moments: Mapping[str, Moments]) -> Iterator[EffectGate]:
     if not any(found.of("orders").mean[0] for found in moments.values()):
-        yield Gate(
+        yield EffectGate(
             "orders", "serious", "nobody ordered within the outcome windows: no effect on orders or money is identified"
         )

@@ -11,7 +11,7 @@ from cvm.evaluation import Effect, Interval
 
 
 @dataclass(frozen=True)
-class Gate:
+class EffectGate:
     """Something that must be right before any effect is believed."""
 
     name: str
@@ -144,7 +144,7 @@ class Total:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ArmVerdict:
     """What to make of one arm, in a word and in a sentence."""
 
     arm: str
@@ -172,7 +172,7 @@ class CampaignEffect:
         Share of the customers' outcome days that are over.
     incentives : str
         Where discounts and redemptions are counted: once, in the margin or in the cost.
-    gates : list of Gate
+    gates : list of EffectGate
     arms : list of ArmFigures
     effects : list of ArmEffect
         Of every metric and arm; those ending in ``_after`` are of the window after.
@@ -186,7 +186,7 @@ class CampaignEffect:
     earned : list of Earned
     total : Total or None
         Of all arms, where there are several.
-    verdicts : list of Verdict
+    verdicts : list of ArmVerdict
     """
 
     campaign_id: str
@@ -200,7 +200,7 @@ class CampaignEffect:
     is_partial: bool
     information: float
     incentives: str
-    gates: list[Gate]
+    gates: list[EffectGate]
     arms: list[ArmFigures]
     effects: list[ArmEffect]
     timeline: list[TimedEffect]
@@ -210,7 +210,7 @@ class CampaignEffect:
     guardrails: list[Guardrail]
     earned: list[Earned]
     total: Total | None
-    verdicts: list[Verdict]
+    verdicts: list[ArmVerdict]
 
     def __repr__(self) -> str:
         return "\n".join([f"<CampaignEffect {self.campaign_id}>", *(verdict.sentence for verdict in self.verdicts)])

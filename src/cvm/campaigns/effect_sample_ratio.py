@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.stats import norm
 
-from cvm.campaigns.effect_result import Gate
+from cvm.campaigns.effect_campaign import DrawnCampaign
+from cvm.campaigns.effect_result import EffectGate
 from cvm.campaigns.effect_settings import EvaluationSettings
-from cvm.campaigns.effect_trial import Trial
 from cvm.errors import ExperimentError
 from cvm.evaluation import BinnedSums, sample_ratio_test
 
@@ -21,7 +21,7 @@ _TOLERATED = 0.001
 _MAX_SHOWN = 5
 
 
-def sample_ratio_gate(trial: Trial, settings: EvaluationSettings, sums: Mapping[str, BinnedSums]) -> Gate:
+def sample_ratio_gate(campaign: DrawnCampaign, settings: EvaluationSettings, sums: Mapping[str, BinnedSums]) -> EffectGate:
     """Sizes of the arms against the shares they were drawn with, or against each customer's own propensity.
 
     Raises
@@ -29,42 +29,42 @@ def sample_ratio_gate(trial: Trial, settings: EvaluationSettings, sums: Mapping[
     ExperimentError
         If ``shares`` names other arms than the ledger, or a share that is not above 0.
     """
-    if trial.is_weighted and not settings.shares:
+    if campaign.is_weighted and not settings.shares:
         return _weighted_ratio(sums)
-    shares = _shares(trial, settings)
+    shares = _shares(campaign, settings)
     if isinstance(shares, str):
-        return Gate(_NAME, "warning", f"not checked: {shares}")
-    if settings.draw == "fixed" or (settings.draw is None and trial.strata):
-        return _fixed_ratio(trial, shares)
-    counts = np.array([arm.n for arm in trial.arms], dtype=float)
-    given = np.array([shares[arm.name] for arm in trial.arms], dtype=float)
+        return EffectGate(_NAME, "warning", f"not checked: {shares}")
+    if settings.draw == "fixed" or (settings.draw is None and campaign.strata):
+        return _fixed_ratio(campaign, shares)
+    counts = np.array([arm.n for arm in campaign.arms], dtype=float)
+    given = np.array([shares[arm.name] for arm in campaign.arms], dtype=float)
     statistic, p_value = sample_ratio_test(counts, given)
-    sizes = ", ".join(f"{arm.name} {arm.n:,}" for arm in trial.arms)
+    sizes = ", ".join(f"{arm.name} {arm.n:,}" for arm in campaign.arms)
     if p_value < SRM_ALPHA:
         expected = ", ".join(
-            f"{arm.name} {n:,.0f}" for arm, n in zip(trial.arms, counts.sum() * given / given.sum(), strict=True)
+            f"{arm.name} {n:,.0f}" for arm, n in zip(campaign.arms, counts.sum() * given / given.sum(), strict=True)
         )
-        return Gate(
+        return EffectGate(
             _NAME,
             "serious",
             f"SAMPLE RATIO MISMATCH: {sizes}, drawn for {expected} (chi2 {statistic:.1f}, p {p_value:.2g}). Customers "
             "were lost or added after the draw, and not by chance: believe no figure below before the cause is found",
         )
-    return Gate(_NAME, "ok", f"{sizes}; chi2 {statistic:.4f}, p {p_value:.4f}")
+    return EffectGate(_NAME, "ok", f"{sizes}; chi2 {statistic:.4f}, p {p_value:.4f}")
 
 
-def _shares(trial: Trial, settings: EvaluationSettings) -> dict[str, float] | str:
+def _shares(campaign: DrawnCampaign, settings: EvaluationSettings) -> dict[str, float] | str:
     """Share that each arm was drawn with, or why it is not known."""
     if settings.shares:
-        names = sorted(arm.name for arm in trial.arms)
+        names = sorted(arm.name for arm in campaign.arms)
         if sorted(settings.shares) != names or min(settings.shares.values()) <= 0:
             raise ExperimentError(
-                f"shares is {dict(settings.shares)}, the arms of campaign {trial.campaign_id!r} are {names}. "
+                f"shares is {dict(settings.shares)}, the arms of campaign {campaign.campaign_id!r} are {names}. "
                 "Give each of them its share, above 0."
             )
         return dict(settings.shares)
-    known = {arm.name: arm.propensity for arm in trial.arms if arm.propensity is not None}
-    missing = [arm.name for arm in trial.arms if arm.name not in known]
+    known = {arm.name: arm.propensity for arm in campaign.arms if arm.propensity is not None}
+    missing = [arm.name for arm in campaign.arms if arm.name not in known]
     if len(missing) == 1 and len(known) == 1:
         known[missing[0]] = 1 - sum(known.values())
     elif missing:
@@ -78,34 +78,37 @@ def _shares(trial: Trial, settings: EvaluationSettings) -> dict[str, float] | st
     return known
 
 
-def _fixed_ratio(trial: Trial, shares: Mapping[str, float]) -> Gate:
+def _fixed_ratio(campaign: DrawnCampaign, shares: Mapping[str, float]) -> EffectGate:
     """Sizes that the draw fixed: no chance is left, each arm of each stratum is within one customer of its share."""
-    strata = trial.strata or {("", arm.name): arm.n for arm in trial.arms}
-    total, whole = sum(shares.values()), f"{len({stratum for stratum, _ in strata}):,} strata" if trial.strata else "in all"
+    strata = campaign.strata or {("", arm.name): arm.n for arm in campaign.arms}
+    total, whole = (
+        sum(shares.values()),
+        f"{len({stratum for stratum, _ in strata}):,} strata" if campaign.strata else "in all",
+    )
     wrong, lost = [], 0.0
     for stratum in sorted({stratum for stratum, _ in strata}):
         found = {arm: strata.get((stratum, arm), 0) for arm in shares}
         expected = {arm: sum(found.values()) * share / total for arm, share in shares.items()}
         # Customers left out because several arms claim them may be missing anywhere.
-        off = [arm for arm in shares if abs(found[arm] - expected[arm]) >= 1 + (0 if trial.strata else trial.n_mixed)]
-        label = f"stratum {stratum!r}: " if trial.strata else ""
+        off = [arm for arm in shares if abs(found[arm] - expected[arm]) >= 1 + (0 if campaign.strata else campaign.n_mixed)]
+        label = f"stratum {stratum!r}: " if campaign.strata else ""
         lost += max((abs(found[arm] - expected[arm]) for arm in off), default=0.0)
         wrong += [f"{label}{arm} {found[arm]:,}, drawn for {expected[arm]:,.1f}" for arm in off]
-    sizes = ", ".join(f"{arm.name} {arm.n:,}" for arm in trial.arms)
+    sizes = ", ".join(f"{arm.name} {arm.n:,}" for arm in campaign.arms)
     if wrong:
         more = f" and {len(wrong) - _MAX_SHOWN:,} more" if len(wrong) > _MAX_SHOWN else ""
         grave = lost > _TOLERATED * sum(strata.values())
-        return Gate(
+        return EffectGate(
             _NAME,
             "serious" if grave else "warning",
             f"SIZES DIFFER FROM THE DRAW, which fixed them within one customer: {'; '.join(wrong[:_MAX_SHOWN])}{more}. "
             "Customers were lost or added after the draw"
             + (": believe no figure below before the cause is found" if grave else ", too few to move a figure"),
         )
-    return Gate(_NAME, "ok", f"{sizes}; as drawn, within one customer of their shares, {whole}")
+    return EffectGate(_NAME, "ok", f"{sizes}; as drawn, within one customer of their shares, {whole}")
 
 
-def _weighted_ratio(sums: Mapping[str, BinnedSums]) -> Gate:
+def _weighted_ratio(sums: Mapping[str, BinnedSums]) -> EffectGate:
     """One over the propensities of an arm sums to all customers, give or take the variance of Horvitz and Thompson."""
     n = sum(found.n for found in sums.values())
     gaps = {arm: (found.weight - n) / (found.squared_weight - found.weight) ** 0.5 for arm, found in sums.items()}
@@ -113,5 +116,7 @@ def _weighted_ratio(sums: Mapping[str, BinnedSums]) -> Gate:
     sizes = ", ".join(f"{arm} stands for {found.weight:,.0f}" for arm, found in sums.items())
     text = f"propensities differ, each customer counts by one over its own: of {n:,} customers {sizes}; p {p_value:.3g}"
     if p_value < SRM_ALPHA:
-        return Gate(_NAME, "serious", f"SAMPLE RATIO MISMATCH: {text}. Believe no figure below before the cause is found")
-    return Gate(_NAME, "ok", text)
+        return EffectGate(
+            _NAME, "serious", f"SAMPLE RATIO MISMATCH: {text}. Believe no figure below before the cause is found"
+        )
+    return EffectGate(_NAME, "ok", text)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from cvm.campaigns.effect_campaign import DrawnCampaign
 from cvm.campaigns.effect_settings import EvaluationSettings
-from cvm.campaigns.effect_trial import Trial
 from cvm.engines import Engine, identifier, literal
 from cvm.engines.sql import local_day, parquet
 from cvm.errors import ExperimentError
@@ -18,7 +18,7 @@ _UNFIT = ("[]", "STRUCT", "MAP", "BLOB")
 
 
 @dataclass(frozen=True)
-class Segmentation:
+class SegmentColumn:
     """One column of one relation with ``customer_id``; ``as_of`` is that of the scores, None for a column of customers."""
 
     relation: str
@@ -31,7 +31,7 @@ class Segmentation:
         return f"coalesce(CAST(g.{identifier(self.column)} AS VARCHAR), 'unknown')"
 
 
-def segmentation(engine: Engine, trial: Trial, settings: EvaluationSettings) -> Segmentation | None:
+def segment_column(engine: Engine, campaign: DrawnCampaign, settings: EvaluationSettings) -> SegmentColumn | None:
     """What ``segment_by`` means; None where it was not asked for.
 
     Scores count only if their ``as_of`` is not later than the first assignment: later ones know what the campaign did, and
@@ -47,8 +47,8 @@ def segmentation(engine: Engine, trial: Trial, settings: EvaluationSettings) -> 
         return None
     customers = engine.columns("customers") if "customers" in engine.tables() else {}
     if column in customers:
-        return _checked(engine, trial, Segmentation("customers", column, None), customers)
-    began = _day(engine, trial.first_at, settings.timezone)
+        return _checked(engine, campaign, SegmentColumn("customers", column, None), customers)
+    began = _day(engine, campaign.first_at, settings.timezone)
     known = sorted(settings.score_files, reverse=True)
     for as_of in known:
         relation = parquet([settings.score_files[as_of]])
@@ -57,7 +57,7 @@ def segmentation(engine: Engine, trial: Trial, settings: EvaluationSettings) -> 
             continue
         usable = [day for day in known if day <= began]
         if as_of <= began:
-            return _checked(engine, trial, Segmentation(relation, column, as_of), columns)
+            return _checked(engine, campaign, SegmentColumn(relation, column, as_of), columns)
         if not usable:
             raise ExperimentError(
                 f"segment_by == {column!r} is a column of scores, and those on file ({known[-1]} is the first) are younger "
@@ -70,12 +70,12 @@ def segmentation(engine: Engine, trial: Trial, settings: EvaluationSettings) -> 
     )
 
 
-def _checked(engine: Engine, trial: Trial, found: Segmentation, columns: dict[str, str]) -> Segmentation:
+def _checked(engine: Engine, campaign: DrawnCampaign, found: SegmentColumn, columns: dict[str, str]) -> SegmentColumn:
     kind = columns[found.column]
     if any(unfit in kind for unfit in _UNFIT):
         raise ExperimentError(f"segment_by == {found.column!r} is {kind}, not one value per customer. Name another column.")
     n = engine.row(
-        f"SELECT count(DISTINCT {found.segment}) AS n FROM ({trial.person}) "
+        f"SELECT count(DISTINCT {found.segment}) AS n FROM ({campaign.person}) "
         f"LEFT JOIN {found.relation} AS g USING (customer_id)"
     )["n"]
     if n > MAX_SEGMENTS:

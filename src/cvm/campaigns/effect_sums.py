@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from cvm.campaigns.effect_campaign import DrawnCampaign
 from cvm.campaigns.effect_settings import EvaluationSettings
-from cvm.campaigns.effect_trial import Trial
 from cvm.campaigns.effect_variables import Variables, customer_query
 from cvm.engines import Engine, identifier
 from cvm.evaluation import BinnedSums, Moments, SumColumns
@@ -37,14 +37,16 @@ class CampaignSums:
     largest: dict[str, float]
 
 
-def campaign_sums(engine: Engine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> CampaignSums:
+def campaign_sums(
+    engine: Engine, campaign: DrawnCampaign, variables: Variables, settings: EvaluationSettings
+) -> CampaignSums:
     """Sums by arm, and by arm and segment; the segment is empty where none is asked for."""
-    columns = SumColumns(variables.names, tuple(sorted(variables.pairs)), trial.is_weighted)
-    query = sums_query(f"({customer_query(engine, trial, variables, settings)})", columns, largest="revenue")
+    columns = SumColumns(variables.names, tuple(sorted(variables.pairs)), campaign.is_weighted)
+    query = sums_query(f"({customer_query(engine, campaign, variables, settings)})", columns, largest="revenue")
     table = engine.table(query)
     arms, segments = (np.array(table.column(name).to_pylist(), dtype=object) for name in ("arm", "segment"))
     bins, sums, largest = table.column("bin").to_numpy(), _matrix(table, columns), table.column(_LARGEST).to_numpy()
-    names = [arm.name for arm in trial.arms]
+    names = [arm.name for arm in campaign.arms]
     return CampaignSums(
         arms={arm: BinnedSums(columns, _by_bin(bins[arms == arm], sums[arms == arm])) for arm in names},
         segments={

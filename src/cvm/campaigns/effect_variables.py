@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
 
-from cvm.campaigns.effect_segments import Segmentation, segmentation
+from cvm.campaigns.effect_campaign import DrawnCampaign, bears_campaign
+from cvm.campaigns.effect_segments import SegmentColumn, segment_column
 from cvm.campaigns.effect_settings import EvaluationSettings
-from cvm.campaigns.effect_trial import Trial, bears_campaign
 from cvm.engines import Engine, identifier, literal
 from cvm.engines.sql import literals, local_day
 from cvm.errors import ExperimentError
@@ -61,7 +61,7 @@ class Variables:
         Event types among the outcomes.
     attributes : tuple of str
         Columns of ``customers`` among the covariates.
-    segmentation : Segmentation or None
+    segment_column : SegmentColumn or None
     has_redemptions : bool
         Whether redemptions are on file.
     """
@@ -72,7 +72,7 @@ class Variables:
     timeline: Mapping[float, str]
     events: tuple[str, ...]
     attributes: tuple[str, ...]
-    segmentation: Segmentation | None
+    segment_column: SegmentColumn | None
     has_redemptions: bool
 
     @property
@@ -93,7 +93,7 @@ class Variables:
         return pairs | set(RATIOS.values()) | {("margin", "cost"), ("revenue", "cost"), ("discount", "redeemed")}
 
 
-def choose_variables(engine: Engine, trial: Trial, settings: EvaluationSettings) -> Variables:
+def choose_variables(engine: Engine, campaign: DrawnCampaign, settings: EvaluationSettings) -> Variables:
     """What can and shall be measured.
 
     Raises
@@ -126,19 +126,19 @@ def choose_variables(engine: Engine, trial: Trial, settings: EvaluationSettings)
         )
     return Variables(
         outcomes=outcomes,
-        after=tuple(f"{name}_after" for name in OUTCOMES) if trial.has_after else (),
+        after=tuple(f"{name}_after" for name in OUTCOMES) if campaign.has_after else (),
         covariates=(*(f"{name}_before" for name in OUTCOMES), *(f"known_{name}" for name in attributes)),
-        timeline={day: f"{_timed(settings)}_by_{day:g}" for day in _days(trial.window_days)},
+        timeline={day: f"{_timed(settings)}_by_{day:g}" for day in _days(campaign.window_days)},
         events=events,
         attributes=attributes,
-        segmentation=segmentation(engine, trial, settings),
+        segment_column=segment_column(engine, campaign, settings),
         has_redemptions=REDEMPTION in types,
     )
 
 
-def customer_query(engine: Engine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> str:
+def customer_query(engine: Engine, campaign: DrawnCampaign, variables: Variables, settings: EvaluationSettings) -> str:
     """SQL of one row per customer: ``arm``, ``segment``, ``weight`` and every variable, as a number."""
-    groups = variables.segmentation
+    groups = variables.segment_column
     means = ", ".join(f"avg({_number(identifier(name))}) AS {identifier(name)}" for name in variables.attributes)
     # Less their mean, so that squares stay small and a missing value counts as the mean.
     known = [
@@ -147,9 +147,9 @@ def customer_query(engine: Engine, trial: Trial, variables: Variables, settings:
         for name in variables.attributes
     ]
     did = [f"coalesce(d.{identifier(f'did_{name}')}, 0) AS {identifier(f'did_{name}')}" for name in variables.events]
-    parts = [f"person AS ({trial.person})", *_purchases(engine, trial, variables, settings)]
+    parts = [f"person AS ({campaign.person})", *_purchases(engine, campaign, variables, settings)]
     reacts = bool(variables.events) or variables.has_redemptions
-    parts += [_events(engine, trial, variables)] if reacts else []
+    parts += [_events(engine, campaign, variables)] if reacts else []
     if variables.attributes:
         parts.append(f"attribute_mean AS (SELECT {means} FROM customers)")
     columns = ", ".join([*_bought_columns(variables), *_cost_columns(variables, settings), *did, *known])
@@ -167,7 +167,7 @@ def _number(column: str) -> str:
     return f"CASE WHEN isfinite(CAST({column} AS DOUBLE)) THEN CAST({column} AS DOUBLE) END"
 
 
-def _purchases(engine: Engine, trial: Trial, variables: Variables, settings: EvaluationSettings) -> list[str]:
+def _purchases(engine: Engine, campaign: DrawnCampaign, variables: Variables, settings: EvaluationSettings) -> list[str]:
     """Lines in reach of the windows, then orders, then customers."""
     columns = engine.columns("transactions")
     order = "order_id" if "order_id" in columns else "CAST(NULL AS VARCHAR)"
@@ -175,7 +175,7 @@ def _purchases(engine: Engine, trial: Trial, variables: Variables, settings: Eva
     # Sums of doubles are many times quicker than those of decimals; only what decides whether an order stands is exact.
     discount = "coalesce(CAST(discount AS DOUBLE), 0)" if "discount" in columns else "CAST(0 AS DOUBLE)"
     margin = line_margin(settings.economics, columns=columns)
-    end = "stop + (stop - start)" if trial.has_after else "stop"
+    end = "stop + (stop - start)" if campaign.has_after else "stop"
     line = (
         "line AS (SELECT customer_id, CASE WHEN occurred_at < start THEN '_before' WHEN occurred_at < stop THEN '' "
         f"ELSE '_after' END AS period, {order} AS order_id, CASE WHEN {order} IS NULL THEN {day} END AS day, amount, "
@@ -183,8 +183,8 @@ def _purchases(engine: Engine, trial: Trial, variables: Variables, settings: Eva
         "(epoch(occurred_at) - epoch(start)) / 86400 AS age_days FROM person JOIN transactions USING (customer_id) "
         f"WHERE occurred_at >= start - INTERVAL {int(settings.pre_days)} DAY AND occurred_at < {end} "
         # The same for all customers at once, so that the engine need not read years of orders.
-        f"AND occurred_at >= {literal(trial.first_at - timedelta(days=settings.pre_days + 1))} "
-        f"AND occurred_at < {literal(trial.last_at + timedelta(days=2 * settings.outcome_days))})"
+        f"AND occurred_at >= {literal(campaign.first_at - timedelta(days=settings.pre_days + 1))} "
+        f"AND occurred_at < {literal(campaign.last_at + timedelta(days=2 * settings.outcome_days))})"
     )
     placed = (
         "placed AS (SELECT customer_id, period, sum(money) AS revenue, sum(margin) AS margin, "
@@ -192,7 +192,7 @@ def _purchases(engine: Engine, trial: Trial, variables: Variables, settings: Eva
         "-sum(money) FILTER (WHERE amount < 0) AS returned, sum(amount) > 0 OR min(amount) >= 0 AS is_order, "
         "min(age_days) AS age_days FROM line GROUP BY customer_id, period, order_id, day)"
     )
-    suffixes = ("_before", "", "_after") if trial.has_after else ("_before", "")
+    suffixes = ("_before", "", "_after") if campaign.has_after else ("_before", "")
     sums = []
     for suffix in suffixes:
         within = f"(WHERE period = {literal(suffix)})"
@@ -236,11 +236,11 @@ def _cost_columns(variables: Variables, settings: EvaluationSettings) -> list[st
     ]
 
 
-def _events(engine: Engine, trial: Trial, variables: Variables) -> str:
+def _events(engine: Engine, campaign: DrawnCampaign, variables: Variables) -> str:
     """Whether each customer did something, and how many coupons they redeemed: of this campaign, where coupons say so."""
     of_campaign = f"event_type = {literal(REDEMPTION)}"
     if "campaign_id" in engine.columns("events"):
-        of_campaign += f" AND (e.campaign_id IS NULL OR {bears_campaign('e.campaign_id', trial.campaign_id)})"
+        of_campaign += f" AND (e.campaign_id IS NULL OR {bears_campaign('e.campaign_id', campaign.campaign_id)})"
     found = [
         f"max(CASE WHEN event_type = {literal(name)} THEN 1.0::DOUBLE ELSE 0 END) AS {identifier(f'did_{name}')}"
         for name in variables.events

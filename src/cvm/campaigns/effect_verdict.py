@@ -7,7 +7,7 @@ from math import ceil, inf, isnan
 
 from scipy.stats import norm
 
-from cvm.campaigns.effect_result import ArmEffect, Earned, Guardrail, Verdict
+from cvm.campaigns.effect_result import ArmEffect, ArmVerdict, Earned, Guardrail
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.evaluation import Effect, always_valid_bound
 
@@ -26,7 +26,7 @@ def verdict(
     n_arms: int,
     broken: Sequence[str],
     settings: EvaluationSettings,
-) -> Verdict:
+) -> ArmVerdict:
     """In plain words; with several arms each must be as many times surer (Bonferroni).
 
     Parameters
@@ -46,19 +46,19 @@ def verdict(
     """
     best, metric = effect.always_valid or effect.best, settings.metric
     if isnan(best.p_value):
-        return Verdict(effect.arm, "not identified", f"{effect.arm}: {metric} does not vary, so no effect can be told.")
+        return ArmVerdict(effect.arm, "not identified", f"{effect.arm}: {metric} does not vary, so no effect can be told.")
     size = f"{best.value:+,.4g} {metric} per customer ({best.lower:+,.4g} to {best.upper:+,.4g})"
     if broken:
         why = f"failed {' and '.join(broken)}: the arms do not differ by chance alone, so {size} is no effect"
-        return Verdict(effect.arm, "not identified", f"{effect.arm} {why}.")
+        return ArmVerdict(effect.arm, "not identified", f"{effect.arm} {why}.")
     rest = _paid(money) + _harmed(guards)
     alpha = (1 - settings.level) / n_arms
     if best.p_value < alpha:
         word = "works" if best.value > 0 else "does harm"
-        return Verdict(effect.arm, "works" if best.value > 0 else "does harm", f"{effect.arm} {word}: {size}.{rest}")
+        return ArmVerdict(effect.arm, "works" if best.value > 0 else "does harm", f"{effect.arm} {word}: {size}.{rest}")
     bound = always_valid_bound(alpha) if effect.always_valid else float(norm.isf(alpha / 2))
     settle = _settles(best, n, z=bound + _POWER_Z)
-    return Verdict(effect.arm, "inconclusive", f"{effect.arm} is inconclusive: {size}.{settle}{rest}")
+    return ArmVerdict(effect.arm, "inconclusive", f"{effect.arm} is inconclusive: {size}.{settle}{rest}")
 
 
 def _paid(money: Earned) -> str:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from cvm.campaigns.assignment import Split
 from cvm.campaigns.balance import draw_check
-from cvm.campaigns.history import OutcomeHistory, outcome_history
+from cvm.campaigns.outcome_history import OutcomeHistory, outcome_history
 from cvm.campaigns.plan_result import Cell, PlannedArm
 from cvm.campaigns.plan_settings import PlanInputs, PlanSettings
 from cvm.campaigns.power import Baseline, Design, PowerError, detectable_effect

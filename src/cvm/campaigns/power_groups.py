@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvm.campaigns.assignment import Split
-from cvm.campaigns.history import SegmentHistory
+from cvm.campaigns.outcome_history import SegmentHistory
 from cvm.campaigns.power import Baseline, Design, PowerError, detectable_effect, power_at
-from cvm.campaigns.power_plan import Effect, PowerPlan
+from cvm.campaigns.power_plan import EffectToFind, PowerPlan
 from cvm.engines import DuckDBEngine, identifier
 from cvm.engines.sql import parquet
 from cvm.features.treatments import CONTROL
@@ -56,7 +56,9 @@ def arm_powers(plan: PowerPlan, split: Split) -> tuple[GroupPower, ...]:
     return tuple(found)
 
 
-def segment_powers(plan: PowerPlan, segments: Sequence[SegmentHistory], effect: Effect | None) -> tuple[GroupPower, ...]:
+def segment_powers(
+    plan: PowerPlan, segments: Sequence[SegmentHistory], effect: EffectToFind | None
+) -> tuple[GroupPower, ...]:
     """Each segment by itself, at its share of the campaign and with the spread of its own past.
 
     Parameters
@@ -64,7 +66,7 @@ def segment_powers(plan: PowerPlan, segments: Sequence[SegmentHistory], effect: 
     plan : PowerPlan
         Of all customers.
     segments : sequence of SegmentHistory
-    effect : Effect, optional
+    effect : EffectToFind, optional
         Asked for; a relative one is relative to the segment's own mean.
     """
     n_base, found = sum(segment.n_customers for segment in segments), []

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvm.campaigns.assignment import Split
-from cvm.campaigns.history import OutcomeHistory
+from cvm.campaigns.outcome_history import OutcomeHistory
 from cvm.campaigns.power import (
     Baseline,
     Design,
@@ -31,7 +31,7 @@ _CURVE = np.linspace(0.02, 2.0, 100)
 
 
 @dataclass(frozen=True)
-class Effect:
+class EffectToFind:
     """An effect as a user gives it: in the outcome's unit, or relative to the mean.
 
     Attributes
@@ -44,7 +44,7 @@ class Effect:
     is_relative: bool = False
 
     @classmethod
-    def parse(cls, text: str) -> Effect:
+    def parse(cls, text: str) -> EffectToFind:
         """``0.01`` is in the outcome's unit, ``5%`` relative.
 
         Raises
@@ -173,7 +173,7 @@ def check_segments_known(segment_by: str | None, baseline: Baseline | None) -> N
 
 
 def power_plan(
-    basis: Baseline | OutcomeHistory, design: Design, *, n_customers: int | None = None, effect: Effect | None = None
+    basis: Baseline | OutcomeHistory, design: Design, *, n_customers: int | None = None, effect: EffectToFind | None = None
 ) -> PowerPlan:
     """What a campaign of this size can show, and what it takes to show an effect.
 
@@ -184,7 +184,7 @@ def power_plan(
     design : Design
     n_customers : int, optional
         In all arms together; by default the active base of the history, without one as many as the effect needs.
-    effect : Effect, optional
+    effect : EffectToFind, optional
         To be found; without one only the detectable effect is told.
 
     Raises

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from cvm.campaigns.effect_segments import Segmentation
+from cvm.campaigns.effect_campaign import PEOPLE, DrawnCampaign, people_query, person_query
+from cvm.campaigns.effect_segments import SegmentColumn
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_sums import sums_query
-from cvm.campaigns.effect_trial import PEOPLE, Trial, people_query, person_query
 from cvm.campaigns.effect_variables import choose_variables, customer_query
 from cvm.engines import Engine, literal
 from cvm.engines.script import Parameter, Script, assembled
@@ -75,7 +75,7 @@ def sums_script(
     """
     window = "to_days(CAST((SELECT outcome_days FROM params) AS INTEGER))"
     person = person_query(start, f"assigned_start + {window}", is_weighted=is_weighted)
-    trial = Trial(
+    campaign = DrawnCampaign(
         campaign_id=_CAMPAIGN,
         arms=(),
         n_mixed=0,
@@ -92,9 +92,9 @@ def sums_script(
         person=person,
         strata={},
     )
-    variables = replace(choose_variables(engine, trial, replace(settings, segment_by=None)), timeline={})
+    variables = replace(choose_variables(engine, campaign, replace(settings, segment_by=None)), timeline={})
     if settings.segment_by is not None:
-        variables = replace(variables, segmentation=_segmentation(settings.segment_by, tables))
+        variables = replace(variables, segment_column=_segment_column(settings.segment_by, tables))
     marked = replace(settings, pre_days=_PRE_DAYS, outcome_days=_OUTCOME_DAYS)
     columns = SumColumns(variables.names, tuple(sorted(variables.pairs)), is_weighted)
     span = (
@@ -107,7 +107,7 @@ def sums_script(
                 PEOPLE: people_query(_CAMPAIGN, tables["assignments"], bin_="0"),
                 _SPAN: span,
                 # Not everybody takes one moment from another; the window after is as long as the window.
-                "customer": customer_query(engine, trial, variables, marked).replace(
+                "customer": customer_query(engine, campaign, variables, marked).replace(
                     "stop + (stop - start)", f"stop + {window}"
                 ),
             },
@@ -145,7 +145,7 @@ def _moment(moment: datetime) -> str:
     return f"CAST('{moment.isoformat(sep=' ')}' AS TIMESTAMP)"
 
 
-def _segmentation(column: str, tables: Mapping[str, Mapping[str, str]]) -> Segmentation:
+def _segment_column(column: str, tables: Mapping[str, Mapping[str, str]]) -> SegmentColumn:
     """By a column of customers; scores are files of cvm, which the warehouse does not have."""
     known = tables.get("customers", {})
     if column not in known:
@@ -153,4 +153,4 @@ def _segmentation(column: str, tables: Mapping[str, Mapping[str, str]]) -> Segme
             f"segment_by == {column!r} is no column of customers (it has {sorted(set(known) - {'customer_id'})}), and a "
             "query for a warehouse cannot read scores. Name a column of customers, or leave it out."
         )
-    return Segmentation("customers", column, None)
+    return SegmentColumn("customers", column, None)

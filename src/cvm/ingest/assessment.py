@@ -11,7 +11,7 @@ from cvm.ingest.clean import TableOutcome
 from cvm.ingest.orders import order_tables
 from cvm.ingest.quality import Finding, quality_findings, read_findings, write_findings
 from cvm.ingest.sufficiency import sufficiency
-from cvm.ingest.verdict import Verdict, read_verdicts, write_verdicts
+from cvm.ingest.sufficiency_verdict import SufficiencyVerdict, read_verdicts, write_verdicts
 from cvm.workspace import Workspace
 
 
@@ -20,7 +20,7 @@ class Assessment:
     """What is wrong with the data, and what it is enough for."""
 
     findings: list[Finding]
-    verdicts: list[Verdict]
+    verdicts: list[SufficiencyVerdict]
 
 
 def write_assessment(

@@ -7,7 +7,7 @@ from math import sqrt
 
 from cvm.engines import Engine
 from cvm.ingest.orders import ORDER
-from cvm.ingest.verdict import Verdict
+from cvm.ingest.sufficiency_verdict import SufficiencyVerdict
 
 # Buyers on either side, as the boosted models want cases of each class (models/training.py).
 MIN_BUYERS = 50
@@ -26,7 +26,7 @@ class _Arm:
     n_converted: int
 
 
-def uplift_sufficiency(engine: Engine, *, horizon_days: int) -> Verdict:
+def uplift_sufficiency(engine: Engine, *, horizon_days: int) -> SufficiencyVerdict:
     """Whether any campaign has arms, control among them, large enough to compare.
 
     A customer counts as converted with an order within the horizon after the assignment.
@@ -38,13 +38,13 @@ def uplift_sufficiency(engine: Engine, *, horizon_days: int) -> Verdict:
     horizon_days : int
     """
     if "assignments" not in engine.tables():
-        return Verdict(
+        return SufficiencyVerdict(
             "uplift", False, ("there is no assignments table: record who was drawn for which campaign, and who for control",)
         )
     campaigns = _campaigns(engine, horizon_days)
     with_control = {name: arms for name, arms in campaigns.items() if any(arm.name == "control" for arm in arms)}
     if not with_control:
-        return Verdict(
+        return SufficiencyVerdict(
             "uplift",
             False,
             (f"none of the {len(campaigns):,} campaigns has an arm called control: hold customers out at random",),
@@ -58,7 +58,7 @@ def uplift_sufficiency(engine: Engine, *, horizon_days: int) -> Verdict:
             enough.append(f"campaign {name}: {_arm_sizes(arms)}; tells differences from {_detectable(arms):.1%} from chance")
     shown = enough or missing
     rest = (f"and {len(shown) - _MAX_SHOWN:,} campaigns alike",) if len(shown) > _MAX_SHOWN else ()
-    return Verdict("uplift", bool(enough), (*shown[:_MAX_SHOWN], *rest))
+    return SufficiencyVerdict("uplift", bool(enough), (*shown[:_MAX_SHOWN], *rest))
 
 
 def _campaigns(engine: Engine, horizon_days: int) -> dict[str, list[_Arm]]:

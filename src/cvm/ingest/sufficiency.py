@@ -9,7 +9,7 @@ from cvm.engines import Engine, literal
 from cvm.engines.sql import local_day, midnight
 from cvm.ingest.experiments import uplift_sufficiency
 from cvm.ingest.orders import BUYER, ORDER
-from cvm.ingest.verdict import Verdict
+from cvm.ingest.sufficiency_verdict import SufficiencyVerdict
 
 # The purchase-process models refuse smaller bases (models/btyd/model.py): fewer customers are an accident of a few people.
 MIN_CUSTOMERS = 30
@@ -50,7 +50,7 @@ class _Facts:
         return self.n_repeaters / self.n_customers if self.n_customers else 0.0
 
 
-def sufficiency(engine: Engine, *, horizon_days: int, lead_days: int, timezone: str = "UTC") -> list[Verdict]:
+def sufficiency(engine: Engine, *, horizon_days: int, lead_days: int, timezone: str = "UTC") -> list[SufficiencyVerdict]:
     """Verdicts on churn, CLV and uplift, as of the day after the last order.
 
     Parameters
@@ -66,7 +66,7 @@ def sufficiency(engine: Engine, *, horizon_days: int, lead_days: int, timezone: 
     last = engine.row(f"SELECT {local_day('max(placed_at)', timezone)} AS day FROM {ORDER} WHERE is_order")["day"]
     if last is None:
         none = ("no order is left after cleaning",)
-        return [Verdict("churn", False, none), Verdict("CLV", False, none), uplift]
+        return [SufficiencyVerdict("churn", False, none), SufficiencyVerdict("CLV", False, none), uplift]
     facts = _facts(engine, last + timedelta(days=1), horizon_days=horizon_days, lead_days=lead_days, timezone=timezone)
     return [_churn(facts), _clv(facts), uplift]
 
@@ -109,7 +109,7 @@ def _shortages(facts: _Facts) -> list[str]:
     return found
 
 
-def _churn(facts: _Facts) -> Verdict:
+def _churn(facts: _Facts) -> SufficiencyVerdict:
     missing = _shortages(facts)
     single = facts.repeat_share < MIN_REPEAT_SHARE and facts.n_customers >= MIN_CUSTOMERS
     if single:
@@ -122,8 +122,8 @@ def _churn(facts: _Facts) -> Verdict:
     elif facts.n_stayed < MIN_PER_CLASS or facts.n_churned < MIN_PER_CLASS:
         missing.append(_one_sided(facts))
     if missing:
-        return Verdict("churn", False, tuple(missing))
-    return Verdict(
+        return SufficiencyVerdict("churn", False, tuple(missing))
+    return SufficiencyVerdict(
         "churn",
         True,
         (
@@ -149,7 +149,7 @@ def _one_sided(facts: _Facts) -> str:
     )
 
 
-def _clv(facts: _Facts) -> Verdict:
+def _clv(facts: _Facts) -> SufficiencyVerdict:
     missing = _shortages(facts)
     if facts.repeat_share < MIN_REPEAT_SHARE and facts.n_customers >= MIN_CUSTOMERS:
         missing.append("a customer is worth the first order, so compare its margin with the cost of winning the customer")
@@ -164,11 +164,11 @@ def _clv(facts: _Facts) -> Verdict:
             "to judge a forecast"
         )
     if missing:
-        return Verdict("CLV", False, tuple(missing))
+        return SufficiencyVerdict("CLV", False, tuple(missing))
     because = [_size(facts), f"{facts.n_recent_orders:,} orders in the last {facts.horizon_days:,} days"]
     if facts.n_history_days < MIN_WINDOWS * facts.window_days:
         because.append("less than two outcome windows of history, so the purchase process alone is used")
-    return Verdict("CLV", True, tuple(because))
+    return SufficiencyVerdict("CLV", True, tuple(because))
 
 
 def _size(facts: _Facts) -> str:

@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cvm.models.anchor_attribution import HISTORY_FIELDS, Outlook, Usual, attribute_anchor, usual_gap_days
 from cvm.models.btyd import BTYD_COLUMNS
 from cvm.models.churn import BaseRate, ChurnFactorRule, ChurnModel, LogisticRule
 from cvm.models.churn_anchor import ANCHOR
 from cvm.models.churn_blend import BlendedChurn
-from cvm.models.history import HISTORY_FIELDS, Outlook, Usual, attribute_anchor, usual_gap_days
 from cvm.models.logits import finite_logit
 from cvm.models.themes import theme_of
 

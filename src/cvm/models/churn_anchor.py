@@ -39,7 +39,7 @@ CONTRACT_COLUMNS = ("n_subscriptions", "subscription_tenure_days")
 
 
 @dataclass(frozen=True)
-class Level:
+class LogitLine:
     """A line through the logits of an anchor; by default none."""
 
     intercept: float = 0.0
@@ -59,13 +59,13 @@ class ChurnAnchor:
     definition : ChurnDefinition
     retention : Retention or None
         Where churn is the end of subscriptions.
-    level : Level
+    level : LogitLine
         Learned where churn is not defined by orders alone.
     """
 
     definition: ChurnDefinition = field(default_factory=ChurnDefinition)
     retention: Retention | None = None
-    level: Level = field(default_factory=Level)
+    level: LogitLine = field(default_factory=LogitLine)
 
     def with_anchor(
         self, known: pd.DataFrame, *, btyd: Btyd, horizon_days: int, lead_days: int, as_of: date
@@ -115,7 +115,7 @@ class ChurnAnchor:
     def from_state(cls, state: Mapping[str, Any]) -> ChurnAnchor:
         """The anchor ``state`` was taken from."""
         retention = Retention.from_state(state["retention"]) if state["retention"] else None
-        return cls(ChurnDefinition.from_state(state["definition"]), retention, Level(**state["level"]))
+        return cls(ChurnDefinition.from_state(state["definition"]), retention, LogitLine(**state["level"]))
 
 
 def anchored(known: pd.DataFrame, p_churn: Floats) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from scipy.special import logit
 
-from cvm.models.churn_anchor import Level, anchor_p_churn, anchored
+from cvm.models.churn_anchor import LogitLine, anchor_p_churn, anchored
 from cvm.models.logits import finite_logit, shift_to
 from cvm.models.samples import Sample, Snapshot
 
@@ -19,7 +19,7 @@ Customers = TypeVar("Customers", bound=Snapshot)
 _MIN_PER_CLASS = 20
 
 
-def learn_level(samples: Sequence[Sample]) -> Level:
+def learn_level(samples: Sequence[Sample]) -> LogitLine:
     """The line through the logits of the anchor that fits what followed; none without samples.
 
     Parameters
@@ -31,22 +31,22 @@ def learn_level(samples: Sequence[Sample]) -> Level:
     churned = np.concatenate([sample.churned for sample in samples]) if samples else np.empty(0)
     n_churned, n = float(churned.sum()), len(churned)
     if n == 0:
-        return Level()
+        return LogitLine()
     anchor = finite_logit(np.concatenate([anchor_p_churn(sample.features) for sample in samples]))
     if min(n_churned, n - n_churned) < _MIN_PER_CLASS:
-        return Level(intercept=shift_to(anchor, (n_churned + 0.5) / (n + 1)))
+        return LogitLine(intercept=shift_to(anchor, (n_churned + 0.5) / (n + 1)))
     from sklearn.linear_model import LogisticRegression  # imports late: it takes long, and scoring does without
 
     model = LogisticRegression(C=np.inf).fit(anchor[:, None], churned)
     # A falling line would turn the anchor upside down: it says no more than that the anchor tells nothing here.
     if model.coef_[0, 0] < 0:
-        return Level(float(logit(n_churned / n)), 0.0)
-    return Level(float(model.intercept_[0]), float(model.coef_[0, 0]))
+        return LogitLine(float(logit(n_churned / n)), 0.0)
+    return LogitLine(float(model.intercept_[0]), float(model.coef_[0, 0]))
 
 
-def at_level(snapshot: Customers, level: Level) -> Customers:
+def at_level(snapshot: Customers, level: LogitLine) -> Customers:
     """The snapshot with the anchor of churn at another level."""
-    if level == Level():
+    if level == LogitLine():
         return snapshot
     if snapshot.holders:
         return replace(snapshot, holders=at_level(snapshot.holders, level))

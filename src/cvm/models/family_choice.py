@@ -71,7 +71,7 @@ def choose_family(reader: SnapshotReader, plan: SnapshotPlan, *, progress: Calla
         everyone = reader.features(known)
         losses = _compare(
             reader,
-            lambda candidate: -candidate.fit_btyd(everyone, as_of=known, calendar=None).log_likelihood(everyone),
+            lambda candidate: -candidate.fit_btyd(everyone, as_of=known, daily_orders=None).log_likelihood(everyone),
             progress,
         )
     best = cast("Family", min(losses, key=lambda name: losses[name])) if losses else _DEFAULT

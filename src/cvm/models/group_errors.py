@@ -37,7 +37,7 @@ _OF_PREDICTIONS = ("value_tier", "lifecycle_stage", "segment")
 
 
 @dataclass(frozen=True)
-class Figure:
+class GroupFigure:
     """A figure, its 95 % interval, and whether it differs from that of all customers by more than chance."""
 
     value: float
@@ -57,14 +57,14 @@ class GroupError:
     n_customers : int
         Of whom churn is judged.
     predicted_churn : float
-    observed_churn : Figure
-    calibration_error : Figure
+    observed_churn : GroupFigure
+    calibration_error : GroupFigure
         Mean predicted less observed churn: above 0, the group is called likelier to leave than it is.
-    auc : Figure or None
+    auc : GroupFigure or None
         None where fewer than 20 left, or stayed.
     n_valued : int
         Of whom value is judged.
-    revenue_ratio : Figure or None
+    revenue_ratio : GroupFigure or None
         Predicted over actual revenue of the group: below 1, it is called worth less than it is. None without revenue.
     """
 
@@ -72,11 +72,11 @@ class GroupError:
     group: str
     n_customers: int
     predicted_churn: float | None
-    observed_churn: Figure | None
-    calibration_error: Figure | None
-    auc: Figure | None
+    observed_churn: GroupFigure | None
+    calibration_error: GroupFigure | None
+    auc: GroupFigure | None
     n_valued: int
-    revenue_ratio: Figure | None
+    revenue_ratio: GroupFigure | None
 
     @property
     def is_off(self) -> bool:
@@ -85,7 +85,7 @@ class GroupError:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Prediction:
     """What was foretold and what happened, by customer.
 
     Attributes
@@ -99,14 +99,14 @@ class Outcome:
     actual: Floats
 
 
-def group_errors(churn: Outcome, value: Outcome, groups: Mapping[str, pd.Series[Any]]) -> list[GroupError]:
+def group_errors(churn: Prediction, value: Prediction, groups: Mapping[str, pd.Series[Any]]) -> list[GroupError]:
     """Errors of the whole, then of every group of at least ``MIN_CUSTOMERS``.
 
     Parameters
     ----------
-    churn : Outcome
+    churn : Prediction
         Probability of churn, and 1 for who left.
-    value : Outcome
+    value : Prediction
         Revenue.
     groups : mapping of str to Series
         By grouping, the group of each customer, indexed by ``customer_id``; null where there is none.
@@ -185,11 +185,11 @@ def _levels(of_customer: pd.Series[Any]) -> list[Any]:
     return known if len(known) == len(levels) else sorted(levels)
 
 
-def _part(outcome: Outcome, rows: NDArray[np.bool_]) -> Outcome:
-    return Outcome(outcome.customer_id[rows], outcome.predicted[rows], outcome.actual[rows])
+def _part(whole: Prediction, rows: NDArray[np.bool_]) -> Prediction:
+    return Prediction(whole.customer_id[rows], whole.predicted[rows], whole.actual[rows])
 
 
-def _error(grouping: str, group: str, churn: Outcome, value: Outcome) -> GroupError:
+def _error(grouping: str, group: str, churn: Prediction, value: Prediction) -> GroupError:
     n = len(churn.actual)
     enough = n >= MIN_CUSTOMERS or (grouping == "all" and n > 1)
     valued = len(value.actual) >= MIN_CUSTOMERS or grouping == "all"
@@ -206,34 +206,34 @@ def _error(grouping: str, group: str, churn: Outcome, value: Outcome) -> GroupEr
     )
 
 
-def _observed(churned: Floats) -> Figure:
+def _observed(churned: Floats) -> GroupFigure:
     rate = np.array([churned.mean()])
     lower, upper = wilson_interval(rate, np.array([len(churned)]))
-    return Figure(float(rate[0]), float(lower[0]), float(upper[0]))
+    return GroupFigure(float(rate[0]), float(lower[0]), float(upper[0]))
 
 
-def _gap(churn: Outcome) -> Figure:
+def _gap(churn: Prediction) -> GroupFigure:
     """Its variance is that of the gaps, no less than the probabilities foretell: where nobody left, little is proved."""
     gaps, said = churn.predicted - churn.actual, churn.predicted
     squares = max(float((gaps**2).sum()), float((said * (1 - said)).sum()), _Z**2)
     return _normal(float(gaps.mean()), float(np.sqrt(squares)) / len(gaps))
 
 
-def _area(churn: Outcome) -> Figure | None:
+def _area(churn: Prediction) -> GroupFigure | None:
     n_left = float(churn.actual.sum())
     if min(n_left, len(churn.actual) - n_left) < _LEAST_PER_CLASS:
         return None
     found = area_estimate(churn.actual, churn.predicted[None, :], customer=np.arange(len(churn.actual)))
-    return Figure(found.value, found.lower, found.upper)
+    return GroupFigure(found.value, found.lower, found.upper)
 
 
-def _ratio(value: Outcome) -> Figure | None:
+def _ratio(value: Prediction) -> GroupFigure | None:
     found = ratio_estimate(value.predicted, value.actual)
-    return Figure(found.value, found.lower, found.upper) if found else None
+    return GroupFigure(found.value, found.lower, found.upper) if found else None
 
 
-def _normal(value: float, error: float) -> Figure:
-    return Figure(value, value - _Z * error, value + _Z * error)
+def _normal(value: float, error: float) -> GroupFigure:
+    return GroupFigure(value, value - _Z * error, value + _Z * error)
 
 
 def _flagged(errors: list[GroupError]) -> list[GroupError]:
@@ -251,7 +251,7 @@ def _tested(error: GroupError) -> Iterator[str]:
     return (name for name in names if getattr(error, name) is not None)
 
 
-def _p_value(figure: Figure, whole: Figure | None) -> float:
+def _p_value(figure: GroupFigure, whole: GroupFigure | None) -> float:
     error = max(figure.upper - figure.value, figure.value - figure.lower) / _Z
     return float("nan") if whole is None or error <= 0 else float(2 * norm.sf(abs(figure.value - whole.value) / error))
 

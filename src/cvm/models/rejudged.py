@@ -20,11 +20,11 @@ from cvm.models.btyd import Family
 from cvm.models.churn import anchor_alone
 from cvm.models.clv import BtydValue
 from cvm.models.family_choice import with_family
+from cvm.models.judging import judged_samples, levelled, snapshot_reader
 from cvm.models.samples import Floats, Sample
 from cvm.models.settings import TrainSettings
 from cvm.models.training import Judged, Recipe, judge
 from cvm.models.treated import Treated
-from cvm.models.trial import judged_samples, levelled, snapshot_reader
 
 JUDGED_COLUMNS = ("customer_id", "p_churn", "churned", "expected_revenue", "revenue")
 

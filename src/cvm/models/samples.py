@@ -16,9 +16,9 @@ from cvm.features.churn import ChurnDefinition
 from cvm.features.files import read_calendar, read_features, read_grouped, read_outcome, read_renewals, read_treatments
 from cvm.features.snapshots import Replay
 from cvm.models.btyd import Btyd, Family
-from cvm.models.btyd.hindsight import Hindsight, Outlook, learn_hindsight
+from cvm.models.btyd.hindsight import Hindsight, HindsightWindow, learn_hindsight
 from cvm.models.btyd.histories import Histories
-from cvm.models.btyd.season import Calendar, SeasonClock, day_number
+from cvm.models.btyd.season import DailyOrders, SeasonClock, day_number
 from cvm.models.churn_anchor import ChurnAnchor, holds_subscription
 from cvm.models.retention import Retention
 from cvm.models.treated import Treated, WindowUse, is_usable
@@ -118,14 +118,14 @@ class ProspectRate:
 
 
 class FitBtyd(Protocol):
-    """Fits BTYD to the features of one snapshot, on the season of its calendar where there is one."""
+    """Fits BTYD to the features of one snapshot, on the season of its daily orders where they are given."""
 
     def __call__(
         self,
         features: pd.DataFrame,
         *,
         as_of: date,
-        calendar: Calendar | None,
+        daily_orders: DailyOrders | None,
         clock: SeasonClock | None = None,
         family: Family = "bg_nbd",
         histories: Histories | None = None,
@@ -177,11 +177,11 @@ class SnapshotReader:
 
         Where that past is too short to know its season, ``clock`` tells it; by default nothing does.
         """
-        calendar = self._calendar(as_of) if self.knows_season(as_of) else None
+        daily_orders = self._daily_orders(as_of) if self.knows_season(as_of) else None
         grouped = read_grouped(self.folder, as_of)
         # Where the features are of a sample, the histories of the whole base lie beside them.
         whole: dict[str, Any] = {"histories": Histories(*grouped)} if grouped else {}
-        return self.fit_btyd(everyone, as_of=as_of, calendar=calendar, clock=clock, **whole)
+        return self.fit_btyd(everyone, as_of=as_of, daily_orders=daily_orders, clock=clock, **whole)
 
     def hindsight(self, replay: Replay | None, clock: SeasonClock) -> Hindsight:
         """What BTYD would have got wrong a year ago; nothing where it cannot be asked.
@@ -195,7 +195,7 @@ class SnapshotReader:
         btyd = self.btyd(replay.as_of, everyone, clock=clock)
         judged = everyone[is_judged(everyone, self.eligible_days)].reset_index(drop=True)
         window, silence = (
-            self._outlook(btyd, judged, replay.as_of, days) for days in (replay.horizon_days, replay.silence_days)
+            self._hindsight_window(btyd, judged, replay.as_of, days) for days in (replay.horizon_days, replay.silence_days)
         )
         return learn_hindsight(window, silence, history_days=replay.history_days)
 
@@ -265,12 +265,12 @@ class SnapshotReader:
             expected_order_value=float(revenue.sum()) / orders if orders else 0.0,
         )
 
-    def _outlook(self, btyd: Btyd, customers: pd.DataFrame, as_of: date, horizon_days: int) -> Outlook:
+    def _hindsight_window(self, btyd: Btyd, customers: pd.DataFrame, as_of: date, horizon_days: int) -> HindsightWindow:
         # Over a year of campaigns hardly anyone is held out of all, and a level needs many: all untreated tell it.
         customers = self._usable(customers, as_of, horizon_days, "include" if self.treated == "include" else "exclude")
         expected = btyd.predict(customers, horizon_days=horizon_days, lead_days=self.lead_days, as_of=as_of)
         n_orders, revenue = self._outcome(customers, as_of, horizon_days)
-        return Outlook(
+        return HindsightWindow(
             p_alive=expected["btyd_p_alive"].to_numpy(float),
             p_no_order=expected["btyd_p_no_order"].to_numpy(float),
             expected_revenue=(expected["btyd_expected_orders"] * expected["btyd_expected_order_value"]).to_numpy(float),
@@ -285,7 +285,7 @@ class SnapshotReader:
         treatments = read_treatments(self.folder, as_of, horizon_days)
         return customers[is_usable(customers["customer_id"], treatments, treated)].reset_index(drop=True)
 
-    def _calendar(self, as_of: date) -> Calendar:
+    def _daily_orders(self, as_of: date) -> DailyOrders:
         """Days from the first order to the last before ``as_of``, those without one filled in."""
         by_day = read_calendar(self.folder, as_of)
         day = by_day["day"].to_numpy(int)
@@ -295,7 +295,7 @@ class SnapshotReader:
             np.bincount(day - first, weights=by_day[name].to_numpy(float), minlength=n_days).astype(float)
             for name in ("n_orders", "n_joined")
         )
-        return Calendar(first, n_orders, n_joined)
+        return DailyOrders(first, n_orders, n_joined)
 
     def _outcome(self, customers: pd.DataFrame, as_of: date, horizon_days: int) -> tuple[Floats, Floats]:
         outcome = read_outcome(self.folder, as_of, horizon_days)

@@ -13,6 +13,7 @@ from cvm.evaluation import ContactDecision, ContactTerms
 from cvm.features.catalogue import Feature
 from cvm.features.files import read_catalogue, read_churn_definition, read_experiments, read_notes, read_raw_tables
 from cvm.features.snapshots import SnapshotPlan
+from cvm.models.anchor_attribution import Outlook
 from cvm.models.attribution import Reference, churn_drivers
 from cvm.models.btyd import Btyd
 from cvm.models.bundle import Bundle, BundledFeature
@@ -23,9 +24,9 @@ from cvm.models.clv import BtydValue
 from cvm.models.contact import decision_state, judged_decision
 from cvm.models.evidence import evidence, prospect_notes, season_and_judgement_notes, without_nan
 from cvm.models.family_choice import FamilyChoice, choose_family, with_family
-from cvm.models.history import Outlook
 from cvm.models.intervals import Forecast, fit_bands, judge_bands, simulated_forecast
 from cvm.models.judged_tables import judged_tables
+from cvm.models.judging import levelled, run_judging, snapshot_reader
 from cvm.models.leakage import refuse_overlap, without_excluded
 from cvm.models.margin import fit_margin_rate
 from cvm.models.portfolio import portfolio_interval
@@ -35,7 +36,6 @@ from cvm.models.samples import ProspectRate, Sample, SnapshotReader
 from cvm.models.search import Search
 from cvm.models.settings import TrainSettings
 from cvm.models.training import Judged, Recipe, after_the_test, fit_winners
-from cvm.models.trial import levelled, run_trial, snapshot_reader
 from cvm.models.uplift import Learned, learn_uplift
 from cvm.segments import RfmCuts, ValueCuts
 from cvm.segments.peers import Peers
@@ -117,15 +117,15 @@ def train(
     btyd = reader.btyd(plan.score, today)
     btyd = replace(btyd, hindsight=reader.hindsight(plan.replay(plan.score, plan.horizon_days), btyd.clock))
     recipe = Recipe(columns, settings.seed, plan.judged_days, definition)
-    trial = run_trial(reader, plan, settings, recipe, today=today, studies=studies, progress=progress)
-    judged, test = trial.judged, trial.test
+    judging = run_judging(reader, plan, settings, recipe, today=today, studies=studies, progress=progress)
+    judged, test = judging.judged, judging.test
     labelled = [reader.sample(as_of, plan.horizon_days) for as_of in plan.labelled]
     labelled, level = levelled(labelled, taught_by=labelled, definition=definition)
     churn_winner, value_winner = after_the_test(judged, test) if judged and test else (anchor_alone(definition), BtydValue())
     churn, value = fit_winners(
         labelled,
         at_level(reader.snapshot(plan.score, plan.horizon_days, today, btyd), level),
-        replace(trial.recipe, horizon_days=plan.horizon_days),
+        replace(judging.recipe, horizon_days=plan.horizon_days),
         churn=churn_winner,
         value=value_winner,
         progress=progress,
@@ -139,13 +139,13 @@ def train(
     at_test = replace(outlook, as_of=test.as_of) if test else outlook
     drivers = churn_drivers(churn, test.of_churn.features, at_test, reference) if test else {}
     prospects, retention = _prospect_rate(reader, plan, btyd), reader.retention(plan.score)
-    learned = _learn(experiments, columns=trial.recipe.columns, btyd=btyd, settings=settings, progress=progress)
+    learned = _learn(experiments, columns=judging.recipe.columns, btyd=btyd, settings=settings, progress=progress)
     notes = [
         *season_and_judgement_notes(plan, judged),
-        *(search.note for search in trial.searches),
+        *(search.note for search in judging.searches),
         choice.note,
         *([retention.note] if retention else []),
-        *trial.notes,
+        *judging.notes,
         *margin_notes,
         *prospect_notes(today, prospects),
         *learned.notes,
@@ -183,7 +183,7 @@ def train(
     portfolio = portfolio_interval(
         btyd,
         today,
-        past=trial.past,
+        past=judging.past,
         knows_season=plan.knows_season(plan.score),
         horizon_days=plan.horizon_days,
         lead_days=plan.lead_days,
@@ -200,11 +200,11 @@ def train(
         n_customers=len(today),
     ) | {
         "churn_definition": definition.state(),
-        "recipe": KeptRecipe(trial.recipe, churn_winner.name, value_winner.name, choice.family, settings.treated).state(),
+        "recipe": KeptRecipe(judging.recipe, churn_winner.name, value_winner.name, choice.family, settings.treated).state(),
         "retention": retention.evidence() if retention else None,
         "intervals": without_nan(_judged_intervals(judged, test, plan, settings)),
         "portfolio": portfolio.state(),
-        "tuning": [search.state() for search in trial.searches],
+        "tuning": [search.state() for search in judging.searches],
         "contact": decision_state(decision) if decision else None,
         "churn_drivers": drivers,
         "uplift": learned.state(),
@@ -224,7 +224,7 @@ def train(
     foretold = None
     if judged and test:
         foretold = judged_frame(judged, test, churn=judged.judgement.churn_winner, value=judged.judgement.value_winner)
-    return Trained(bundle, judged, test, notes, trial.searches, decision, foretold)
+    return Trained(bundle, judged, test, notes, judging.searches, decision, foretold)
 
 
 def _past_notes(experiments: Path | None) -> list[str]:

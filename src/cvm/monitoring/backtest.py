@@ -32,7 +32,7 @@ _LEVEL = 0.95
 
 
 @dataclass(frozen=True)
-class Figure:
+class BacktestFigure:
     """A figure with its 95 % interval; null where too few customers tell."""
 
     value: float | None
@@ -55,11 +55,11 @@ class Group:
         With a churn probability.
     p_churn : float or None
         Mean probability of no order in the days passed; None where there is nobody.
-    churned : Figure
+    churned : BacktestFigure
         Share without an order.
-    revenue : Figure
+    revenue : BacktestFigure
         Revenue over what was expected.
-    auc : Figure
+    auc : BacktestFigure
         Of the churn probability.
     calibration_error : float or None
     """
@@ -67,9 +67,9 @@ class Group:
     segment: str | None
     n_customers: int
     p_churn: float | None
-    churned: Figure
-    revenue: Figure
-    auc: Figure
+    churned: BacktestFigure
+    revenue: BacktestFigure
+    auc: BacktestFigure
     calibration_error: float | None
 
 
@@ -184,10 +184,10 @@ def _group(segment: str | None, silent: Floats, p_churn: Floats, revenue: Floats
     n = len(silent)
     n_of_less = int(min(silent.sum(), n - silent.sum()))
     enough = n >= LEAST_CUSTOMERS
-    rate = Figure(None, None, None)
+    rate = BacktestFigure(None, None, None)
     if n:
         low, high = wilson_interval(np.array([silent.mean()]), np.array([n]), level=_LEVEL)
-        rate = Figure(float(silent.mean()), float(low[0]), float(high[0]))
+        rate = BacktestFigure(float(silent.mean()), float(low[0]), float(high[0]))
     area = area_estimate(silent, p_churn[None, :], customer=np.arange(n)) if n_of_less >= LEAST_CUSTOMERS else None
     return Group(
         segment,
@@ -200,5 +200,5 @@ def _group(segment: str | None, silent: Floats, p_churn: Floats, revenue: Floats
     )
 
 
-def _figure(found: Estimate | None) -> Figure:
-    return Figure(found.value, found.lower, found.upper) if found else Figure(None, None, None)
+def _figure(found: Estimate | None) -> BacktestFigure:
+    return BacktestFigure(found.value, found.lower, found.upper) if found else BacktestFigure(None, None, None)

@@ -39,7 +39,7 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ModelVerdict:
     """What to do, and why; the gravest reason decides."""
 
     word: Word
@@ -55,7 +55,7 @@ def judge(
     stale: Sequence[str],
     model_version: str,
     evidence: Mapping[str, Any],
-) -> Verdict:
+) -> ModelVerdict:
     """The verdict on one model at one date.
 
     Parameters
@@ -80,7 +80,7 @@ def judge(
         *(Reason("watch", text) for text in stale),
     ]
     found.sort(key=lambda reason: -WORDS.index(reason.word))
-    return Verdict(found[0].word if found else "ok", tuple(found))
+    return ModelVerdict(found[0].word if found else "ok", tuple(found))
 
 
 def _level(signals: Sequence[Signal]) -> Iterable[Reason]:
@@ -138,7 +138,7 @@ class Monitored:
     as_of : date
         The day after the last one of the data.
     model_version : str
-    verdict : Verdict
+    verdict : ModelVerdict
     signals, backtests, features, scores
         As ``judge`` takes them.
     notes : tuple of str
@@ -147,7 +147,7 @@ class Monitored:
 
     as_of: date
     model_version: str
-    verdict: Verdict
+    verdict: ModelVerdict
     signals: tuple[Signal, ...]
     backtests: tuple[Backtest, ...]
     features: tuple[Moved, ...]

@@ -12,7 +12,7 @@ from cvm.models.bundle import Bundle
 from cvm.promotion.comparison import Comparison, Spoke
 from cvm.promotion.gates import DRIFT, ROLLBACK, Gate
 
-Verdict = Literal["promoted", "kept", "forced", "rolled back"]
+DecisionVerdict = Literal["promoted", "kept", "forced", "rolled back"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Decision:
     """
 
     decided_at: datetime
-    verdict: Verdict
+    verdict: DecisionVerdict
     challenger: str | None
     champion_before: str | None
     champion_after: str | None

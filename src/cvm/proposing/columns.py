@@ -8,7 +8,7 @@ from functools import partial
 
 from cvm.ingest.contracts import CONTRACTS, Column, Contract, Kind
 from cvm.proposing.questions import NONE, Ask, Question
-from cvm.proposing.samples import ColumnFacts, Sample
+from cvm.proposing.samples import ColumnFacts, TableSample
 from cvm.proposing.synonyms import column_names, likeness, words
 
 # Between the factors of a product, as typed and shown.
@@ -47,7 +47,7 @@ class Match:
         return f"{self.reason}; could also be {', '.join(self.others)}" if self.others else self.reason
 
 
-def proposed_columns(sample: Sample, contract: Contract) -> dict[str, Match]:
+def proposed_columns(sample: TableSample, contract: Contract) -> dict[str, Match]:
     """Canonical column to its match, for each that finds one; required columns choose first."""
     found: dict[str, Match] = {}
     for column in sorted(contract.columns, key=lambda one: not one.required):
@@ -58,7 +58,7 @@ def proposed_columns(sample: Sample, contract: Contract) -> dict[str, Match]:
     return {column.name: found[column.name] for column in contract.columns if column.name in found}
 
 
-def asked_columns(sample: Sample, contract: Contract, proposed: Mapping[str, Match], ask: Ask) -> dict[str, Match]:
+def asked_columns(sample: TableSample, contract: Contract, proposed: Mapping[str, Match], ask: Ask) -> dict[str, Match]:
     """The same, as the user decides; a required column without a proposal is asked for, too."""
     decided = {}
     for column in contract.columns:
@@ -80,13 +80,13 @@ def asked_columns(sample: Sample, contract: Contract, proposed: Mapping[str, Mat
     return decided
 
 
-def unused(sample: Sample, matches: Mapping[str, Match]) -> list[str]:
+def unused(sample: TableSample, matches: Mapping[str, Match]) -> list[str]:
     """The user's columns that nothing comes from."""
     used = {name for match in matches.values() for name in match.theirs}
     return [name for name in sample.columns if name not in used]
 
 
-def _match(sample: Sample, table: str, column: Column, taken: Collection[str]) -> Match | None:
+def _match(sample: TableSample, table: str, column: Column, taken: Collection[str]) -> Match | None:
     known = column_names(table, column.name)
     likely = {name: likeness(name, known) for name in sample.columns if name not in taken}
     named = sorted(
@@ -104,7 +104,7 @@ def _match(sample: Sample, table: str, column: Column, taken: Collection[str]) -
     return None
 
 
-def _product(sample: Sample) -> Match | None:
+def _product(sample: TableSample) -> Match | None:
     """Units times the price of one."""
     factors = []
     for known in (column_names("transactions", "quantity"), tuple(words("unit_price"))):
@@ -120,7 +120,7 @@ def _product(sample: Sample) -> Match | None:
     return Match((quantity, price), "no column holds amounts: units times the price of one", rank=1)
 
 
-def _only_date(sample: Sample, column: Column) -> Match | None:
+def _only_date(sample: TableSample, column: Column) -> Match | None:
     # Numbers that count seconds may be anything.
     dates = [facts for facts in sample.columns.values() if facts.are(max(facts.n_dates[:-3]))]
     if len(dates) != 1:
@@ -141,7 +141,7 @@ def _can_be(facts: ColumnFacts, column: Column) -> bool:
     return facts.n_given > 0
 
 
-def _reason(sample: Sample, facts: ColumnFacts, column: Column) -> str:
+def _reason(sample: TableSample, facts: ColumnFacts, column: Column) -> str:
     n = facts.n_given
     if column.kind is Kind.TIME:
         return f"{sample.share(max(facts.n_dates), n)} are dates"
@@ -157,11 +157,11 @@ def _reason(sample: Sample, facts: ColumnFacts, column: Column) -> str:
     return f"{said}, {blank:,} blank" if blank else said
 
 
-def _factors(sample: Sample, answer: str) -> tuple[str, ...]:
+def _factors(sample: TableSample, answer: str) -> tuple[str, ...]:
     return (answer,) if answer in sample.columns else tuple(part.strip() for part in answer.split(TIMES.strip()))
 
 
-def _problem(sample: Sample, column: Column, answer: str) -> str | None:
+def _problem(sample: TableSample, column: Column, answer: str) -> str | None:
     answer = answer.strip()
     if answer == NONE:
         return f"{column.name} is required; name a column" if column.required else None

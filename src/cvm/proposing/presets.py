@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.presets import preset_names, preset_sections
-from cvm.proposing.samples import Sample
+from cvm.proposing.samples import TableSample
 
 # A preset is meant where so many of its columns, and this share of them, are there under their very names.
 _AT_LEAST, _SHARE = 3, 0.6
 
 
-def fitting_presets(sample: Sample) -> dict[str, str]:
+def fitting_presets(sample: TableSample) -> dict[str, str]:
     """Canonical table to the preset whose export the file is."""
     found: dict[str, tuple[int, str]] = {}
     for name in preset_names():

@@ -20,7 +20,7 @@ from cvm.proposing.formats import Writing, writing_of
 from cvm.proposing.horizon import STEPS, Gaps
 from cvm.proposing.questions import Ask, Question, one_of
 from cvm.proposing.rehearsal import Rehearsal, rehearse
-from cvm.proposing.samples import Sample, sampled
+from cvm.proposing.samples import TableSample, sampled
 from cvm.proposing.synonyms import begins_like, likeness, words
 from cvm.proposing.tables import Candidate, asked_tables, candidates, why_none
 
@@ -188,7 +188,7 @@ def propose(
     )
 
 
-def _samples(given: Sequence[Path], folder: Path, progress: Callable[[str], None]) -> list[Sample]:
+def _samples(given: Sequence[Path], folder: Path, progress: Callable[[str], None]) -> list[TableSample]:
     files = table_files(given)
     for file in files:
         check_encoding(file)
@@ -283,7 +283,7 @@ def _return_notes(candidate: Candidate) -> list[str]:
     return []
 
 
-def _no_purchases(found: Sequence[tuple[Sample, list[Candidate]]], sheets: Sequence[str]) -> str:
+def _no_purchases(found: Sequence[tuple[TableSample, list[Candidate]]], sheets: Sequence[str]) -> str:
     """What a run needs, what each file lacks, and what else could be done with it."""
     lines = ["No file is a table of purchases: who bought, when, for how much (customer_id, occurred_at, amount)."]
     for sample, tables in found:

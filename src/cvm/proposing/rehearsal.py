@@ -20,7 +20,7 @@ from cvm.ingest.reading import given_name
 from cvm.ingest.sources import source_files
 from cvm.ingest.stage import Rules, ingest
 from cvm.ingest.sufficiency import sufficiency
-from cvm.ingest.verdict import Verdict
+from cvm.ingest.sufficiency_verdict import SufficiencyVerdict
 from cvm.proposing.horizon import Gaps, purchase_gaps
 from cvm.workspace import Workspace
 from cvm.writing import temporary_file, tidy_beside
@@ -41,7 +41,7 @@ class Rehearsal:
         Decided by the gaps between purchases.
     subscriber_share : float
         Of the buyers, those who ever held a subscription.
-    verdicts : tuple of Verdict
+    verdicts : tuple of SufficiencyVerdict
         What the files are enough for.
     one_in : int
         1 where all customers were read, else one of so many.
@@ -52,7 +52,7 @@ class Rehearsal:
     outcomes: tuple[TableOutcome, ...]
     horizon_days: int
     subscriber_share: float
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[SufficiencyVerdict, ...]
     one_in: int
     trouble: str | None
 

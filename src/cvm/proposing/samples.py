@@ -105,7 +105,7 @@ class ColumnFacts:
 
 
 @dataclass(frozen=True)
-class Sample:
+class TableSample:
     """A sample of the rows of one table.
 
     Attributes
@@ -132,7 +132,7 @@ class Sample:
         return f"all {n_given:,}{of} values" if count == n_given else f"{count:,} of {n_given:,}{of} values"
 
 
-def sampled(engine: DuckDBEngine, files: FileGroup) -> Sample:
+def sampled(engine: DuckDBEngine, files: FileGroup) -> TableSample:
     """Draw a sample of the files, and count.
 
     Raises
@@ -143,7 +143,7 @@ def sampled(engine: DuckDBEngine, files: FileGroup) -> Sample:
     load_sample(engine, "sample", files.paths, n_rows=N_ROWS)
     types = {name: kind for name, kind in engine.columns("raw_sample").items() if name not in (FILE_NAME, ROW_NUMBER)}
     n_rows = engine.row("SELECT count(*) AS n FROM raw_sample")["n"]
-    return Sample(files, n_rows, {name: _facts(engine, name, kind) for name, kind in types.items()})
+    return TableSample(files, n_rows, {name: _facts(engine, name, kind) for name, kind in types.items()})
 
 
 def _facts(engine: DuckDBEngine, name: str, kind: str) -> ColumnFacts:

@@ -10,7 +10,7 @@ from cvm.ingest.contracts import CONTRACTS
 from cvm.proposing.columns import PROPOSED_TABLES, Match, lacking, proposed_columns
 from cvm.proposing.presets import fitting_presets
 from cvm.proposing.questions import NONE, Ask, Question, one_of
-from cvm.proposing.samples import Sample
+from cvm.proposing.samples import TableSample
 from cvm.proposing.synonyms import begins_like, words
 
 _REQUIRED, _OPTIONAL, _NAMED, _PRESET = 3, 1, 4, 100
@@ -25,7 +25,7 @@ _SHOWN = 12
 class Candidate:
     """One table that a file could be, and how its columns would then be read."""
 
-    sample: Sample
+    sample: TableSample
     table: str
     matches: Mapping[str, Match]
     preset: str | None = None
@@ -56,7 +56,7 @@ class Candidate:
         return f"it has {ours}" + (", and is named so" if is_named else "")
 
 
-def candidates(sample: Sample) -> list[Candidate]:
+def candidates(sample: TableSample) -> list[Candidate]:
     """Every table the file could be, the likeliest first; those that lack required columns last."""
     presets = fitting_presets(sample)
     found = [
@@ -66,7 +66,7 @@ def candidates(sample: Sample) -> list[Candidate]:
     return sorted((one for one in fit if _is_possible(one)), key=lambda one: (len(one.lacks) > 0, -one.score))
 
 
-def asked_tables(pairs: list[tuple[Sample, list[Candidate]]], ask: Ask) -> list[Candidate]:
+def asked_tables(pairs: list[tuple[TableSample, list[Candidate]]], ask: Ask) -> list[Candidate]:
     """For each file with its candidates the table that it is, each table once; files that are none are left out."""
     best = {id(sample): next((one for one in found if not one.lacks), None) for sample, found in pairs}
     owners: dict[str, Candidate] = {}
@@ -93,7 +93,7 @@ def asked_tables(pairs: list[tuple[Sample, list[Candidate]]], ask: Ask) -> list[
     return decided
 
 
-def why_none(found: list[Candidate], sample: Sample) -> str:
+def why_none(found: list[Candidate], sample: TableSample) -> str:
     """What keeps a file from being a table of transactions, in words."""
     purchase = next((one for one in found if one.table == "transactions"), None)
     matches = purchase.matches if purchase else proposed_columns(sample, CONTRACTS["transactions"])

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cvm.monitoring.backtest import Backtest, Figure
+from cvm.monitoring.backtest import Backtest, BacktestFigure
 from cvm.monitoring.level import Signal
 from cvm.monitoring.movement import Moved
 from cvm.monitoring.verdict import Monitored
@@ -72,7 +72,7 @@ def _backtests(backtests: tuple[Backtest, ...]) -> Table:
     return table
 
 
-def _figure(figure: Figure, spec: str) -> str:
+def _figure(figure: BacktestFigure, spec: str) -> str:
     if figure.value is None or figure.lower is None or figure.upper is None:
         return "too few"
     return f"{figure.value:{spec}}\n({figure.lower:{spec}}…{figure.upper:{spec}})"

@@ -13,10 +13,10 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from cvm.models.anchor_attribution import Outlook
 from cvm.models.attribution import Contributions, attribute_churn, by_theme
 from cvm.models.bundle import Bundle
 from cvm.models.churn import BtydChurn
-from cvm.models.history import Outlook
 from cvm.models.samples import is_judged_for_churn
 from cvm.models.themes import theme_of
 from cvm.scoring.schema import REASONS

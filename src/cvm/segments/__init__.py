@@ -5,7 +5,7 @@ from cvm.segments.lifecycle import LIFECYCLE_STAGES, lifecycle_stage
 from cvm.segments.migrations import border_crossers, matched, migration_matrix
 from cvm.segments.rfm import RFM_SEGMENTS, RfmCuts, rfm_scores, rfm_segment
 from cvm.segments.rule_check import NUMBER_COLUMNS, TEXT_COLUMNS, UNKNOWN
-from cvm.segments.rules import DEFAULT_RULES, SEGMENTS, Rule, RuleSet, SegmentRulesError
+from cvm.segments.rules import DEFAULT_RULES, SEGMENTS, RuleSet, SegmentRule, SegmentRulesError
 from cvm.segments.segmentation import Around, Segmentation, may_stay
 from cvm.segments.tiers import VALUE_TIERS, ValueCuts, value_percentile, value_tier
 
@@ -21,8 +21,8 @@ __all__ = [
     "Around",
     "Condition",
     "RfmCuts",
-    "Rule",
     "RuleSet",
+    "SegmentRule",
     "SegmentRulesError",
     "Segmentation",
     "ValueCuts",

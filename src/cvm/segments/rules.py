@@ -19,7 +19,7 @@ class SegmentRulesError(CvmError, ValueError):
 
 
 @dataclass(frozen=True)
-class Rule:
+class SegmentRule:
     """One segment: its name, what is wanted of it, and who is in it unless an earlier rule took them."""
 
     name: str
@@ -38,7 +38,7 @@ class RuleSet:
         there is not.
     """
 
-    rules: tuple[Rule, ...]
+    rules: tuple[SegmentRule, ...]
 
     def __post_init__(self) -> None:
         found = problems([(rule.name, rule.when) for rule in self.rules])
@@ -74,7 +74,7 @@ class RuleSet:
     @classmethod
     def from_state(cls, state: Sequence[Mapping[str, Any]]) -> Self:
         """Back from ``state``."""
-        return cls(tuple(Rule(each["name"], each["goal"], Condition(**each["when"])) for each in state))
+        return cls(tuple(SegmentRule(each["name"], each["goal"], Condition(**each["when"])) for each in state))
 
 
 def _where(
@@ -87,14 +87,14 @@ def _where(
 # The lifecycle stage carries age and risk: active is low risk, slowing medium, lapsing high.
 DEFAULT_RULES = RuleSet(
     (
-        Rule("prospect", "first order", _where(stages=["prospect"])),
-        Rule("lost", "win back or let go", _where(stages=["lost"])),
-        Rule("new", "second order", _where(stages=["new"])),
-        Rule("vip", "keep", _where(["top"])),
-        Rule("at_risk", "reactivate", _where(["high", "medium"], ["slowing", "lapsing"])),
-        Rule("core", "raise frequency", _where(["high"])),
-        Rule("low_value", "automate cheaply", _where(["low"], maximum={"growth_potential": 0.0})),
-        Rule("promising", "grow"),  # medium value, or expected to bring more a year than so far
+        SegmentRule("prospect", "first order", _where(stages=["prospect"])),
+        SegmentRule("lost", "win back or let go", _where(stages=["lost"])),
+        SegmentRule("new", "second order", _where(stages=["new"])),
+        SegmentRule("vip", "keep", _where(["top"])),
+        SegmentRule("at_risk", "reactivate", _where(["high", "medium"], ["slowing", "lapsing"])),
+        SegmentRule("core", "raise frequency", _where(["high"])),
+        SegmentRule("low_value", "automate cheaply", _where(["low"], maximum={"growth_potential": 0.0})),
+        SegmentRule("promising", "grow"),  # medium value, or expected to bring more a year than so far
     )
 )
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 from cvm.actions.also_bought import also_bought
 from cvm.actions.evidence import evidence_by_arm
 from cvm.actions.files import ACTIONS, ALSO_BOUGHT, RECOMMENDATIONS, REPLENISHMENT, write_table, write_tables, write_triggers
-from cvm.actions.history import History
 from cvm.actions.next_best import ActionSettings, NextBest, implied_rules, next_best, scores_of_the_model, written_scores
+from cvm.actions.purchase_history import PurchaseHistory
 from cvm.actions.recommendations import recommendations
 from cvm.actions.replenishment import replenishment
 from cvm.actions.result import Actions
@@ -78,7 +78,7 @@ def find_actions(params: Params, *, progress: Progress = silent) -> Actions:
     workspace = workspace_of(params)
     as_of = scoring_date(params, workspace)
     with engine_trouble(), open_duckdb(params, step="cvm actions") as engine:
-        history = History.of(engine, as_of=as_of, timezone=params.business.timezone)
+        history = PurchaseHistory.of(engine, as_of=as_of, timezone=params.business.timezone)
         progress("who gets what next")
         decided = decide(params, workspace, engine, as_of=as_of)
         progress("what is due")

@@ -9,12 +9,12 @@ import json
 from pathlib import Path
 
 from cvm.campaigns.effect import evaluate
+from cvm.campaigns.effect_campaign import only_campaign
 from cvm.campaigns.effect_cells import cells_of, evaluate_together
 from cvm.campaigns.effect_result import CampaignEffect, CellsEffect
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.campaigns.effect_table import write_effect_table
-from cvm.campaigns.effect_trial import only_campaign
-from cvm.campaigns.history import OutcomeHistory, SegmentHistory, outcome_history, segment_histories
+from cvm.campaigns.outcome_history import OutcomeHistory, SegmentHistory, outcome_history, segment_histories
 from cvm.campaigns.power import Outcome
 from cvm.campaigns.power_groups import segment_relation
 from cvm.params import Params

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from cvm.actions.playbook import Rule
+from cvm.actions.playbook import PlaybookRule
 from cvm.actions.settings import TriggerSettings
 from cvm.campaigns.audiences import AudienceSettings
 from cvm.campaigns.effect_settings import EvaluationSettings
@@ -257,13 +257,13 @@ def plan_settings_of(params: Params, name: str | None) -> PlanSettings:
     )
 
 
-def playbook_of(params: Params) -> tuple[Rule, ...]:
+def playbook_of(params: Params) -> tuple[PlaybookRule, ...]:
     """For actions: the playbook, with channel and cost of each treatment."""
     found = []
     for rule in params.playbook:
         treatment = params.campaigns.treatments.get(rule.treatment or "")
         found.append(
-            Rule(
+            PlaybookRule(
                 name=rule.name,
                 when=Condition(**rule.when.condition()),
                 goal=rule.goal,

@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from cvm import __version__
-from cvm.campaigns.effect_trial import only_campaign, read_trial, start_moment
+from cvm.campaigns.effect_campaign import only_campaign, read_campaign, start_moment
 from cvm.campaigns.printed import sums_script
 from cvm.engines import DuckDBEngine, QueryError, identifier, literal
 from cvm.engines.script import Script
@@ -158,14 +158,14 @@ def campaign_sql(params: Params, target: Target, campaign_id: str | None) -> str
         if known.last_day is not None:
             with open_warehouse(params) as engine:
                 name = campaign_id or only_campaign(engine)
-                with read_trial(engine, name, replace(settings, segment_by=None)) as trial:
+                with read_campaign(engine, name, replace(settings, segment_by=None)) as campaign:
                     script = sums_script(
                         engine,
                         name,
                         settings,
                         start=start_moment(engine, settings.timezone),
-                        is_weighted=trial.is_weighted,
-                        has_after=trial.has_after,
+                        is_weighted=campaign.is_weighted,
+                        has_after=campaign.has_after,
                         tables=tables,
                     )
         else:

@@ -12,7 +12,7 @@ import pytest
 
 from cvm.datasets.simulate import SimulationOutcome, simulate
 from cvm.datasets.simulate.ceiling import Ceiling, ceiling
-from cvm.datasets.simulate.evidence import candidates_after
+from cvm.datasets.simulate.likelihood import candidates_after
 from cvm.datasets.simulate.world import World
 from cvm.errors import MissingOutputError, ParamsError, SourceError
 from cvm.evaluation import reliability

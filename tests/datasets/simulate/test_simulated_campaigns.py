@@ -16,7 +16,7 @@ from cvm.datasets.simulate.chunk import draw_chunks
 from cvm.datasets.simulate.purchases import NO_CAMPAIGN
 from cvm.datasets.simulate.simulation import lines_of
 from cvm.datasets.simulate.truth import true_effects
-from cvm.datasets.simulate.world import Effect
+from cvm.datasets.simulate.world import ContactEffect
 from simulated_base import Base
 
 
@@ -107,7 +107,7 @@ def test_the_true_effect_is_in_the_transactions(base: Base) -> None:
 
     The effect is made a tenfold one, so that 20,000 customers tell it from noise: expected near 60, standard error 4.
     """
-    kinds = tuple(replace(kind, letter=Effect(6.0, 1.0)) for kind in base.world.kinds)
+    kinds = tuple(replace(kind, letter=ContactEffect(6.0, 1.0)) for kind in base.world.kinds)
     recipe = replace(base.recipe, world=replace(base.world, kinds=kinds))
     (chunk,) = draw_chunks(recipe, base.calendar)
     lines = lines_of(recipe, chunk)

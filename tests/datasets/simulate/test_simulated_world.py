@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 from scipy.special import polygamma
 
 from cvm.datasets.simulate.ceiling import unobservable_shares
-from cvm.datasets.simulate.evidence import hazard_exposure, purchase_exposure
 from cvm.datasets.simulate.history import history_of
-from cvm.datasets.simulate.recipe import Recipe
+from cvm.datasets.simulate.likelihood import hazard_exposure, purchase_exposure
+from cvm.datasets.simulate.recipe import SimulationRecipe
 from cvm.datasets.simulate.traits import prior_of
 from cvm.datasets.simulate.truth import is_alive
 from cvm.datasets.simulate.truth_table import truth_table
@@ -171,17 +171,17 @@ def test_all_four_kinds_are_common_enough_to_matter(base: Base) -> None:
 
 
 def test_a_recipe_is_read_as_it_was_written(tmp_path: Path) -> None:
-    recipe = Recipe(10, 3, "2026-01-01", 3.0, World(orders_per_year=5.0))
+    recipe = SimulationRecipe(10, 3, "2026-01-01", 3.0, World(orders_per_year=5.0))
     recipe.write(tmp_path / "recipe.json")
-    assert Recipe.read(tmp_path / "recipe.json") == recipe
+    assert SimulationRecipe.read(tmp_path / "recipe.json") == recipe
 
 
 def test_a_missing_or_damaged_recipe_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingOutputError, match="Run `cvm simulate` first"):
-        Recipe.read(tmp_path / "recipe.json")
+        SimulationRecipe.read(tmp_path / "recipe.json")
     (tmp_path / "recipe.json").write_text("{}")
     with pytest.raises(SourceError, match="is of another version of cvm or damaged"):
-        Recipe.read(tmp_path / "recipe.json")
+        SimulationRecipe.read(tmp_path / "recipe.json")
 
 
 def test_the_defaults_are_frozen() -> None:

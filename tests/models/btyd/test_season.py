@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cvm.models.btyd import BgNbd
-from cvm.models.btyd.season import Calendar, SeasonClock, fit_on_clock
+from cvm.models.btyd.season import DailyOrders, SeasonClock, fit_on_clock
 
 AS_OF = date(2024, 1, 1)
 EPOCH = date(1970, 1, 1)
@@ -14,7 +14,7 @@ WAVE = SeasonClock(tuple((1 + 0.4 * np.cos(2 * np.pi * (np.arange(365) - 350) / 
 
 
 def shop(*, years: float, season: float, growth_per_year: float = 0.3, n_customers: int = 6000, seed: int = 3):
-    """First and last days, orders after the first, and the calendar of a growing base whose customers leave.
+    """First and last days, orders after the first, and the daily orders of a growing base whose customers leave.
 
     Rates follow ``1 + season * cos``, highest in mid December.
     """
@@ -32,18 +32,18 @@ def shop(*, years: float, season: float, growth_per_year: float = 0.3, n_custome
         bought = days[rng.random(len(days)) < rate[customer] * level[days]]
         orders[bought] += 1
         x[customer], last[customer] = len(bought), bought[-1] if len(bought) else joined[customer]
-    return joined, last, x, Calendar(start, orders + first_orders, first_orders)
+    return joined, last, x, DailyOrders(start, orders + first_orders, first_orders)
 
 
-def fitted(joined, last, x, calendar):
-    n_days = len(calendar.n_orders)
+def fitted(joined, last, x, daily_orders):
+    n_days = len(daily_orders.n_orders)
     tenure, recency = (n_days - joined).astype(float), (n_days - last).astype(float)
 
     def fit(clock: SeasonClock) -> BgNbd:
         T = clock.ago(AS_OF, tenure)
         return BgNbd.fit(x, T - clock.ago(AS_OF, recency), T)
 
-    return fit_on_clock(fit, calendar)
+    return fit_on_clock(fit, daily_orders)
 
 
 class TestSeasonClock:
@@ -107,7 +107,7 @@ class TestFitOnClock:
 
     def test_the_first_weeks_of_a_history_say_little(self):
         """Half a year of history: days just after its beginning are hardly moved."""
-        joined, last, x, calendar = shop(years=0.5, season=0.4)
-        _, clock = fitted(joined, last, x, calendar)
-        first = int(calendar.first_day % 365.2425)
+        joined, last, x, daily_orders = shop(years=0.5, season=0.4)
+        _, clock = fitted(joined, last, x, daily_orders)
+        first = int(daily_orders.first_day % 365.2425)
         assert abs(clock.levels[(first + 8) % 365] - 1) < 0.2

@@ -18,8 +18,8 @@ from cvm.datasets.simulate import names
 from cvm.datasets.simulate.calendar import Calendar
 from cvm.datasets.simulate.chance import Bools, Floats
 from cvm.datasets.simulate.chunk import Chunk, calendar_of, draw_chunks
+from cvm.datasets.simulate.expectation import HORIZONS
 from cvm.datasets.simulate.history import history_of
-from cvm.datasets.simulate.outlook import HORIZONS
 from cvm.datasets.simulate.policy import PolicyCeiling, policy_ceiling
 from cvm.datasets.simulate.posterior import (
     expected_effects,
@@ -28,7 +28,7 @@ from cvm.datasets.simulate.posterior import (
     p_alive_by_behaviour,
     posterior_of,
 )
-from cvm.datasets.simulate.recipe import Recipe
+from cvm.datasets.simulate.recipe import SimulationRecipe
 from cvm.datasets.simulate.simulation import Progress, lines_of, silent
 from cvm.datasets.simulate.world import World
 from cvm.errors import ParamsError, SourceError
@@ -151,7 +151,7 @@ def ceiling(folder: Path, *, horizon_days: int = 181, progress: Progress = silen
     """
     if horizon_days not in HORIZONS:
         raise ParamsError(f"horizon_days == {horizon_days}, must be one of {list(HORIZONS)}.")
-    recipe = Recipe.read(folder / "truth" / "recipe.json")
+    recipe = SimulationRecipe.read(folder / "truth" / "recipe.json")
     truth = _read(folder / "truth" / "truth.parquet")
     calendar = calendar_of(recipe)
     parts = []
@@ -166,7 +166,7 @@ def ceiling(folder: Path, *, horizon_days: int = 181, progress: Progress = silen
     return _ceiling(recipe.world, truth, oracle, policy_ceiling(folder), horizon_days=horizon_days)
 
 
-def _oracle(recipe: Recipe, calendar: Calendar, chunk: Chunk, *, horizon_days: int) -> pa.Table:
+def _oracle(recipe: SimulationRecipe, calendar: Calendar, chunk: Chunk, *, horizon_days: int) -> pa.Table:
     """Posterior means per customer, and what happens."""
     world, lines = recipe.world, lines_of(recipe, chunk)
     history = history_of(world, chunk, lines.take(lines.amount > 0))

@@ -12,7 +12,7 @@ from cvm.datasets.simulate.chance import CHUNK_CUSTOMERS, stream
 from cvm.datasets.simulate.customers import Customers, draw_customers
 from cvm.datasets.simulate.lives import Lives, live
 from cvm.datasets.simulate.purchases import Orders, Renewals, draw_orders, draw_renewals
-from cvm.datasets.simulate.recipe import Recipe
+from cvm.datasets.simulate.recipe import SimulationRecipe
 from cvm.datasets.simulate.subscriptions import Contracts, draw_contracts
 from cvm.datasets.simulate.traits import Traits, draw_traits
 
@@ -31,23 +31,23 @@ class Chunk:
     contracts: Contracts
 
 
-def calendar_of(recipe: Recipe) -> Calendar:
+def calendar_of(recipe: SimulationRecipe) -> Calendar:
     """The time axis of a simulated base."""
     return Calendar.of(recipe.world, as_of=date.fromisoformat(recipe.as_of), years=recipe.years)
 
 
-def draw_chunks(recipe: Recipe, calendar: Calendar) -> Iterator[Chunk]:
+def draw_chunks(recipe: SimulationRecipe, calendar: Calendar) -> Iterator[Chunk]:
     """All chunks in order; each depends on the seed and its own number alone."""
     for number, first in enumerate(range(0, recipe.n_customers, CHUNK_CUSTOMERS)):
         yield draw_chunk(recipe, calendar, number=number, first=first, n=min(CHUNK_CUSTOMERS, recipe.n_customers - first))
 
 
-def draw_chunk(recipe: Recipe, calendar: Calendar, *, number: int, first: int, n: int) -> Chunk:
+def draw_chunk(recipe: SimulationRecipe, calendar: Calendar, *, number: int, first: int, n: int) -> Chunk:
     """Draw ``n`` customers and their lives.
 
     Parameters
     ----------
-    recipe : Recipe
+    recipe : SimulationRecipe
     calendar : Calendar
         As ``calendar_of(recipe)`` gives it.
     number : int

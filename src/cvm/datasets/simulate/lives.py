@@ -11,7 +11,7 @@ from cvm.datasets.simulate.chance import Bools, Codes, Floats, draw_level
 from cvm.datasets.simulate.customers import Customers
 from cvm.datasets.simulate.phases import first_event
 from cvm.datasets.simulate.traits import Traits
-from cvm.datasets.simulate.world import Campaign, Effect, World
+from cvm.datasets.simulate.world import Campaign, ContactEffect, World
 
 NOT_ASSIGNED = -1
 # Who unsubscribes because of a contact does so within a day.
@@ -88,7 +88,7 @@ def factors(world: World, campaign: Campaign, arm: Codes, is_exposed: Bools, qua
     """
     table = np.ones((1 + len(campaign.arms), len(world.kinds)))
     for row, name in enumerate(campaign.arms, start=1):
-        effects: list[Effect] = [getattr(kind, name) for kind in world.kinds]
+        effects: list[ContactEffect] = [getattr(kind, name) for kind in world.kinds]
         table[row] = [getattr(effect, quantity) for effect in effects]
     return table[np.where(is_exposed, arm, 0)]
 

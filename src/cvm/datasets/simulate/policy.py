@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from cvm.datasets.simulate.chance import Floats, Ints
-from cvm.datasets.simulate.recipe import Recipe
+from cvm.datasets.simulate.recipe import SimulationRecipe
 from cvm.errors import MissingOutputError, ParamsError
 
 _HALVINGS = 60
@@ -56,7 +56,7 @@ def policy_ceiling(folder: Path, *, budget: float = np.inf, arms: Sequence[str] 
     ParamsError
         If an arm is unknown, or there is no budget.
     """
-    world = Recipe.read(folder / "truth" / "recipe.json").world
+    world = SimulationRecipe.read(folder / "truth" / "recipe.json").world
     path = folder / "truth" / "oracle.parquet"
     if not path.is_file():
         raise MissingOutputError.from_stage(path, command="cvm simulate --ceiling")

@@ -16,21 +16,7 @@ from scipy.special import logsumexp
 from cvm.datasets.simulate.calendar import Calendar
 from cvm.datasets.simulate.chance import Floats, sums
 from cvm.datasets.simulate.customers import HABIT_QUANTITY_SHARES
-from cvm.datasets.simulate.evidence import (
-    Candidates,
-    behaviour_evidence,
-    candidates_after,
-    habit_evidence,
-    habit_posterior,
-    hazard_exposure,
-    kind_evidence,
-    leaving_prior,
-    mail_evidence,
-    purchase_evidence,
-    purchase_exposure,
-)
-from cvm.datasets.simulate.history import History
-from cvm.datasets.simulate.outlook import (
+from cvm.datasets.simulate.expectation import (
     EDGES,
     contact_effect,
     expected_renewals,
@@ -40,7 +26,21 @@ from cvm.datasets.simulate.outlook import (
     weighted,
     weights_of,
 )
-from cvm.datasets.simulate.truth import Outlook
+from cvm.datasets.simulate.history import History
+from cvm.datasets.simulate.likelihood import (
+    LeavingMoments,
+    behaviour_log_likelihood,
+    candidates_after,
+    habit_log_likelihood,
+    habit_posterior,
+    hazard_exposure,
+    kind_log_likelihood,
+    leaving_prior,
+    mail_log_likelihood,
+    purchase_exposure,
+    purchase_log_likelihood,
+)
+from cvm.datasets.simulate.truth import Expectation
 from cvm.datasets.simulate.world import World
 
 
@@ -51,7 +51,7 @@ class Posterior:
     Attributes
     ----------
     world, calendar, history : what it was computed from
-    candidates : Candidates
+    candidates : LeavingMoments
     weight : array of shape (n_customers, n_candidates, n_kinds)
         Posterior probability of each pair; sums to 1 per customer.
     """
@@ -59,7 +59,7 @@ class Posterior:
     world: World
     calendar: Calendar
     history: History
-    candidates: Candidates
+    candidates: LeavingMoments
     weight: Floats
 
     @property
@@ -74,10 +74,10 @@ def posterior_of(world: World, calendar: Calendar, history: History) -> Posterio
     candidates = candidates_after(world, history.last_order)
     by_kind = (
         leaving_prior(world, history, candidates)
-        + purchase_evidence(world, calendar, history, candidates)
-        + kind_evidence(world, history)[:, None, :]
+        + purchase_log_likelihood(world, calendar, history, candidates)
+        + kind_log_likelihood(world, history)[:, None, :]
     )
-    shared = behaviour_evidence(world, history, candidates) + habit_evidence(world, history, candidates)
+    shared = behaviour_log_likelihood(world, history, candidates) + habit_log_likelihood(world, history, candidates)
     weight = _normalised(by_kind + _by_reader(world, history, candidates) + shared[..., None])
     return Posterior(world, calendar, history, candidates, weight)
 
@@ -85,22 +85,22 @@ def posterior_of(world: World, calendar: Calendar, history: History) -> Posterio
 def p_alive_by_behaviour(world: World, history: History) -> Floats:
     """Probability of being alive given attributes, behaviour and contracts, but no purchase after the first."""
     candidates = candidates_after(world, history.first_order)
-    by_kind = leaving_prior(world, history, candidates) + kind_evidence(world, history)[:, None, :]
-    shared = behaviour_evidence(world, history, candidates)
+    by_kind = leaving_prior(world, history, candidates) + kind_log_likelihood(world, history)[:, None, :]
+    shared = behaviour_log_likelihood(world, history, candidates)
     weight = _normalised(by_kind + _by_reader(world, history, candidates) + shared[..., None])
     p_alive = weight[:, candidates.is_alive].sum(axis=(1, 2))
     return np.where(history.has_ordered, p_alive, 1.0)
 
 
-def expected_truth(posterior: Posterior, *, horizon_days: int) -> Outlook:
-    """Best prediction of ``true_outlook``, which knows the state at ``as_of`` but not when it ends."""
+def expected_truth(posterior: Posterior, *, horizon_days: int) -> Expectation:
+    """Best prediction of ``true_expectation``, which knows the state at ``as_of`` but not when it ends."""
     plain = hazard_days(1.0, effect_days=0.0)
-    return _outlook(posterior, _survival_given_state(posterior, [plain] * len(posterior.world.kinds)), horizon_days)
+    return _expectation(posterior, _survival_given_state(posterior, [plain] * len(posterior.world.kinds)), horizon_days)
 
 
-def expected_future(posterior: Posterior, *, horizon_days: int) -> Outlook:
+def expected_future(posterior: Posterior, *, horizon_days: int) -> Expectation:
     """Best prediction of what happens: signs that a customer is about to leave count too."""
-    return _outlook(posterior, _survival(posterior), horizon_days)
+    return _expectation(posterior, _survival(posterior), horizon_days)
 
 
 def expected_effects(posterior: Posterior, *, days: int) -> dict[str, Floats]:
@@ -137,9 +137,9 @@ def expected_effects(posterior: Posterior, *, days: int) -> dict[str, Floats]:
     return effects
 
 
-def _by_reader(world: World, history: History, candidates: Candidates) -> Floats:
-    """Log prior of the kind and evidence of the mail, the reader summed out: (n_customers, n_candidates, n_kinds)."""
-    mail = mail_evidence(world, history, candidates)
+def _by_reader(world: World, history: History, candidates: LeavingMoments) -> Floats:
+    """Log prior of the kind and log-likelihood of the mail, the reader summed out: (n_customers, n_candidates, n_kinds)."""
+    mail = mail_log_likelihood(world, history, candidates)
     prior = history.prior
     log_joint = np.log(prior.p_reader[:, None] * prior.p_kind)
     kinds = range(len(world.kinds))
@@ -223,7 +223,7 @@ def _laplace(scale: Floats, days: Floats, shape: float) -> Floats:
     return np.exp(-shape * np.log1p(days / scale[:, None]))
 
 
-def _outlook(posterior: Posterior, survival: list[Floats], horizon_days: int) -> Outlook:
+def _expectation(posterior: Posterior, survival: list[Floats], horizon_days: int) -> Expectation:
     world, history = posterior.world, posterior.history
     habits = history.habits
     weights = weights_of(world, posterior.calendar, start=0, days=horizon_days)
@@ -244,17 +244,17 @@ def _outlook(posterior: Posterior, survival: list[Floats], horizon_days: int) ->
     def total(habit_values: Floats) -> Floats:
         return sums(habits.customer, habit_values, n=len(history))
 
-    late = _late_outlook(posterior, horizon_days)
+    late = _late_expectation(posterior, horizon_days)
     has_ordered = history.has_ordered
     free_margin = money * value * _margin_rate(world, history)
-    return Outlook(
+    return Expectation(
         orders=np.where(has_ordered, orders + total(renewals), late.orders),
         revenue=np.where(has_ordered, money * value + total(bought), late.revenue),
         margin=np.where(has_ordered, free_margin + total(bought * _habit_margin_rates(world)[habits.category]), late.margin),
     )
 
 
-def _late_outlook(posterior: Posterior, horizon_days: int) -> Outlook:
+def _late_expectation(posterior: Posterior, horizon_days: int) -> Expectation:
     """Expectation for those who have only registered, with the habits of an average customer."""
     world, prior = posterior.world, posterior.history.prior
     weights = late_weights_of(world, posterior.calendar, days=horizon_days)
@@ -276,4 +276,4 @@ def _late_outlook(posterior: Posterior, horizon_days: int) -> Outlook:
     bought = (first + renewals) * per_customer * mean_quantity * np.array([category.unit_price for category in cycles])
     margins = bought @ np.array([category.margin_rate for category in cycles])
     margin = money * _margin_rate(world, posterior.history)
-    return Outlook(orders + renewals @ per_customer, money + bought.sum(), margin + margins)
+    return Expectation(orders + renewals @ per_customer, money + bought.sum(), margin + margins)

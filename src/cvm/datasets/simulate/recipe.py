@@ -12,7 +12,7 @@ from cvm.errors import MissingOutputError, SourceError
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SimulationRecipe:
     """All that is needed to simulate the same base again."""
 
     n_customers: int
@@ -23,10 +23,10 @@ class Recipe:
 
     def write(self, path: Path) -> None:
         """Write as JSON."""
-        path.write_bytes(TypeAdapter(Recipe).dump_json(self, indent=1))
+        path.write_bytes(TypeAdapter(SimulationRecipe).dump_json(self, indent=1))
 
     @classmethod
-    def read(cls, path: Path) -> Recipe:
+    def read(cls, path: Path) -> SimulationRecipe:
         """Read what ``write`` wrote.
 
         Raises
@@ -39,7 +39,7 @@ class Recipe:
         if not path.is_file():
             raise MissingOutputError.from_stage(path, command="cvm simulate")
         try:
-            return TypeAdapter(Recipe).validate_json(path.read_bytes())
+            return TypeAdapter(SimulationRecipe).validate_json(path.read_bytes())
         except ValidationError as error:
             raise SourceError(f"{path} is of another version of cvm or damaged ({error.error_count()} problems). "
                               "Run `cvm simulate` again.") from None  # fmt: skip

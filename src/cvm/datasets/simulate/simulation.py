@@ -17,7 +17,7 @@ from cvm.datasets.simulate.chance import stream
 from cvm.datasets.simulate.chunk import Chunk, calendar_of, draw_chunks
 from cvm.datasets.simulate.dirt import draw_second_accounts, export_events, export_lines
 from cvm.datasets.simulate.lines import Lines, draw_lines, draw_returns
-from cvm.datasets.simulate.recipe import Recipe
+from cvm.datasets.simulate.recipe import SimulationRecipe
 from cvm.datasets.simulate.truth_table import habits_table, season_table, second_accounts_table, truth_table
 from cvm.datasets.simulate.world import World
 from cvm.datasets.simulate.write import Files, simulated_folder, write_params
@@ -88,7 +88,7 @@ def simulate(
         If the folder holds something else under these names, or cannot be written.
     """
     _check(n_customers=n_customers, seed=seed, years=years)
-    recipe = Recipe(n_customers, seed, as_of.isoformat(), float(years), world or World())
+    recipe = SimulationRecipe(n_customers, seed, as_of.isoformat(), float(years), world or World())
     calendar = calendar_of(recipe)
     with simulated_folder(folder) as (tables_folder, truth_folder):
         with Files(tables_folder) as exported, Files(truth_folder) as truth:
@@ -103,7 +103,7 @@ def simulate(
     return SimulationOutcome(folder, as_of, n_customers, n_rows)
 
 
-def lines_of(recipe: Recipe, chunk: Chunk) -> Lines:
+def lines_of(recipe: SimulationRecipe, chunk: Chunk) -> Lines:
     """Purchased and returned lines of a chunk, past and future, before dirt."""
     rng = stream(recipe.seed, chunk.number, "lines")
     bought = draw_lines(recipe.world, rng, chunk.customers, chunk.traits, chunk.orders, chunk.renewals, chunk=chunk.number)
@@ -119,7 +119,7 @@ def _check(*, n_customers: int, seed: int, years: float) -> None:
         raise ParamsError(f"years == {years:g}, must be from {_YEARS[0]:g} to {_YEARS[1]:g}.")
 
 
-def _write_chunk(recipe: Recipe, calendar: Calendar, chunk: Chunk, exported: Files, truth: Files) -> None:
+def _write_chunk(recipe: SimulationRecipe, calendar: Calendar, chunk: Chunk, exported: Files, truth: Files) -> None:
     world, n = recipe.world, len(chunk.customers)
     rng = stream(recipe.seed, chunk.number, "dirt")
     lines = lines_of(recipe, chunk)

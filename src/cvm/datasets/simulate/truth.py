@@ -10,7 +10,7 @@ from cvm.datasets.simulate.calendar import Calendar
 from cvm.datasets.simulate.chance import Bools, Floats, sums
 from cvm.datasets.simulate.chunk import Chunk
 from cvm.datasets.simulate.customers import Customers
-from cvm.datasets.simulate.outlook import (
+from cvm.datasets.simulate.expectation import (
     EDGES,
     Weights,
     contact_effect,
@@ -27,7 +27,7 @@ from cvm.datasets.simulate.world import Treatment, World
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Expectation:
     """Expectation over one horizon: arrays of shape (n_customers,); money net of what comes back within it."""
 
     orders: Floats
@@ -66,7 +66,7 @@ def last_before_as_of(renewals: Renewals, *, n_habits: int) -> Floats:
     return last
 
 
-def true_outlook(world: World, calendar: Calendar, chunk: Chunk, *, horizon_days: int) -> Outlook:
+def true_expectation(world: World, calendar: Calendar, chunk: Chunk, *, horizon_days: int) -> Expectation:
     """Expectation given the true parameters and whether the customer is still there, but not when that will end."""
     customers, traits = chunk.customers, chunk.traits
     is_active = is_alive(chunk) & (customers.first_order < 0)
@@ -83,7 +83,7 @@ def true_outlook(world: World, calendar: Calendar, chunk: Chunk, *, horizon_days
     free = (money + np.where(is_late, late.first_money, 0.0)) * traits.order_value
     renewals, first_purchases = _true_renewals(world, chunk, is_active, horizon_days=horizon_days)
     bought = (renewals + first_purchases) * customers.habits.price
-    return Outlook(
+    return Expectation(
         orders=orders + np.where(is_late, late.first_orders, 0.0) + per_customer(customers, renewals),
         revenue=free + per_customer(customers, bought),
         margin=free * margin_rates(world, traits) + per_customer(customers, bought * habit_margin_rates(world, customers)),

@@ -12,7 +12,7 @@ from cvm.datasets.simulate.calendar import DAYS_PER_YEAR, Calendar
 from cvm.datasets.simulate.chance import Floats
 from cvm.datasets.simulate.chunk import Chunk
 from cvm.datasets.simulate.dirt import SecondAccounts
-from cvm.datasets.simulate.outlook import HORIZONS
+from cvm.datasets.simulate.expectation import HORIZONS
 from cvm.datasets.simulate.traits import prior_of
 from cvm.datasets.simulate.truth import (
     is_alive,
@@ -20,7 +20,7 @@ from cvm.datasets.simulate.truth import (
     margin_rates,
     per_customer,
     true_effects,
-    true_outlook,
+    true_expectation,
 )
 from cvm.datasets.simulate.world import World
 
@@ -63,8 +63,8 @@ def truth_table(world: World, calendar: Calendar, chunk: Chunk) -> pa.Table:
         columns[f"rate_factor_{treatment.name}"] = np.array(rate)[traits.kind]
         columns[f"prior_rate_factor_{treatment.name}"] = _mean(p_kind, rate)
     for horizon_days in HORIZONS:
-        outlook = true_outlook(world, calendar, chunk, horizon_days=horizon_days)
-        for quantity, values in vars(outlook).items():
+        expectation = true_expectation(world, calendar, chunk, horizon_days=horizon_days)
+        for quantity, values in vars(expectation).items():
             columns[f"expected_{quantity}_{horizon_days}d"] = np.round(values, _DIGITS)
     for name, values in true_effects(world, calendar, chunk).items():
         columns[name] = pa.array(np.round(values, _DIGITS), from_pandas=True)

@@ -39,7 +39,7 @@ class Reader:
 
 
 @dataclass(frozen=True)
-class Effect:
+class ContactEffect:
     """What a delivered contact does for ``World.effect_days``: factors on purchase rate and dropout hazard."""
 
     rate: float = 1.0
@@ -47,7 +47,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ResponseKind:
     """How a customer answers to contact; never seen. ``share`` holds at responsiveness 0, ``slope`` moves its log-odds."""
 
     name: str
@@ -55,8 +55,8 @@ class Kind:
     slope: float
     rate: float
     p_unsubscribe: float
-    email: Effect = Effect()
-    letter: Effect = Effect()
+    email: ContactEffect = ContactEffect()
+    letter: ContactEffect = ContactEffect()
 
 
 @dataclass(frozen=True)
@@ -258,11 +258,11 @@ class World:
     # --- Campaigns. Persuadables order more while a contact works; those not to be disturbed leave sooner.
     effect_days: int = 56
     p_delivered: float = 0.96
-    kinds: tuple[Kind, ...] = (
-        Kind("persuadable", 0.30, 1.3, 1.0, 0.003, Effect(rate=1.3), Effect(rate=2.0)),
-        Kind("sure_thing", 0.30, 0.0, 1.35, 0.003),
-        Kind("lost_cause", 0.29, -1.0, 0.65, 0.008),
-        Kind("do_not_disturb", 0.11, -0.7, 1.0, 0.10, Effect(0.7, 4.0), Effect(0.7, 4.0)),
+    kinds: tuple[ResponseKind, ...] = (
+        ResponseKind("persuadable", 0.30, 1.3, 1.0, 0.003, ContactEffect(rate=1.3), ContactEffect(rate=2.0)),
+        ResponseKind("sure_thing", 0.30, 0.0, 1.35, 0.003),
+        ResponseKind("lost_cause", 0.29, -1.0, 0.65, 0.008),
+        ResponseKind("do_not_disturb", 0.11, -0.7, 1.0, 0.10, ContactEffect(0.7, 4.0), ContactEffect(0.7, 4.0)),
     )
     treatments: tuple[Treatment, ...] = (
         Treatment("email", "email", 0.05),

@@ -63,7 +63,7 @@ class Hindsight:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class HindsightWindow:
     """What was expected of customers in one window, and what happened; arrays of shape (n_customers,)."""
 
     p_alive: Floats
@@ -73,14 +73,14 @@ class Outlook:
     revenue: Floats
 
 
-def learn_hindsight(window: Outlook, silence: Outlook, *, history_days: int) -> Hindsight:
+def learn_hindsight(window: HindsightWindow, silence: HindsightWindow, *, history_days: int) -> Hindsight:
     """Corrections from one snapshot of a year ago.
 
     Parameters
     ----------
-    window : Outlook
+    window : HindsightWindow
         Over the outcome window.
-    silence : Outlook
+    silence : HindsightWindow
         Over the longest window known, from which P(alive) learns: who is silent for a year is likelier gone.
     history_days : int
         Behind that snapshot; a short history is trusted less.
@@ -103,7 +103,7 @@ def learn_hindsight(window: Outlook, silence: Outlook, *, history_days: int) -> 
     )
 
 
-def _log_ratio(window: Outlook) -> float:
+def _log_ratio(window: HindsightWindow) -> float:
     """Log of actual over expected revenue, shrunk by its standard error (empirical Bayes, normal-normal)."""
     actual, expected = window.revenue.sum(), window.expected_revenue.sum()
     if min(actual, expected) <= 0:
@@ -112,7 +112,7 @@ def _log_ratio(window: Outlook) -> float:
     return float(np.log(actual / expected) * _TYPICAL_ERROR**2 / (_TYPICAL_ERROR**2 + error**2))
 
 
-def _churn_shift(window: Outlook) -> float:
+def _churn_shift(window: HindsightWindow) -> float:
     """Shift of logits that makes the mean probability the rate."""
     rate, logits = 1 - window.ordered.mean(), _logit(window.p_no_order)
 
@@ -124,7 +124,7 @@ def _churn_shift(window: Outlook) -> float:
     return float(brentq(excess, -_MAX_SHIFT, _MAX_SHIFT))
 
 
-def _alive_line(silence: Outlook) -> tuple[float, float]:
+def _alive_line(silence: HindsightWindow) -> tuple[float, float]:
     """Line through the logits of P(alive) under which orders of the window are likeliest.
 
     Whoever is alive orders with probability ``(1 - P(no order)) / P(alive)`` of the model; aliveness is all that changes.

@@ -16,7 +16,7 @@ from cvm.models.btyd.families import FAMILIES, Family, Process
 from cvm.models.btyd.gamma_gamma import GammaGamma
 from cvm.models.btyd.hindsight import Hindsight
 from cvm.models.btyd.histories import Histories, customers_in
-from cvm.models.btyd.season import Calendar, SeasonClock, fit_on_clock
+from cvm.models.btyd.season import DailyOrders, SeasonClock, fit_on_clock
 from cvm.models.btyd.spend import (
     SPENDS,
     Backend,
@@ -62,7 +62,7 @@ class Btyd:
         backend: Backend = "cvm",
         allow_constant_amount: bool = False,
         as_of: date | None = None,
-        calendar: Calendar | None = None,
+        daily_orders: DailyOrders | None = None,
         clock: SeasonClock | None = None,
         histories: Histories | None = None,
     ) -> Btyd:
@@ -79,11 +79,11 @@ class Btyd:
         allow_constant_amount : bool
             Accept a base in which every order has the same value.
         as_of : date, optional
-            Snapshot of the features; needed with ``calendar``.
-        calendar : Calendar, optional
+            Snapshot of the features; needed with ``daily_orders``.
+        daily_orders : DailyOrders, optional
             Orders by day before ``as_of``: the process is then fitted on the clock of the season found in them.
         clock : SeasonClock, optional
-            Without a calendar, the clock to fit on; by default it runs with the calendar.
+            Without daily orders, the clock to fit on; by default it runs with the calendar.
         histories : Histories, optional
             Of the whole base, where ``features`` are of a sample; they are fitted to instead.
 
@@ -119,10 +119,10 @@ class Btyd:
         def fit_process(clock: SeasonClock) -> Process:
             return _fit_process(_on_clock(in_days, clock, as_of), family, backend)
 
-        if calendar is None:
+        if daily_orders is None:
             clock = clock or SeasonClock()
             return cls(fit_process(clock), spend, clock)
-        process, clock = fit_on_clock(fit_process, calendar)
+        process, clock = fit_on_clock(fit_process, daily_orders)
         return cls(process, spend, clock)
 
     @property

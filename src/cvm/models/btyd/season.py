@@ -48,7 +48,7 @@ Process = TypeVar("Process", bound=NewCustomers)
 
 
 @dataclass(frozen=True)
-class Calendar:
+class DailyOrders:
     """What happened on each day before a snapshot.
 
     Attributes
@@ -114,31 +114,31 @@ class SeasonClock:
         return np.asarray(self.levels)[_day_of_year(days)] if self.levels else np.ones(len(days))
 
 
-def fit_on_clock(fit: Callable[[SeasonClock], Process], calendar: Calendar) -> tuple[Process, SeasonClock]:
+def fit_on_clock(fit: Callable[[SeasonClock], Process], daily_orders: DailyOrders) -> tuple[Process, SeasonClock]:
     """Fit a process and the clock it runs on, in turns.
 
     Parameters
     ----------
     fit : callable
         Fits the process to histories told on a clock.
-    calendar : Calendar
+    daily_orders : DailyOrders
         Of the same customers.
     """
     clock = SeasonClock()
     process = fit(clock)
     for _ in range(_ROUNDS):
-        clock = _improved(clock, process, calendar)
+        clock = _improved(clock, process, daily_orders)
         process = fit(clock)
     return process, clock
 
 
-def _improved(clock: SeasonClock, process: NewCustomers, calendar: Calendar) -> SeasonClock:
+def _improved(clock: SeasonClock, process: NewCustomers, daily_orders: DailyOrders) -> SeasonClock:
     """The clock, corrected by what happened on each day of the year against what was expected on it."""
-    days = calendar.days
+    days = daily_orders.days
     level = clock.level(days)
-    weight = np.clip((days - calendar.first_day) / _YEAR, 0.0, 1.0)
-    happened = _by_day_of_year(days, weight * (calendar.n_orders - calendar.n_joined))
-    expected = _by_day_of_year(days, weight * _expected_repeats(process, calendar.n_joined, level))
+    weight = np.clip((days - daily_orders.first_day) / _YEAR, 0.0, 1.0)
+    happened = _by_day_of_year(days, weight * (daily_orders.n_orders - daily_orders.n_joined))
+    expected = _by_day_of_year(days, weight * _expected_repeats(process, daily_orders.n_joined, level))
     years = _by_day_of_year(days, weight) / (2 * _HALF_WIDTH + 1)
     trust = years / (years + _PRIOR_YEARS) * expected / (expected + _PRIOR_ORDERS)
     # Trust is in the whole season found so far, not in this turn's correction of it.

@@ -114,7 +114,7 @@ def uplift_from_state(state: Mapping[str, Any], trees: Mapping[str, str]) -> Upl
 
 
 @dataclass(frozen=True)
-class Judgement:
+class CandidateRanking:
     """How well one candidate ranked customers of other folds.
 
     Attributes
@@ -137,7 +137,7 @@ class ArmEvidence:
     arm : str
     mean_effect : Estimate
         Of assigning everybody, doubly robust.
-    candidates : dict of str to Judgement
+    candidates : dict of str to CandidateRanking
     chosen : str
         The candidate that ranked better.
     p_value : float
@@ -150,7 +150,7 @@ class ArmEvidence:
 
     arm: str
     mean_effect: Estimate
-    candidates: dict[str, Judgement]
+    candidates: dict[str, CandidateRanking]
     chosen: str
     p_value: float
     groups: UpliftGroups
@@ -298,7 +298,7 @@ def _out_of_fold(experiment: Experiment, learning: Learning) -> _OutOfFold:
 def _judged(arm: str, signal: Floats, effects: Mapping[str, Floats], fold: NDArray[np.intp]) -> tuple[ArmEvidence, Floats]:
     """The evidence on one treatment, and the uplift it leaves of the chosen candidate's effects."""
     candidates = {
-        name: Judgement(effect_qini(signal, effect), heterogeneity(signal, effect, fold=fold))
+        name: CandidateRanking(effect_qini(signal, effect), heterogeneity(signal, effect, fold=fold))
         for name, effect in effects.items()
     }
     chosen = max(candidates, key=lambda name: candidates[name].qini.value)

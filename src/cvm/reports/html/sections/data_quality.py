@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cvm.ingest.assessment import read_assessment
 from cvm.ingest.quality.finding import Finding, by_gravity
-from cvm.ingest.verdict import Verdict
+from cvm.ingest.sufficiency_verdict import SufficiencyVerdict
 from cvm.reports.base import Base
 from cvm.reports.html.markup import Child, tag
 from cvm.reports.html.parts import Column, Section, card, cards, english, note, subtitle, table
@@ -21,7 +21,7 @@ class Content:
     """Findings without their examples, which may name people, and verdicts; None where ingest left none."""
 
     findings: Sequence[Finding] | None
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[SufficiencyVerdict]
     file: str
 
 

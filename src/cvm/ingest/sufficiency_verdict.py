@@ -12,7 +12,7 @@ from cvm.workspace import replaced_file
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SufficiencyVerdict:
     """Whether the data is enough for one purpose.
 
     Attributes
@@ -33,13 +33,13 @@ class Verdict:
         return f"{'enough' if self.is_enough else 'not enough'} for {self.purpose}: {'; '.join(self.because)}"
 
 
-def write_verdicts(verdicts: Iterable[Verdict], path: Path) -> None:
+def write_verdicts(verdicts: Iterable[SufficiencyVerdict], path: Path) -> None:
     """Put verdicts in the place of the JSON file ``path``."""
     with replaced_file(path) as temporary:
         temporary.write_text(json.dumps([asdict(verdict) for verdict in verdicts], indent=1) + "\n", encoding="utf-8")
 
 
-def read_verdicts(path: Path) -> list[Verdict]:
+def read_verdicts(path: Path) -> list[SufficiencyVerdict]:
     """Verdicts as ``write_verdicts`` left them.
 
     Raises
@@ -51,6 +51,6 @@ def read_verdicts(path: Path) -> list[Verdict]:
         raise MissingOutputError.from_stage(path, command="cvm ingest")
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        return [Verdict(row["purpose"], row["is_enough"], tuple(row["because"])) for row in rows]
+        return [SufficiencyVerdict(row["purpose"], row["is_enough"], tuple(row["because"])) for row in rows]
     except (ValueError, KeyError, TypeError):
         raise MissingOutputError.from_damage(path, command="cvm ingest") from None

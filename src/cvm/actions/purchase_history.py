@@ -18,7 +18,7 @@ _DATE = "DATE '1970-01-01' + day"
 
 
 @dataclass(frozen=True)
-class History:
+class PurchaseHistory:
     """The warehouse as it stood at one moment.
 
     Attributes
@@ -36,7 +36,7 @@ class History:
     timezone: str
 
     @classmethod
-    def of(cls, engine: DuckDBEngine, *, as_of: date, timezone: str) -> History:
+    def of(cls, engine: DuckDBEngine, *, as_of: date, timezone: str) -> PurchaseHistory:
         """Look what there is."""
         return cls(Schema.of(engine), as_of, timezone)
 

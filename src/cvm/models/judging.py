@@ -14,7 +14,7 @@ from cvm.errors import InsufficientDataError
 from cvm.features.churn import ChurnDefinition
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.btyd import Btyd
-from cvm.models.churn_anchor import Level
+from cvm.models.churn_anchor import LogitLine
 from cvm.models.churn_level import at_level, learn_level
 from cvm.models.clv import BtydValue
 from cvm.models.leakage import pass_gate
@@ -27,7 +27,7 @@ from cvm.models.treated import check_enough, treated_note
 
 
 @dataclass(frozen=True)
-class Trial:
+class Judging:
     """The judgement, and what came to light on the way to it; nothing but the recipe where history has no test."""
 
     recipe: Recipe
@@ -67,15 +67,17 @@ def judged_samples(reader: SnapshotReader, plan: SnapshotPlan) -> tuple[list[Sam
     return training, reader.sample(plan.test, plan.judged_days, replay=plan.replay(plan.test, plan.judged_days))
 
 
-def levelled(samples: list[Sample], *, taught_by: list[Sample], definition: ChurnDefinition) -> tuple[list[Sample], Level]:
+def levelled(
+    samples: list[Sample], *, taught_by: list[Sample], definition: ChurnDefinition
+) -> tuple[list[Sample], LogitLine]:
     """The samples with their anchors at the level that some of them teach, where churn is not defined by orders alone."""
     if definition.definition == "no_order":
-        return samples, Level()
+        return samples, LogitLine()
     level = learn_level(taught_by)
     return [at_level(sample, level) for sample in samples], level
 
 
-def run_trial(
+def run_judging(
     reader: SnapshotReader,
     plan: SnapshotPlan,
     settings: TrainSettings,
@@ -84,10 +86,10 @@ def run_trial(
     today: pd.DataFrame,
     studies: Path | None,
     progress: Callable[[str], None],
-) -> Trial:
+) -> Judging:
     """Gate, tuning and judgement on the training snapshots and the test; nothing where there is no test."""
     if not plan.test:
-        return Trial(recipe)
+        return Judging(recipe)
     progress(f"reading {len(plan.training)} training snapshots and the test of {plan.test}")
     training, test = judged_samples(reader, plan)
     uses = [sample.window_use for sample in (test, *training)]
@@ -105,7 +107,7 @@ def run_trial(
         trials: dict[str, Any] = {"trials": settings.trials, "timeout_s": settings.timeout_s, "file": studies}
         recipe, searches = tune_settings(training, recipe, **trials, progress=progress)
     judged = judge(training, test, recipe, progress=progress)
-    return Trial(recipe, judged, test, searches, _past_windows(training, test, judged, days=plan.judged_days), notes)
+    return Judging(recipe, judged, test, searches, _past_windows(training, test, judged, days=plan.judged_days), notes)
 
 
 def _past_windows(training: Sequence[Sample], test: Sample, judged: Judged, *, days: int) -> list[PastWindow]:

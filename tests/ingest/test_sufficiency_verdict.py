@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from cvm.errors import MissingOutputError
-from cvm.ingest.verdict import Verdict, read_verdicts, write_verdicts
+from cvm.ingest.sufficiency_verdict import SufficiencyVerdict, read_verdicts, write_verdicts
 
-VERDICTS = [Verdict("churn", True, ("a", "b")), Verdict("uplift", False, ("c",))]
+VERDICTS = [SufficiencyVerdict("churn", True, ("a", "b")), SufficiencyVerdict("uplift", False, ("c",))]
 
 
 def test_verdicts_come_back_from_their_file_as_they_were(tmp_path: Path) -> None:

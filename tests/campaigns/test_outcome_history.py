@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import shop
-from cvm.campaigns.history import OutcomeHistory, outcome_history, segment_histories
+from cvm.campaigns.outcome_history import OutcomeHistory, outcome_history, segment_histories
 from cvm.campaigns.power import Outcome
 from cvm.engines import DuckDBEngine
 from cvm.errors import InsufficientDataError

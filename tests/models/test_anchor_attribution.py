@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cvm.models.anchor_attribution import Outlook, Usual, attribute_history, usual_gap_days
 from cvm.models.btyd import Btyd, MbgNbd, ParetoNbd
 from cvm.models.btyd.hindsight import Hindsight
 from cvm.models.btyd.season import SeasonClock
-from cvm.models.history import Outlook, Usual, attribute_history, usual_gap_days
 from cvm.models.logits import finite_logit
 from simulated import PROCESS, SPEND, TRUTH, histories
 

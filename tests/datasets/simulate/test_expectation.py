@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cvm.datasets.simulate.chance import sums
-from cvm.datasets.simulate.outlook import EDGES, HORIZONS, expected_renewals, late_renewals, weighted, weights_of
-from cvm.datasets.simulate.truth import true_outlook
+from cvm.datasets.simulate.expectation import EDGES, HORIZONS, expected_renewals, late_renewals, weighted, weights_of
+from cvm.datasets.simulate.truth import true_expectation
 from cvm.datasets.simulate.world import World
 from simulated_base import Base
 
@@ -27,7 +27,7 @@ def test_weights_of_the_immortal_add_up_to_the_season(base: Base, horizon_days: 
 @pytest.mark.parametrize("horizon_days", HORIZONS)
 def test_expected_money_is_what_comes(base: Base, horizon_days: int) -> None:
     """Sum of the true expectations against the simulated future, net of what comes back within the horizon."""
-    expected = true_outlook(base.world, base.calendar, base.chunk, horizon_days=horizon_days)
+    expected = true_expectation(base.world, base.calendar, base.chunk, horizon_days=horizon_days)
     lines, n = base.lines, len(base.chunk.customers)
     comes = (lines.placed >= 0) & (lines.day < horizon_days)
     for value, mean in ((lines.amount, expected.revenue), (lines.margin, expected.margin)):
@@ -40,7 +40,7 @@ def test_expected_money_is_what_comes(base: Base, horizon_days: int) -> None:
 
 
 def test_expected_orders_are_what_comes_less_what_goes_back_wholly(base: Base) -> None:
-    expected = true_outlook(base.world, base.calendar, base.chunk, horizon_days=365).orders
+    expected = true_expectation(base.world, base.calendar, base.chunk, horizon_days=365).orders
     lines = base.lines
     comes = (lines.placed >= 0) & (lines.day < 365)
     value = np.bincount(lines.order[comes], weights=np.round(lines.amount[comes] * 100))

@@ -25,8 +25,8 @@ _NEVER = -1e30
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """Moments of leaving, by quadrature.
+class LeavingMoments:
+    """Candidates: moments of leaving, by quadrature.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Candidates:
     is_alive: Bools
 
 
-def candidates_after(world: World, earliest: Floats) -> Candidates:
+def candidates_after(world: World, earliest: Floats) -> LeavingMoments:
     """Midpoints from ``earliest`` to ``as_of``, dense at both ends, then even ones until behaviour is settled."""
     n = len(earliest)
     u = (np.arange(N_BEFORE) + 0.5) / N_BEFORE
@@ -51,7 +51,7 @@ def candidates_after(world: World, earliest: Floats) -> Candidates:
     width_before = -earliest[:, None] * 6 * u * (1 - u) / N_BEFORE
     step = world.leaving_days / N_AFTER
     after = (np.arange(N_AFTER) + 0.5) * step
-    return Candidates(
+    return LeavingMoments(
         day=np.concatenate([before, np.tile(after, (n, 1)), np.full((n, 1), _MUCH_LATER)], axis=1),
         log_width=np.concatenate([np.log(width_before), np.full((n, N_AFTER), np.log(step)), np.zeros((n, 1))], axis=1),
         is_alive=np.arange(N_BEFORE + N_AFTER + 1) >= N_BEFORE,
@@ -89,7 +89,7 @@ def purchase_exposure(world: World, calendar: Calendar, history: History, day: F
     return exposure
 
 
-def leaving_prior(world: World, history: History, candidates: Candidates) -> Floats:
+def leaving_prior(world: World, history: History, candidates: LeavingMoments) -> Floats:
     """Log prior probability of each candidate, the hazard integrated out: (n_customers, n_candidates, n_kinds).
 
     Source: a Pareto distribution of the second kind (Schmittlein, Morrison and Colombo 1987, eq. 4) on the clock of the
@@ -110,7 +110,7 @@ def leaving_prior(world: World, history: History, candidates: Candidates) -> Flo
     return log_prior + candidates.log_width[..., None]
 
 
-def purchase_evidence(world: World, calendar: Calendar, history: History, candidates: Candidates) -> Floats:
+def purchase_log_likelihood(world: World, calendar: Calendar, history: History, candidates: LeavingMoments) -> Floats:
     """Free purchases, the rate integrated out: (n_customers, n_candidates, n_kinds).
 
     Source: gamma-mixed Poisson process (Schmittlein, Morrison and Colombo 1987) on the season's clock.
@@ -119,15 +119,15 @@ def purchase_evidence(world: World, calendar: Calendar, history: History, candid
     scale = world.orders_shape / (history.prior.orders_per_day[:, None] * kind_rate)
     exposure = purchase_exposure(world, calendar, history, np.minimum(candidates.day, 0.0))
     shape = world.orders_shape + history.n_repeats[:, None, None]
-    evidence = -shape * np.log(scale[:, None, :] + exposure)
-    evidence += (world.orders_shape * np.log(scale))[:, None, :]
+    log_likelihood = -shape * np.log(scale[:, None, :] + exposure)
+    log_likelihood += (world.orders_shape * np.log(scale))[:, None, :]
     for position in range(len(world.campaigns)):
         log_rate = np.log(_factors(world, history, position, "rate"))
-        evidence += (history.n_repeats_at_work[:, position, None] * log_rate)[:, None, :]
-    return evidence
+        log_likelihood += (history.n_repeats_at_work[:, position, None] * log_rate)[:, None, :]
+    return log_likelihood
 
 
-def habit_evidence(world: World, history: History, candidates: Candidates) -> Floats:
+def habit_log_likelihood(world: World, history: History, candidates: LeavingMoments) -> Floats:
     """No renewal since the last one, the pace integrated out: (n_customers, n_candidates).
 
     Source: own derivation. A gamma interval whose rate is Gamma(A, B) exceeds y with the probability that a
@@ -135,13 +135,13 @@ def habit_evidence(world: World, history: History, candidates: Candidates) -> Fl
     """
     habits = history.habits
     shape, scale = habit_posterior(world, history)
-    evidence = np.zeros(candidates.day.shape)
+    log_likelihood = np.zeros(candidates.day.shape)
     for column in range(len(candidates.is_alive)):
         waited = np.maximum(np.minimum(candidates.day[habits.customer, column], 0.0) - habits.last, 0.0)
         silent = 1 - betainc(world.interval_shape, shape, waited / (waited + scale))
         log_silent = np.where(silent > 0, np.log(np.maximum(silent, 1e-300)), _NEVER)
-        evidence[:, column] = sums(habits.customer, log_silent, n=len(history))
-    return evidence
+        log_likelihood[:, column] = sums(habits.customer, log_silent, n=len(history))
+    return log_likelihood
 
 
 def habit_posterior(world: World, history: History) -> tuple[Floats, Floats]:
@@ -151,13 +151,13 @@ def habit_posterior(world: World, history: History) -> tuple[Floats, Floats]:
     return world.cycle_shape + world.interval_shape * habits.n_intervals.astype(float), scale + habits.interval_days
 
 
-def behaviour_evidence(world: World, history: History, candidates: Candidates) -> Floats:
+def behaviour_log_likelihood(world: World, history: History, candidates: LeavingMoments) -> Floats:
     """Activity, complaints, tickets, answers, contracts, consent: (n_customers, n_candidates)."""
     n_active = np.bincount(history.activity.customer, minlength=len(history))[:, None]
     scale = (world.activity_shape / history.prior.activity_per_day)[:, None]
     activity_curve, common = np.array(world.activity_curve), _common_rates(world)
     tables = {name: _log_table(world, name) for name in STREAMS}
-    evidence = np.empty(candidates.day.shape)
+    log_likelihood = np.empty(candidates.day.shape)
     for column in range(len(candidates.is_alive)):
         gone_at = candidates.day[:, column]
         spent = days_in_phases(world, history.signed_up, np.zeros(len(history)), gone_at)
@@ -167,25 +167,25 @@ def behaviour_evidence(world: World, history: History, candidates: Candidates) -
             total += _log_at(world, history.streams[name], gone_at, table, coded=name == "nps")
         for watch in history.watches:
             total += sums(watch.customer, _watched(world, watch, gone_at), n=len(history))
-        evidence[:, column] = total
-    return evidence
+        log_likelihood[:, column] = total
+    return log_likelihood
 
 
-def mail_evidence(world: World, history: History, candidates: Candidates) -> Floats:
+def mail_log_likelihood(world: World, history: History, candidates: LeavingMoments) -> Floats:
     """Mail opened or not: (n_customers, n_candidates, n_readers)."""
     mail, curve = history.mail, np.array(world.open_curve)
-    evidence = np.empty((*candidates.day.shape, len(world.readers)))
+    log_likelihood = np.empty((*candidates.day.shape, len(world.readers)))
     p_open = np.array([reader.p_open for reader in world.readers])[:, None] * curve
     for column in range(len(candidates.is_alive)):
         phase = phase_of(world, candidates.day[mail.customer, column] - mail.day)
         cell = mail.code * N_PHASES + phase
         for reader, chance in enumerate(p_open):
             table = np.log(np.concatenate([1 - chance, chance]))
-            evidence[:, column, reader] = sums(mail.customer, table[cell], n=len(history))
-    return evidence
+            log_likelihood[:, column, reader] = sums(mail.customer, table[cell], n=len(history))
+    return log_likelihood
 
 
-def kind_evidence(world: World, history: History) -> Floats:
+def kind_log_likelihood(world: World, history: History) -> Floats:
     """Unsubscribed at once after a delivered contact, or not: (n_customers, n_kinds)."""
     p = np.array([kind.p_unsubscribe for kind in world.kinds])
     n_left = (history.is_exposed & history.unsubscribed_by).sum(axis=1)[:, None]

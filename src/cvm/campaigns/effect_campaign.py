@@ -32,7 +32,7 @@ N_BINS = 1_024
 
 
 @dataclass(frozen=True)
-class TrialArm:
+class DrawnArm:
     """One arm as the ledger has it; ``propensity`` is None where it is not recorded or not the same for all."""
 
     name: str
@@ -44,13 +44,13 @@ class TrialArm:
 
 
 @dataclass(frozen=True)
-class Trial:
+class DrawnCampaign:
     """One campaign's customers and their windows.
 
     Attributes
     ----------
     campaign_id : str
-    arms : tuple of TrialArm
+    arms : tuple of DrawnArm
         Control first, then by name.
     n_mixed : int
         Customers left out because the ledger has them in several arms.
@@ -79,7 +79,7 @@ class Trial:
     """
 
     campaign_id: str
-    arms: tuple[TrialArm, ...]
+    arms: tuple[DrawnArm, ...]
     n_mixed: int
     n_targeted: int
     first_at: datetime
@@ -95,7 +95,7 @@ class Trial:
     strata: Mapping[tuple[str, str], int]
 
     @property
-    def treatments(self) -> tuple[TrialArm, ...]:
+    def treatments(self) -> tuple[DrawnArm, ...]:
         """Arms other than control."""
         return tuple(arm for arm in self.arms if arm.name != CONTROL)
 
@@ -138,7 +138,7 @@ def bears_campaign(column: str, campaign_id: str) -> str:
 
 
 @contextmanager
-def read_trial(engine: Engine, campaign_id: str, settings: EvaluationSettings) -> Iterator[Trial]:
+def read_campaign(engine: Engine, campaign_id: str, settings: EvaluationSettings) -> Iterator[DrawnCampaign]:
     """Read and check one campaign; its ``person`` can be queried while the block runs.
 
     Raises
@@ -159,12 +159,12 @@ def read_trial(engine: Engine, campaign_id: str, settings: EvaluationSettings) -
     columns = engine.columns("assignments")
     engine.execute(f"CREATE OR REPLACE TEMP TABLE {PEOPLE} AS {people_query(campaign_id, columns, bin_=_bin(campaign_id))}")
     try:
-        yield _trial(engine, campaign_id, settings, records_exposure="exposed_at" in columns)
+        yield _campaign(engine, campaign_id, settings, records_exposure="exposed_at" in columns)
     finally:
         engine.execute(f"DROP TABLE {PEOPLE}")
 
 
-def _trial(engine: Engine, campaign_id: str, settings: EvaluationSettings, *, records_exposure: bool) -> Trial:
+def _campaign(engine: Engine, campaign_id: str, settings: EvaluationSettings, *, records_exposure: bool) -> DrawnCampaign:
     rows = engine.table(_arms_query()).to_pylist()
     arms = _checked_arms(campaign_id, rows)
     observed_until = settings.observed_until or _end_of_data(engine, settings.timezone)
@@ -183,7 +183,7 @@ def _trial(engine: Engine, campaign_id: str, settings: EvaluationSettings, *, re
     )
     _check_windows(campaign_id, span, observed_until)
     wanted = span["last_start"] + timedelta(days=settings.outcome_days)
-    return Trial(
+    return DrawnCampaign(
         campaign_id=campaign_id,
         arms=arms,
         n_mixed=sum(row["n_mixed"] for row in rows),
@@ -232,7 +232,7 @@ def people_query(campaign_id: str, columns: Collection[str], *, bin_: str) -> st
 
 
 def person_query(start: str, stop: str, *, is_weighted: bool) -> str:
-    """SQL of ``Trial.person``: whoever chance drew, with the moments at which their window begins and ends."""
+    """SQL of ``DrawnCampaign.person``: whoever chance drew, with the moments at which their window begins and ends."""
     weight = "1 / propensity" if is_weighted else "CAST(1 AS DOUBLE)"
     return (
         f"SELECT customer_id, arm, assigned_start AS start, {stop} AS stop, cost, exposed_at, bin, {weight} AS weight "
@@ -254,7 +254,7 @@ def _arms_query() -> str:
     )
 
 
-def _checked_arms(campaign_id: str, rows: list[dict[str, Any]]) -> tuple[TrialArm, ...]:
+def _checked_arms(campaign_id: str, rows: list[dict[str, Any]]) -> tuple[DrawnArm, ...]:
     drawn = [row for row in rows if row["n"]]
     names = [row["arm"] for row in drawn]
     n_targeted, n_negative = (sum(row[key] for row in rows) for key in ("n_targeted", "n_negative"))
@@ -291,7 +291,7 @@ def _checked_arms(campaign_id: str, rows: list[dict[str, Any]]) -> tuple[TrialAr
                 "(and hundreds for a useful one). Correct the ledger or wait for more customers."
             )
     return tuple(
-        TrialArm(
+        DrawnArm(
             row["arm"],
             row["n"],
             row["cost"],
