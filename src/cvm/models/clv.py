@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cvm.models.boosting import Boosted, WithoutTrees
+from cvm.models.btyd import btyd_revenue
 
 Floats = NDArray[np.float64]
 
@@ -110,8 +111,3 @@ def value_rule_from_state(name: str, state: Mapping[str, Any]) -> ValueModel:
     """
     read: Callable[..., ValueModel] = VALUE_RULES[name]
     return read(**state)
-
-
-def btyd_revenue(features: pd.DataFrame) -> Floats:
-    """BTYD's expected orders times its expected order value."""
-    return (features["btyd_expected_orders"] * features["btyd_expected_order_value"]).to_numpy(float)
