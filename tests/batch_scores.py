@@ -24,9 +24,9 @@ def batch_scores(bundle: Bundle, workspace: Workspace, *, as_of: date, **options
 
 
 def write_scores(scores: pa.Table, path: Path, *, segmentation: Segmentation | None = None) -> None:
-    """Write scores, which go on to tell what made them, and by which segmentation if given."""
+    """Write scores byte for byte as the job does; they go on to tell what made them, and by which segmentation if given."""
     metadata, key = dict(scores.schema.metadata or {}), b"cvm.segmentation"
     if segmentation:
         metadata[key] = score_schema(segmentation, {}).metadata[key]
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(scores.cast(SCORE_SCHEMA.with_metadata(metadata or None)), path)
+    pq.write_table(scores.cast(SCORE_SCHEMA.with_metadata(metadata or None)), path, compression="zstd")
