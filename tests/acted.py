@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import planned
+from batch_scores import write_scores
 from cvm.actions.next_best import ActionSettings, NextBest, next_best
 from cvm.actions.playbook import PlaybookRule
 from cvm.campaigns.plan_settings import PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine
-from cvm.scoring.files import write_scores
 from cvm.scoring.schema import SCORE_SCHEMA
 from cvm.segments.conditions import Condition
 

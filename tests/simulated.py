@@ -16,11 +16,26 @@ from cvm.models.churn import BtydChurn
 from cvm.models.clv import BtydValue
 from cvm.models.intervals import ValueBands
 from cvm.models.samples import ProspectRate, Sample
+from cvm.models.settings import TrainSettings
 from cvm.segments import RfmCuts, ValueCuts
 
 PROCESS = BgNbd(r=0.8, alpha=30.0, a=0.8, b=3.0)
 SPEND = GammaGamma(p=6.0, q=4.0, gamma=20.0)
 TRUTH = Btyd(PROCESS, SPEND)
+
+TRAIN_SETTINGS = TrainSettings(
+    clv_days=365,
+    eligible_days=None,
+    active_days=365,
+    currency="EUR",
+    discount_rate_per_year=0.1,
+    backend="cvm",
+    allow_constant_amount=False,
+    trials=0,
+    timeout_s=None,
+    seed=7,
+    tiers={"top": 0.05, "high": 0.15, "medium": 0.3},
+)
 
 # Name, kind, whether a bundle requires it.
 FEATURES = (

@@ -14,10 +14,11 @@ import pytest
 
 import shop
 from acted import AS_OF, write_full_scores
+from batch_scores import write_scores
 from cvm.engines import DuckDBEngine, QueryError
 from cvm.errors import CvmError, MissingOutputError
 from cvm.params import Params
-from cvm.scoring.files import read_scores, write_scores
+from cvm.scoring.files import read_scores
 from cvm.segments import Segmentation
 from cvm.stages.actions import decide_actions, find_actions, run_actions
 from cvm.stages.context import workspace_of

@@ -60,7 +60,7 @@ FOUND = {
         "auc_leaky - auc_honest": (0.02, 0.25),
         "auc_honest - auc_live": (0.0, 0.5),
         "len(notes)": (50, 2000),
-        "boosted['auc']": (0.75, 0.95),
+        "promised['auc']": (0.75, 0.95),
     },
 }
 

@@ -9,11 +9,12 @@ import planned
 from acted import AS_OF, decided, rule, write_full_scores
 from cvm.actions.evidence import Evidence
 from cvm.actions.next_best import implied_rules, written_scores
-from cvm.campaigns.holdout import GlobalHoldout, held_out
+from cvm.campaigns.holdout import GlobalHoldout
 from cvm.campaigns.limits import Treatment
 from cvm.campaigns.plan_settings import PlanError
 from cvm.scoring.files import read_scores
 from planned import ids, profile, scored
+from python_draws import held_out
 
 LETTER = {"treatment": "letter", "channel": "post", "cost": 1.0}
 

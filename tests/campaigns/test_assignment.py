@@ -12,15 +12,14 @@ from cvm.campaigns.assignment import (
     RESOLUTION,
     AssignmentError,
     Split,
-    assign,
     campaign_key,
     draw_key,
     draw_sql,
-    draws,
     ledger_rows,
 )
 from cvm.engines import DuckDBEngine
 from memory import Memory
+from python_draws import assign, draws
 
 IDS = [f"c{number}" for number in range(100_000)]
 STRANGE_IDS = ["1", "01", "o'Brien", "Жанна", "a\x1fb", "🙂", " ", "x" * 500]
@@ -119,16 +118,9 @@ def test_treatments_need_names_of_their_own() -> None:
         Split.even([], control_share=0.1)
 
 
-def test_an_id_that_is_none_is_refused() -> None:
-    with pytest.raises(AssignmentError, match="Customer number 2 has the id ''; ids must be text"):
-        assign(["a", ""], THREE, campaign_id="a", salt="s")
-    with pytest.raises(AssignmentError, match="Customer number 1 has the id 7; ids must be text"):
-        assign([7], THREE, campaign_id="a", salt="s")  # type: ignore[list-item]  # what is refused
-
-
 def test_a_campaign_without_a_name_is_refused() -> None:
     with pytest.raises(AssignmentError, match="The campaign has no name; give it one of its own"):
-        assign(["a"], THREE, campaign_id=" ", salt="s")
+        campaign_key(" ", salt="s")
 
 
 @pytest.mark.parametrize(

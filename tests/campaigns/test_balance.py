@@ -7,9 +7,10 @@ import pyarrow as pa
 import pytest
 from scipy.stats import chisquare
 
-from cvm.campaigns.assignment import AssignmentError, Split, assign
+from cvm.campaigns.assignment import AssignmentError, Split
 from cvm.campaigns.balance import DrawCheck, draw_check, ratio_check
 from memory import Memory
+from python_draws import assign
 
 TWO = Split({"control": 0.2, "mail": 0.8})
 IDS = [f"c{number}" for number in range(4000)]

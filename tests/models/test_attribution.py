@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 from cvm.models.anchor_attribution import Outlook
 from cvm.models.attribution import Contributions, Reference, attribute_churn, by_theme, churn_drivers
 from cvm.models.btyd import BTYD_COLUMNS
-from cvm.models.churn import CHURN_RULES, BtydChurn, ChurnFactorRule, ChurnModel, RecencyRule
+from cvm.models.churn import CHURN_RULES, BtydChurn, ChurnFactorRule, ChurnModel, LogisticRule, RecencyRule
 from cvm.models.churn_blend import BlendedChurn, fit_blended_churn
 from cvm.models.samples import Sample
 from simulated import TRUTH, sample
@@ -132,7 +132,7 @@ def test_a_category_that_drives_churn_is_named(models) -> None:
 
 
 def test_drivers_come_largest_first_and_without_those_that_drive_nothing() -> None:
-    drivers = drivers_of(RecencyRule("recency_days", -1.0, 0.5, 0.3), ASKED)
+    drivers = drivers_of(RecencyRule(-1.0, 0.5, 0.3), ASKED)
     assert list(drivers) == ["recent orders"]
     sizes = list(drivers_of(BtydChurn(), ASKED).values())
     assert sizes == sorted(sizes, reverse=True)
@@ -179,20 +179,45 @@ class TestReference:
 
 class TestRules:
     def test_recency_is_compared_with_that_of_customers_on_time(self) -> None:
-        model = RecencyRule("recency_days", -1.0, 0.5, 0.3)
+        model = RecencyRule(-1.0, 0.5, 0.3)
         by_score = attributed(model, ASKED.head(2).assign(recency_days=[1.0, 500.0])).added[:, 0]
         assert by_score[0] < 0 < by_score[1]
 
     def test_who_has_no_churn_factor_is_told_of_the_single_order(self) -> None:
-        model = ChurnFactorRule("recency_over_mean_gap", -1.0, 0.5, 0.9)
+        model = ChurnFactorRule(-1.0, 0.5, 0.9)
         once = ASKED[ASKED["n_orders"] == 1].head(2)
         found = attributed(model, once)
         assert found.fields == ("recency_over_mean_gap", "n_orders")
         assert (found.added[:, 1] > 10 * np.abs(found.added[:, 0])).all()
 
+    def test_a_rule_on_any_feature_is_compared_with_that_of_customers_on_time(self) -> None:
+        class SpendRule(LogisticRule):
+            name = "spend rule"
+            score = "mean_order_value"
+
+        model = SpendRule.fit(SAMPLES)
+        found = attributed(model)
+        typical = reference(model).typical["mean_order_value"]
+        assert expit(found.reference) == pytest.approx(model.p_churn(pd.DataFrame({"mean_order_value": [typical]}))[0])
+        np.testing.assert_allclose(found.reference + found.added.sum(axis=1), logit(model.p_churn(ASKED)), atol=1e-9)
+
+    def test_where_nobody_on_time_has_a_score_reasons_start_from_the_rate_without_one(self) -> None:
+        base = reference(BtydChurn())
+        without = replace(base, typical={})
+        found = attribute_churn(ChurnFactorRule(-1.0, 0.5, 0.9), ASKED, OUTLOOK, without)
+        assert found.reference == pytest.approx(logit(0.9))
+
     def test_a_rate_of_certainty_stays_finite(self) -> None:
-        model = ChurnFactorRule("recency_over_mean_gap", -1.0, 0.5, 1.0)
+        model = ChurnFactorRule(-1.0, 0.5, 1.0)
         assert np.isfinite(attributed(model, ASKED).added).all()
+
+
+def test_a_model_whose_reasons_nobody_wrote_is_refused() -> None:
+    class Stranger:
+        name = "stranger"
+
+    with pytest.raises(TypeError, match="not known what drives 'stranger'"):
+        attribute_churn(Stranger(), ASKED, OUTLOOK, reference(BtydChurn()))
 
 
 def test_fields_of_one_theme_are_added() -> None:

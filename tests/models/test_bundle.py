@@ -85,8 +85,8 @@ class TestRoundTrip:
         "changes",
         [
             {},
-            {"churn": RecencyRule("recency_days", -1.0, 0.5, 0.3), "value": NaiveRate(90)},
-            {"churn": ChurnFactorRule("recency_over_mean_gap", 0.1 + 0.2, 1e-17, 0.3)},
+            {"churn": RecencyRule(-1.0, 0.5, 0.3), "value": NaiveRate(90)},
+            {"churn": ChurnFactorRule(0.1 + 0.2, 1e-17, 0.3)},
             {"btyd": Btyd(PROCESS, ConstantSpend(9.99)), "eligible_days": 400, "lead_days": 7},
             {"evidence": {"judgement": {"churn": {"BTYD": {"auc": None}}}, "notes": []}},
         ],
@@ -159,7 +159,7 @@ class TestVersion:
         "changes",
         [
             {"margin_rate": 0.41},
-            {"churn": RecencyRule("recency_days", -1.0, 0.5, 0.3)},
+            {"churn": RecencyRule(-1.0, 0.5, 0.3)},
             {"evidence": {}},
             {"eligible_days": 365},
             {"features": ()},

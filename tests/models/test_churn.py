@@ -14,8 +14,6 @@ from cvm.models.churn import (
     BtydChurn,
     ChurnFactorRule,
     RecencyRule,
-    fit_churn_factor_rule,
-    fit_recency_rule,
     rule_from_state,
 )
 from simulated import sample
@@ -38,16 +36,16 @@ class TestBaselines:
         assert rule_from_state(name, json.loads(json.dumps(fitted.state()))) == fitted
 
     def test_a_rule_is_a_logistic_curve_of_the_logarithm(self):
-        rule = RecencyRule("recency_days", intercept=-2.0, slope=0.5, rate_without_score=0.3)
+        rule = RecencyRule(intercept=-2.0, slope=0.5, rate_without_score=0.3)
         p = rule.p_churn(pd.DataFrame({"recency_days": [0.0, 99.0]}))
         np.testing.assert_allclose(p, [1 / (1 + exp(2)), 1 / (1 + exp(2 - 0.5 * log(100)))])
 
     def test_who_has_no_score_gets_the_rate_of_those_without(self):
-        rule = ChurnFactorRule("recency_over_mean_gap", intercept=0.0, slope=1.0, rate_without_score=0.3)
+        rule = ChurnFactorRule(intercept=0.0, slope=1.0, rate_without_score=0.3)
         p = rule.p_churn(pd.DataFrame({"recency_over_mean_gap": [np.nan, 0.0]}))
         np.testing.assert_allclose(p, [0.3, 0.5])
 
-    @pytest.mark.parametrize("fit", [fit_recency_rule, fit_churn_factor_rule])
+    @pytest.mark.parametrize("fit", [RecencyRule.fit, ChurnFactorRule.fit])
     def test_a_rule_is_right_on_average_and_better_than_chance(self, samples, fit):
         rule = fit(samples)
         churned = np.concatenate([part.churned for part in samples])
@@ -58,11 +56,11 @@ class TestBaselines:
         assert brier_score(churned, p) < churned.mean() * (1 - churned.mean())
 
     def test_the_churn_factor_learns_the_rate_of_one_time_buyers_apart(self, samples):
-        rule = fit_churn_factor_rule(samples)
+        rule = ChurnFactorRule.fit(samples)
         once = np.concatenate([part.churned[part.features["n_orders"] == 1] for part in samples])
         assert rule.rate_without_score == pytest.approx(once.mean())
 
-    @pytest.mark.parametrize("fit", [fit_recency_rule, fit_churn_factor_rule])
+    @pytest.mark.parametrize("fit", [RecencyRule.fit, ChurnFactorRule.fit])
     @pytest.mark.parametrize(("n_orders", "rate"), [(0, 1.0), (1, 0.0)])
     def test_where_everybody_or_nobody_churns_the_rule_says_so(self, samples, fit, n_orders, rate):
         rule = fit(with_outcome(samples, n_orders))
@@ -72,7 +70,7 @@ class TestBaselines:
         once = samples[0].features["n_orders"].to_numpy() == 1
         features = samples[0].features[once].reset_index(drop=True)
         part = replace(samples[0], features=features, n_orders=samples[0].n_orders[once], revenue=samples[0].revenue[once])
-        p = fit_churn_factor_rule([part]).p_churn(features)
+        p = ChurnFactorRule.fit([part]).p_churn(features)
         np.testing.assert_allclose(p, part.churned.mean())
 
     def test_btyd_is_passed_on_unchanged(self, samples):
@@ -83,7 +81,7 @@ class TestBaselines:
 class TestState:
     def test_every_rule_survives_json(self, samples):
         features = samples[0].features
-        for model in (BtydChurn(), fit_recency_rule(samples), fit_churn_factor_rule(samples)):
+        for model in (BtydChurn(), RecencyRule.fit(samples), ChurnFactorRule.fit(samples)):
             state = json.loads(json.dumps(model.state(), allow_nan=False))
             rebuilt = rule_from_state(model.name, state)
             assert type(rebuilt) is type(model)

@@ -13,7 +13,7 @@ from cvm.errors import FeatureMismatchError
 from cvm.features.churn import ChurnDefinition
 from cvm.features.files import CHURN_FILE, features_file, outcome_file, read_churn_definition, renewals_file
 from cvm.models.btyd import BTYD_COLUMNS, Sbg
-from cvm.models.churn import BaseRate, SbgChurn, anchor_alone, fit_base_rate, rule_from_state
+from cvm.models.churn import BaseRate, SbgChurn, anchor_alone, rule_from_state
 from cvm.models.churn_anchor import ANCHOR, ChurnAnchor, LogitLine, anchor_p_churn
 from cvm.models.churn_level import at_level, learn_level
 from cvm.models.retention import Retention
@@ -237,11 +237,11 @@ class TestCandidates:
         assert names == ["recency rule", "base rate", "BTYD", "blended LightGBM"]
 
     def test_baselines_survive_json(self):
-        for model in (SbgChurn(), fit_base_rate([contracts(1).of_churn])):
+        for model in (SbgChurn(), BaseRate.fit([contracts(1).of_churn])):
             assert rule_from_state(model.name, json.loads(json.dumps(model.state()))) == model
 
     def test_a_base_rate_is_never_certain(self):
-        assert fit_base_rate([contracts(1, p=0.0).of_churn]).rate == pytest.approx(0.5 / 751)
+        assert BaseRate.fit([contracts(1, p=0.0).of_churn]).rate == pytest.approx(0.5 / 751)
         assert BaseRate(0.3).p_churn(EVERYONE).tolist() == [0.3] * 4
 
     def test_the_anchor_alone_bears_its_own_name(self):

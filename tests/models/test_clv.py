@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvm.models.clv import BtydValue, NaiveRate, value_rule_from_state
+from cvm.models.clv import VALUE_RULES, BtydValue, NaiveRate, value_rule_from_state
 from simulated import sample
 
 
@@ -16,6 +16,12 @@ def samples():
 
 
 class TestBaselines:
+    @pytest.mark.parametrize("name", VALUE_RULES)
+    def test_each_comes_back_from_a_bundle_by_its_name(self, name):
+        rule = VALUE_RULES[name].over(90)
+        assert rule.name == name
+        assert value_rule_from_state(name, json.loads(json.dumps(rule.state()))) == rule
+
     def test_the_naive_rate_goes_on_as_before(self):
         # 10 orders in 200 days are 4.5 in 90, at 30 each.
         features = pd.DataFrame({"n_orders": [10.0], "tenure_days": [200.0], "mean_order_value": [30.0]})

@@ -9,7 +9,8 @@ import pytest
 
 from cvm.evaluation import tweedie_deviance
 from cvm.models.blend import consistent_miss
-from cvm.models.clv import BtydValue, btyd_revenue
+from cvm.models.btyd import btyd_revenue
+from cvm.models.clv import BtydValue
 from cvm.models.clv_blend import (
     BlendedValue,
     _levelled,

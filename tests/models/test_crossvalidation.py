@@ -8,9 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.svm import LinearSVC
 
 import shop
-from cvm import cross_validate_churn
+from cvm import ChurnClassifier, cross_validate_churn
 from cvm.errors import BundleError, CvmError, WorkspaceError
 from cvm.models.crossvalidation import BASE_RATE, BOOSTED, LOGISTIC, CrossValidation
 from cvm.models.labelled_churn import read_labelled_churn
@@ -152,6 +159,55 @@ def test_the_tables_show_every_model_every_tenth_and_the_strongest_columns(found
     for expected in (BOOSTED, LOGISTIC, BASE_RATE, "lift top 10 %", "calibration error", "contract", "3 folds, 2 draws"):
         assert expected in text
     assert f"{found.area.value:.3f} ({found.area.lower:.3f} to {found.area.upper:.3f})" in text
+
+
+# --- estimators of the user's own -------------------------------------------------------------------------------------
+
+
+def by_contract_alone() -> Any:
+    return make_pipeline(
+        ColumnTransformer([("contract", OneHotEncoder(handle_unknown="ignore"), ["contract"])]), LogisticRegression()
+    )
+
+
+def test_an_estimator_of_ones_own_is_judged_on_the_same_folds_as_scikit_learn_would(found):
+    frame, _ = customers()
+    mine = by_contract_alone()
+    judged = cross_validate_churn(frame, label="left", folds=3, repeats=2, estimators={"by contract": mine})
+    assert list(judged.metrics) == [BOOSTED, LOGISTIC, "by contract", BASE_RATE]
+    np.testing.assert_array_equal(judged.p_churn[BOOSTED], found.p_churn[BOOSTED])
+    assert not hasattr(mine[-1], "coef_")  # a copy was fitted
+    left = (frame["left"] == "Yes").to_numpy(float)
+    expected = cross_val_predict(by_contract_alone(), frame[["contract"]], left, cv=3, method="predict_proba")[:, 1]
+    np.testing.assert_allclose(judged.p_churn["by contract"][0], expected, atol=0.06)
+    assert judged.metrics["by contract"]["auc"] == pytest.approx(roc_auc_score(left, expected), abs=0.02)
+    assert judged.metrics["by contract"]["auc"] < judged.metrics[BOOSTED]["auc"] - 0.05
+    assert judged.report["metrics"]["by contract"] == judged.metrics["by contract"]
+    out = StringIO()
+    Console(file=out, width=160, highlight=False).print(*crossvalidation_tables(judged), sep="\n")
+    assert "by contract" in out.getvalue()
+
+
+def test_our_own_classifier_can_compete_too():
+    frame, _ = customers()
+    wide = ChurnClassifier(num_leaves=31, learning_rate=0.2)
+    judged = cross_validate_churn(frame, label="left", folds=2, repeats=1, estimators={"wide": wide})
+    assert judged.metrics["wide"]["auc"] > 0.65
+    assert (judged.p_churn["wide"] != judged.p_churn[BOOSTED]).any()
+
+
+@pytest.mark.parametrize(
+    ("estimators", "message"),
+    [
+        ({"mine": LinearSVC()}, r"estimators\['mine'\] is of type LinearSVC; pass a classifier .* that has predict_proba"),
+        ({"mine": LinearRegression()}, r"estimators\['mine'\] is of type LinearRegression"),
+        ({"mine": LogisticRegression}, r"estimators\['mine'\] is the class LogisticRegression"),
+        ({"LightGBM": LogisticRegression()}, "one named 'LightGBM', which is the name of one of ours"),
+    ],
+)
+def test_what_is_no_classifier_or_bears_our_name_is_refused(estimators, message):
+    with pytest.raises(CvmError, match=message):
+        cross_validate_churn(customers()[0], label="left", estimators=estimators)
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

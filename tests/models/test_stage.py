@@ -16,10 +16,9 @@ from cvm.features.catalogue import Feature
 from cvm.features.files import CATALOGUE_FILE, NOTES_FILE, features_file, outcome_file, read_features, treatments_file
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.rejudged import KeptRecipe, foretold_by_recipe
-from cvm.models.settings import TrainSettings
 from cvm.models.stage import train
 from cvm.scoring.score import predict_money
-from simulated import FEATURES, histories, silent
+from simulated import FEATURES, TRAIN_SETTINGS, histories, silent
 
 TODAY, TEST = date(2024, 6, 1), date(2024, 3, 1)
 TRAINING = (date(2023, 12, 1), date(2023, 11, 1))
@@ -36,19 +35,6 @@ PLAN = SnapshotPlan(
 # History too short for boosters: the test snapshot alone is judged, over fewer days.
 SHORT = replace(PLAN, judged_days=60, training=(), labelled=())
 UNPROVEN = replace(SHORT, judged_days=0, test=None)
-SETTINGS = TrainSettings(
-    clv_days=365,
-    eligible_days=None,
-    active_days=365,
-    currency="EUR",
-    discount_rate_per_year=0.1,
-    backend="cvm",
-    allow_constant_amount=False,
-    trials=0,
-    timeout_s=None,
-    seed=7,
-    tiers={"top": 0.05, "high": 0.15, "medium": 0.3},
-)
 
 
 def write_snapshots(folder: Path, *, margin_rate=0.4, n_customers=300, nobody_returns=False, leak=False) -> Path:
@@ -88,7 +74,7 @@ def trained(folder, plan=PLAN, *, progress=silent, studies=None, **changes):
     return train(
         folder,
         plan,
-        replace(SETTINGS, **changes),
+        replace(TRAIN_SETTINGS, **changes),
         fingerprint="of a test",
         predictions_of=lambda bundle, features: predict_money(bundle, features, as_of=TODAY),
         progress=progress,
@@ -321,7 +307,7 @@ class TestRecipe:
 
     def test_fitted_again_before_the_test_it_foretells_what_the_judged_fit_did(self, folder, result):
         kept = KeptRecipe.from_state(result.bundle.evidence["recipe"], horizon_days=PLAN.judged_days)
-        again = foretold_by_recipe(folder, PLAN, SETTINGS, kept, progress=silent)
+        again = foretold_by_recipe(folder, PLAN, TRAIN_SETTINGS, kept, progress=silent)
         pd.testing.assert_frame_equal(again, result.foretold, check_exact=False, rtol=1e-9)
         assert again["customer_id"].is_monotonic_increasing
         assert (again["churned"].mean(), again["revenue"].sum()) == pytest.approx(
@@ -338,6 +324,6 @@ class TestRecipe:
         state = {**result.bundle.evidence["recipe"], "columns": ["gone"], "churn": "of old", "value": "of old"}
         without = replace(PLAN, training=())
         kept = KeptRecipe.from_state(state, horizon_days=PLAN.judged_days)
-        assert foretold_by_recipe(folder, without, SETTINGS, kept, progress=silent)["p_churn"].between(0, 1).all()
+        assert foretold_by_recipe(folder, without, TRAIN_SETTINGS, kept, progress=silent)["p_churn"].between(0, 1).all()
         with pytest.raises(InsufficientDataError, match=r"before 2024-06-01 is too short for a test snapshot"):
-            foretold_by_recipe(folder, UNPROVEN, SETTINGS, kept, progress=silent)
+            foretold_by_recipe(folder, UNPROVEN, TRAIN_SETTINGS, kept, progress=silent)

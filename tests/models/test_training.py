@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cvm.models.btyd import BTYD_COLUMNS
-from cvm.models.churn import BtydChurn, RecencyRule, fit_churn_factor_rule, fit_recency_rule
+from cvm.models.churn import BtydChurn, ChurnFactorRule, RecencyRule
 from cvm.models.churn_blend import BlendedChurn
 from cvm.models.clv import BtydValue, NaiveRate
 from cvm.models.clv_blend import BlendedValue
@@ -223,7 +223,7 @@ class TestWinners:
         assert judgement.churn_winner in {"recency rule", "churn factor"}
         assert judgement.value_winner == "naive rate"
         churn, value = fit_winners(
-            samples, AHEAD, RECIPE, churn=fit_recency_rule(samples), value=NaiveRate(10), progress=silent
+            samples, AHEAD, RECIPE, churn=RecencyRule.fit(samples), value=NaiveRate(10), progress=silent
         )
         assert isinstance(churn, RecencyRule)
         assert churn.p_churn(test.features).mean() == pytest.approx(0.4, abs=0.05)
@@ -256,9 +256,9 @@ class TestWinners:
 
     def test_a_churn_factor_is_fitted_again(self, training, test):
         churn, _ = fit_winners(
-            [test], AHEAD, RECIPE, churn=fit_churn_factor_rule(training), value=BtydValue(), progress=silent
+            [test], AHEAD, RECIPE, churn=ChurnFactorRule.fit(training), value=BtydValue(), progress=silent
         )
-        assert churn == fit_churn_factor_rule([test])
+        assert churn == ChurnFactorRule.fit([test])
 
     def test_btyd_needs_no_fit(self, training):
         said = []

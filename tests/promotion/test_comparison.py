@@ -18,7 +18,7 @@ from cvm.promotion.comparison import compare, write_judged
 from cvm.scoring.score import predict_money
 from cvm.workspace import Workspace
 from promoted import RECIPE, made
-from simulated import histories, silent
+from simulated import TRAIN_SETTINGS, histories, silent
 
 TEST = date(2024, 3, 3)
 PLAN = SnapshotPlan(
@@ -30,19 +30,6 @@ PLAN = SnapshotPlan(
     training=(),
     labelled=(),
     first_day=date(2022, 1, 1),
-)
-SETTINGS = TrainSettings(
-    clv_days=365,
-    eligible_days=None,
-    active_days=365,
-    currency="EUR",
-    discount_rate_per_year=0.1,
-    backend="cvm",
-    allow_constant_amount=False,
-    trials=0,
-    timeout_s=None,
-    seed=7,
-    tiers={"top": 0.05, "high": 0.15, "medium": 0.3},
 )
 OTHER = {"recipe": {**RECIPE, "seed": 8}}
 
@@ -74,7 +61,7 @@ def champion() -> Bundle:
 
 
 def compared(challenger: Bundle, champion: Bundle, workspace: Workspace, plan: SnapshotPlan = PLAN) -> comparison.Comparison:
-    return compare(challenger, champion, workspace, plan, SETTINGS, seed=7, progress=silent)
+    return compare(challenger, champion, workspace, plan, TRAIN_SETTINGS, seed=7, progress=silent)
 
 
 def test_equal_recipes_say_the_same(challenger: Bundle, champion: Bundle, workspace: Workspace) -> None:

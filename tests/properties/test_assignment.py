@@ -5,10 +5,10 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvm.campaigns.assignment import RESOLUTION, Split, assign
-from cvm.campaigns.holdout import GlobalHoldout, held_out
+from cvm.campaigns.assignment import RESOLUTION, Split
+from cvm.campaigns.holdout import GlobalHoldout
 from cvm.campaigns.power import Baseline, Design, power_at, required_customers
-from cvm.campaigns.stratified import assign_balanced
+from python_draws import assign, assign_balanced, held_out
 
 ids = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=40, unique=True)
 texts = st.text(min_size=1, max_size=8).filter(str.strip)

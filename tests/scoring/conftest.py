@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,14 +14,13 @@ import pytest
 import shop
 from cvm.features.files import read_features, read_plan
 from cvm.models.bundle import Bundle
-from cvm.models.settings import TrainSettings
 from cvm.models.stage import train
 from cvm.params import Params
 from cvm.scoring.score import predict_money
 from cvm.stages.context import workspace_of
 from cvm.stages.data import run_features, run_ingest
 from cvm.workspace import Workspace
-from simulated import silent
+from simulated import TRAIN_SETTINGS, silent
 
 WINDOWS = {"horizon_days": 90, "clv_days": 180}
 
@@ -68,19 +67,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     run_features(params)
     workspace = workspace_of(params)
     plan = read_plan(workspace.features)
-    settings = TrainSettings(
-        clv_days=WINDOWS["clv_days"],
-        eligible_days=None,
-        active_days=365,
-        currency="UAH",
-        discount_rate_per_year=0.1,
-        backend="cvm",
-        allow_constant_amount=False,
-        trials=0,
-        timeout_s=None,
-        seed=7,
-        tiers={"top": 0.05, "high": 0.15, "medium": 0.3},
-    )
+    settings = replace(TRAIN_SETTINGS, clv_days=WINDOWS["clv_days"], currency="UAH")
     result = train(
         workspace.features,
         plan,

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scores import batch_scores
+from batch_scores import batch_scores, write_scores
 from cvm.errors import FeatureMismatchError, MissingOutputError
 from cvm.features.files import features_file
 from cvm.scoring import resegment
@@ -24,7 +24,6 @@ from cvm.scoring.files import (
     replace_columns,
     score_schema,
     write_schema,
-    write_scores,
 )
 from cvm.scoring.growth import growth_table
 from cvm.scoring.resegment import segment_batch

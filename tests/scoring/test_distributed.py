@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scores import batch_scores
+from batch_scores import batch_scores, write_scores
 from cvm.engines import DuckDBEngine, QueryError
 from cvm.engines.spark import SparkEngine
 from cvm.engines.sql import literal, parquet
@@ -20,7 +20,7 @@ from cvm.models.uplift import MEAN, ArmUplift, TreatmentUplift, Uplift, UpliftMo
 from cvm.models.uplift.linear import LinearDesign, LinearEffect
 from cvm.scoring.chunks import EarlierSegments
 from cvm.scoring.distributed import score_distributed
-from cvm.scoring.files import is_on_file, latest_earlier, origin_of, read_scores, score_schema, write_scores
+from cvm.scoring.files import is_on_file, latest_earlier, origin_of, read_scores, score_schema
 from cvm.scoring.schema import SCORE_SCHEMA
 from cvm.segments import Condition, RuleSet, Segmentation, SegmentRule
 from cvm.stages.context import workspace_of

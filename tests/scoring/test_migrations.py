@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scores import batch_scores
+from batch_scores import batch_scores, write_scores
 from cvm.errors import MissingOutputError
-from cvm.scoring.files import read_scores, write_scores
+from cvm.scoring.files import read_scores
 from cvm.scoring.migrations import MIGRATIONS_FILE, MOVES_FILE, write_migrations
 from cvm.scoring.score import score_table
 from cvm.segments import Condition, RuleSet, Segmentation, SegmentRule

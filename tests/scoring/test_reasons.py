@@ -68,8 +68,8 @@ class TestRecency:
     def test_its_sentence_tells_the_silence_and_what_is_usual(self, by_recency, kind: str) -> None:
         model = {
             "booster": by_recency,
-            "recency rule": bundle(churn=RecencyRule("recency_days", -1.0, 0.5, 0.3)),
-            "churn factor": bundle(churn=ChurnFactorRule("recency_over_mean_gap", -1.0, 0.5, 0.3)),
+            "recency rule": bundle(churn=RecencyRule(-1.0, 0.5, 0.3)),
+            "churn factor": bundle(churn=ChurnFactorRule(-1.0, 0.5, 0.3)),
             "BTYD": bundle(),
         }[kind]
         asked = customers(1).assign(n_orders=10.0, tenure_days=373.0, recency_days=94.0, recency_over_mean_gap=94 / 31)

@@ -242,7 +242,7 @@ class TestMoney:
         assert row["clv"] == 0.0
 
     def test_customers_beyond_eligible_days_are_left_to_btyd(self):
-        judged = {"churn": RecencyRule("recency_days", 0.0, 0.0, 0.5), "value": NaiveRate(90)}
+        judged = {"churn": RecencyRule(0.0, 0.0, 0.5), "value": NaiveRate(90)}
         near, far = buyer("near", recency_days=100.0), buyer("far", recency_days=101.0)
         limited = scored(near, far, model=bundle(**judged, eligible_days=100))
         unlimited, btyd = scored(near, far, model=bundle(**judged)), scored(near, far)

@@ -2,7 +2,7 @@
 
 A customer's draw is the first 52 bits of SHA-256(key, customer_id), where the key is a SHA-256 of the salt and of what is
 being drawn. It depends on nothing else: the same customer gets the same answer on any machine, in any order, whoever else
-is there, and draws under different keys are independent of each other. Python and SQL compute the same integers.
+is there, and draws under different keys are independent of each other.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isnan, nan
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cvm.engines import identifier, literal
 from cvm.errors import CvmError
@@ -24,9 +22,6 @@ from cvm.features.treatments import CONTROL
 _HEX_DIGITS = 13
 # Draws are integers in [0, RESOLUTION): 52 bits, so that they are exact as BIGINT and as float64.
 RESOLUTION = 16**_HEX_DIGITS
-
-Draws = NDArray[np.int64]
-Names = NDArray[np.object_]
 
 
 class AssignmentError(CvmError, ValueError):
@@ -102,11 +97,6 @@ class Split:
         cuts = {arm: round(float(upper) * RESOLUTION) for arm, upper in zip(self.shares, uppers, strict=True)}
         return cuts | {list(cuts)[-1]: RESOLUTION}
 
-    def arms(self, draws: Draws) -> Names:
-        """Arm of each draw."""
-        names = np.array(list(self.cuts), dtype=object)
-        return names[np.searchsorted(list(self.cuts.values()), draws, side="right")]
-
     def arm_sql(self, draw: str) -> str:
         """SQL for the arm of a draw."""
         *bounded, last = self.cuts.items()
@@ -132,31 +122,8 @@ def draw_key(salt: str, *what: str) -> str:
     return hashlib.sha256(json.dumps([salt, *what], ensure_ascii=True).encode("ascii")).hexdigest()
 
 
-def draws(customer_ids: Iterable[str], *, key: str) -> Draws:
-    """Draw of each customer: whole numbers, uniform on ``[0, RESOLUTION)``.
-
-    Parameters
-    ----------
-    customer_ids : iterable of str
-        In any order, also with repeats.
-    key : str
-        Of ``draw_key``.
-
-    Returns
-    -------
-    array of shape (n_customers,)
-
-    Raises
-    ------
-    AssignmentError
-        If an id is no text or is empty.
-    """
-    begun = hashlib.sha256(key.encode("ascii"))
-    return np.fromiter((_draw(begun, number, name) for number, name in enumerate(customer_ids)), dtype=np.int64)
-
-
 def draw_sql(customer_id: str, *, key: str) -> str:
-    """SQL for the same draw as ``draws``.
+    """SQL for the draw of a customer: a whole number, uniform on ``[0, RESOLUTION)``.
 
     Parameters
     ----------
@@ -167,24 +134,6 @@ def draw_sql(customer_id: str, *, key: str) -> str:
     """
     digest = f"sha256({literal(key)} || {customer_id})"
     return f"CAST('0x' || substr({digest}, 1, {_HEX_DIGITS}) AS BIGINT)"
-
-
-def assign(customer_ids: Iterable[str], split: Split, *, campaign_id: str, salt: str) -> Names:
-    """Arm of each customer in one campaign, each drawn alone.
-
-    The sizes of the arms differ from the shares by chance, in standard deviations of ``sqrt(n share (1 - share))``; but
-    adding or removing customers never changes the arm of another. ``stratified.assign_balanced`` is exact instead.
-
-    Returns
-    -------
-    array of str of shape (n_customers,)
-
-    Raises
-    ------
-    AssignmentError
-        As ``draws``.
-    """
-    return split.arms(draws(customer_ids, key=campaign_key(campaign_id, salt=salt)))
 
 
 def ledger_rows(drawn: str, split: Split, *, campaign_id: str) -> str:
@@ -206,14 +155,6 @@ def campaign_key(campaign_id: str, *, salt: str) -> str:
     if not campaign_id.strip():
         raise AssignmentError("The campaign has no name; give it one of its own, for every name is another draw.")
     return draw_key(salt, "campaign", campaign_id)
-
-
-def _draw(begun: Any, number: int, customer_id: str) -> int:
-    if not isinstance(customer_id, str) or not customer_id:
-        raise AssignmentError(f"Customer number {number + 1:,} has the id {customer_id!r}; ids must be text, not empty.")
-    digest = begun.copy()
-    digest.update(customer_id.encode("utf-8", "surrogatepass"))
-    return int(digest.hexdigest()[:_HEX_DIGITS], 16)
 
 
 def _double(value: float) -> str:

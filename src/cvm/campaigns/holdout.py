@@ -7,19 +7,14 @@ holdout stands still. A campaign's own control is drawn among the customers that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-
-import numpy as np
-from numpy.typing import NDArray
 
 from cvm.campaigns.assignment import (
     AssignmentError,
     Split,
     draw_key,
     draw_sql,
-    draws,
     ledger_rows,
 )
 from cvm.engines import literal
@@ -99,22 +94,8 @@ class GlobalHoldout:
         return HoldoutPeriod(number, start, min(end, self.ends_on or end))
 
 
-def held_out(customer_ids: Iterable[str], holdout: GlobalHoldout, *, on: date, salt: str) -> NDArray[np.bool_]:
-    """Whether each customer is in the global holdout on a day.
-
-    Returns
-    -------
-    array of bool of shape (n_customers,)
-    """
-    names = list(customer_ids)
-    period = holdout.period(on)
-    if period is None:
-        return np.zeros(len(names), dtype=bool)
-    return draws(names, key=_key(period, salt=salt)) < holdout.split.cuts[CONTROL]
-
-
 def held_out_sql(customer_id: str, holdout: GlobalHoldout | None, *, on: date, salt: str) -> str:
-    """SQL for the same as ``held_out``; false where there is no global holdout on that day."""
+    """SQL for whether a customer is in the global holdout on a day; false where there is no global holdout on that day."""
     period = holdout.period(on) if holdout else None
     if holdout is None or period is None:
         return "FALSE"

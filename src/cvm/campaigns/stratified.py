@@ -10,20 +10,12 @@ customers are a list of their own.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-
-import numpy as np
-
 from cvm.campaigns.assignment import (
     RESOLUTION,
-    AssignmentError,
-    Names,
     Split,
     campaign_key,
     draw_key,
     draw_sql,
-    draws,
     ledger_rows,
 )
 from cvm.engines import literal
@@ -31,52 +23,8 @@ from cvm.engines import literal
 _UNKNOWN = "unknown"
 
 
-def assign_balanced(
-    customer_ids: Sequence[str], strata: Sequence[str | None], split: Split, *, campaign_id: str, salt: str
-) -> Names:
-    """Arm of each customer, the arms of exact size in every stratum.
-
-    Parameters
-    ----------
-    customer_ids : sequence of str of shape (n_customers,)
-        Each once.
-    strata : sequence of str or None of shape (n_customers,)
-        What the arms shall agree on, for example the value tier; one value for all gives exact sizes alone. ``None`` is a
-        stratum of its own, called ``unknown``.
-    split : Split
-    campaign_id : str
-    salt : str
-
-    Returns
-    -------
-    array of str of shape (n_customers,)
-
-    Raises
-    ------
-    AssignmentError
-        If a customer stands there twice, or the lengths differ.
-    """
-    if len(customer_ids) != len(strata):
-        raise AssignmentError(f"There are {len(customer_ids):,} customers and {len(strata):,} strata; give one for each.")
-    repeated = [name for name, n in Counter(customer_ids).items() if n > 1]
-    if repeated:
-        raise AssignmentError(f"{len(repeated):,} customers stand in the list twice; keep one row of each.")
-    arms = np.empty(len(customer_ids), dtype=object)
-    if not arms.size:
-        return arms
-    key = campaign_key(campaign_id, salt=salt)
-    drawn, names = draws(customer_ids, key=key), np.array(list(split.shares), dtype=object)
-    labels, codes = np.unique([_UNKNOWN if stratum is None else str(stratum) for stratum in strata], return_inverse=True)
-    order = np.lexsort((drawn, codes))
-    for stratum, ranked in zip(labels, np.split(order, np.cumsum(np.bincount(codes))[:-1]), strict=True):
-        start = int(draws([f"stratum {stratum}"], key=draw_key(key, "strata"))[0])
-        cuts = [(len(ranked) * cut + start) // RESOLUTION for cut in split.cuts.values()]
-        arms[ranked] = names[np.searchsorted(cuts, np.arange(len(ranked)), side="right")]
-    return arms
-
-
 def balanced_query(customers: str, split: Split, *, stratum: str, campaign_id: str, salt: str) -> str:
-    """SQL for the same as ``assign_balanced``.
+    """SQL for the arm of each customer, the arms of exact size in every stratum.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cvm.models.anchor_attribution import HISTORY_FIELDS, Outlook, Usual, attribute_anchor, usual_gap_days
 from cvm.models.btyd import BTYD_COLUMNS
-from cvm.models.churn import BaseRate, ChurnFactorRule, ChurnModel, LogisticRule
+from cvm.models.churn import BaseRate, BtydChurn, ChurnModel, LogisticRule
 from cvm.models.churn_anchor import ANCHOR
 from cvm.models.churn_blend import BlendedChurn
 from cvm.models.logits import finite_logit
@@ -122,7 +122,9 @@ def attribute_churn(model: ChurnModel, known: pd.DataFrame, outlook: Outlook, re
         return _of_blended(model, known, dict(zip(fields, anchor.T, strict=True)), reference)
     if isinstance(model, BaseRate):
         return Contributions(float(finite_logit(np.array(model.rate))), fields, np.zeros_like(anchor))
-    return Contributions(reference.usual.on_time, fields, anchor)
+    if isinstance(model, BtydChurn):
+        return Contributions(reference.usual.on_time, fields, anchor)
+    raise TypeError(f"It is not known what drives {model.name!r}.")
 
 
 def _level_on_time(known: pd.DataFrame, outlook: Outlook, usual: Usual) -> float:
@@ -164,15 +166,13 @@ def _surveyed(customers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_rule(model: LogisticRule, known: pd.DataFrame, reference: Reference) -> Contributions:
-    """All to the one number; where it is null, because there was a single order, to that."""
-    on_time = 1.0 if isinstance(model, ChurnFactorRule) else reference.usual.gap_days
-    level = float(model.intercept + model.slope * np.log1p(on_time))
+    """All to the one number; where it is null, to what that means."""
     score = known[model.score].to_numpy(float)
+    level = float(model.logits(np.array(reference.typical.get(model.score, np.nan))))
+    added = model.logits(score) - level
     missing = np.isnan(score)
-    by_score = model.intercept + model.slope * np.log1p(np.nan_to_num(score)) - level
-    without = finite_logit(np.array(model.rate_without_score)) - level
-    added = np.column_stack([np.where(missing, 0.0, by_score), np.where(missing, without, 0.0)])
-    return Contributions(level, (model.score, "n_orders"), added)
+    columns = np.column_stack([np.where(missing, 0.0, added), np.where(missing, added, 0.0)])
+    return Contributions(level, (model.score, model.null_means), columns)
 
 
 def _of_blended(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -40,23 +40,70 @@ class ChurnModel(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class LogisticRule(WithoutTrees):
-    """One number per customer decides: P = expit(intercept + slope log(1 + score)), or a rate where the score is null."""
+class ChurnRule(WithoutTrees, ABC):
+    """A baseline, and of which definitions of churn it is a rule; ``state`` holds its constructor's values."""
 
-    score: str
+    name: ClassVar[str]
+    definitions: ClassVar[tuple[str, ...]] = ("no_order", "inactivity", "subscription")
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, samples: Sequence[Sample]) -> Self:
+        """The rule that these samples teach; at least one, none of them empty."""
+
+    @abstractmethod
+    def p_churn(self, features: pd.DataFrame) -> Floats:
+        """See ``ChurnModel.p_churn``."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """See ``ChurnModel.state``."""
+
+
+@dataclass(frozen=True)
+class LogisticRule(ChurnRule):
+    """One number per customer decides: P = expit(intercept + slope log(1 + score)), or a rate where the score is null.
+
+    Reasons follow from it: the score is told against that of customers on time, a score that is null as ``null_means``.
+
+    Attributes
+    ----------
+    score : str
+        The feature, never below 0.
+    null_means : str
+        The feature that tells why there is no score.
+    """
+
+    score: ClassVar[str]
+    null_means: ClassVar[str] = "n_orders"
     intercept: float
     slope: float
     rate_without_score: float
 
+    @classmethod
+    def fit(cls, samples: Sequence[Sample]) -> Self:
+        """See ``ChurnRule.fit``; customers without a score get a rate of their own."""
+        values = np.concatenate([sample.features[cls.score].to_numpy(float) for sample in samples])
+        churned = np.concatenate([sample.churned for sample in samples])
+        missing = np.isnan(values)
+        rate_missing = float(churned[missing].mean()) if missing.any() else float(churned.mean())
+        known = churned[~missing]
+        if len(known) == 0 or known.min() == known.max():
+            rate = known.mean() if len(known) else churned.mean()
+            return cls(float(finite_logit(rate)), 0.0, rate_missing)
+        from sklearn.linear_model import LogisticRegression  # imports late: it takes long, and scoring does without
+
+        model = LogisticRegression().fit(np.log1p(values[~missing])[:, None], known)
+        return cls(float(model.intercept_[0]), float(model.coef_[0, 0]), rate_missing)
+
+    def logits(self, scores: Floats) -> Floats:
+        """Logits of customers with these scores, NaN among them."""
+        by_score = self.intercept + self.slope * np.log1p(np.nan_to_num(scores))
+        return np.where(np.isnan(scores), finite_logit(np.array(self.rate_without_score)), by_score)
+
     def p_churn(self, features: pd.DataFrame) -> Floats:
         """See ``ChurnModel.p_churn``."""
-        score = features[self.score].to_numpy(float)
-        return np.where(
-            np.isnan(score),
-            self.rate_without_score,
-            expit(self.intercept + self.slope * np.log1p(np.nan_to_num(score))),
-        )
+        return expit(self.logits(features[self.score].to_numpy(float)))
 
     def state(self) -> dict[str, Any]:
         """See ``ChurnModel.state``."""
@@ -67,12 +114,45 @@ class RecencyRule(LogisticRule):
     """Who has not ordered for long is gone."""
 
     name: ClassVar[str] = "recency rule"
+    score: ClassVar[str] = "recency_days"
 
 
 class ChurnFactorRule(LogisticRule):
-    """Who has waited longer than usual for them is gone: days since the last order over the own mean gap."""
+    """Who has waited longer than usual for them is gone: days since the last order over the own mean gap.
+
+    About orders only, so it competes where churn is to place none; customers with one order have no gap.
+    """
 
     name: ClassVar[str] = "churn factor"
+    score: ClassVar[str] = "recency_over_mean_gap"
+    definitions: ClassVar[tuple[str, ...]] = ("no_order",)
+
+
+@dataclass(frozen=True)
+class BaseRate(ChurnRule):
+    """Everybody is as likely to churn as everybody was."""
+
+    name: ClassVar[str] = "base rate"
+    definitions: ClassVar[tuple[str, ...]] = ("inactivity", "subscription")
+    rate: float
+
+    @classmethod
+    def fit(cls, samples: Sequence[Sample]) -> Self:
+        """See ``ChurnRule.fit``; never quite 0 or 1."""
+        churned = np.concatenate([sample.churned for sample in samples])
+        return cls(float((churned.sum() + 0.5) / (len(churned) + 1)))
+
+    def p_churn(self, features: pd.DataFrame) -> Floats:
+        """See ``ChurnModel.p_churn``."""
+        return np.full(len(features), self.rate)
+
+    def state(self) -> dict[str, Any]:
+        """See ``ChurnModel.state``."""
+        return {"rate": self.rate}
+
+
+# Adding a baseline is adding its class here.
+CHURN_RULES: Mapping[str, type[ChurnRule]] = {rule.name: rule for rule in (RecencyRule, ChurnFactorRule, BaseRate)}
 
 
 @dataclass(frozen=True)
@@ -97,91 +177,18 @@ class SbgChurn(BtydChurn):
     name: ClassVar[str] = "sBG"
 
 
-@dataclass(frozen=True)
-class BaseRate(WithoutTrees):
-    """Everybody is as likely to churn as everybody was."""
-
-    name: ClassVar[str] = "base rate"
-    rate: float
-
-    def p_churn(self, features: pd.DataFrame) -> Floats:
-        """See ``ChurnModel.p_churn``."""
-        return np.full(len(features), self.rate)
-
-    def state(self) -> dict[str, Any]:
-        """See ``ChurnModel.state``."""
-        return {"rate": self.rate}
-
-
 def anchor_alone(definition: ChurnDefinition) -> BtydChurn:
     """The candidate that needs no outcome: what the anchor says, unchanged."""
     return SbgChurn() if definition.is_contractual else BtydChurn()
 
 
-def fit_base_rate(samples: Sequence[Sample]) -> BaseRate:
-    """Churn rate of all samples; never quite 0 or 1."""
-    churned = np.concatenate([sample.churned for sample in samples])
-    return BaseRate(float((churned.sum() + 0.5) / (len(churned) + 1)))
-
-
-def fit_recency_rule(samples: Sequence[Sample]) -> RecencyRule:
-    """Fit the rule on days since the last order."""
-    return RecencyRule("recency_days", *_logistic(samples, "recency_days"))
-
-
-def fit_churn_factor_rule(samples: Sequence[Sample]) -> ChurnFactorRule:
-    """Fit the rule on the churn factor; customers with one order have none and get their own rate."""
-    return ChurnFactorRule("recency_over_mean_gap", *_logistic(samples, "recency_over_mean_gap"))
-
-
-def _logistic(samples: Sequence[Sample], score: str) -> tuple[float, float, float]:
-    values = np.concatenate([sample.features[score].to_numpy(float) for sample in samples])
-    churned = np.concatenate([sample.churned for sample in samples])
-    missing = np.isnan(values)
-    rate_missing = float(churned[missing].mean()) if missing.any() else float(churned.mean())
-    known = churned[~missing]
-    if len(known) == 0 or known.min() == known.max():
-        rate = known.mean() if len(known) else churned.mean()
-        return float(finite_logit(rate)), 0.0, rate_missing
-    from sklearn.linear_model import LogisticRegression  # imports late: it takes long, and scoring does without
-
-    model = LogisticRegression().fit(np.log1p(values[~missing])[:, None], known)
-    return float(model.intercept_[0]), float(model.coef_[0, 0]), rate_missing
-
-
-@dataclass(frozen=True)
-class ChurnRule:
-    """A baseline: how it is fitted, how it is read out of a bundle, and of which definitions of churn it is a rule.
-
-    Attributes
-    ----------
-    fit : callable
-        Samples to the rule.
-    read : callable
-        The rule again, by the values of its ``state``.
-    definitions : tuple of str
-    """
-
-    fit: Callable[[Sequence[Sample]], ChurnModel]
-    read: Callable[..., ChurnModel]
-    definitions: tuple[str, ...] = ("no_order", "inactivity", "subscription")
-
-
-# Adding a baseline is adding one entry. The churn factor is about orders only, so it competes where churn is to place none.
-CHURN_RULES: Mapping[str, ChurnRule] = {
-    RecencyRule.name: ChurnRule(fit_recency_rule, partial(RecencyRule, "recency_days")),
-    ChurnFactorRule.name: ChurnRule(fit_churn_factor_rule, partial(ChurnFactorRule, "recency_over_mean_gap"), ("no_order",)),
-    BaseRate.name: ChurnRule(fit_base_rate, BaseRate, ("inactivity", "subscription")),
-}
-
-
 def rule_from_state(name: str, state: Mapping[str, Any]) -> ChurnModel:
-    """The rule ``state`` was taken from.
+    """The baseline or anchor ``state`` was taken from.
 
     Raises
     ------
     KeyError
-        If no rule has this name.
+        If neither has this name.
     """
-    anchors: dict[str, ChurnModel] = {BtydChurn.name: BtydChurn(), SbgChurn.name: SbgChurn()}
-    return anchors[name] if name in anchors else CHURN_RULES[name].read(**state)
+    readers: dict[str, Callable[..., ChurnModel]] = {BtydChurn.name: BtydChurn, SbgChurn.name: SbgChurn, **CHURN_RULES}
+    return readers[name](**state)

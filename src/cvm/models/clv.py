@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cvm.models.boosting import Boosted, WithoutTrees
+from cvm.models.btyd import btyd_revenue
 
 Floats = NDArray[np.float64]
 
@@ -34,12 +36,36 @@ class ValueModel(Protocol):
         ...
 
 
+class ValueRule(WithoutTrees, ABC):
+    """A baseline: a formula that learns nothing from outcomes; ``state`` holds its constructor's values."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def over(cls, horizon_days: int) -> Self:
+        """The rule for an outcome window of so many days."""
+
+    @abstractmethod
+    def expected_revenue(self, features: pd.DataFrame) -> Floats:
+        """See ``ValueModel.expected_revenue``."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """See ``ValueModel.state``."""
+
+
 @dataclass(frozen=True)
-class NaiveRate(WithoutTrees):
+class NaiveRate(ValueRule):
     """Everybody goes on as before: orders per day so far, times the window, times the mean order value."""
 
     name: ClassVar[str] = "naive rate"
     horizon_days: int
+
+    @classmethod
+    def over(cls, horizon_days: int) -> Self:
+        """See ``ValueRule.over``."""
+        return cls(horizon_days)
 
     def expected_revenue(self, features: pd.DataFrame) -> Floats:
         """See ``ValueModel.expected_revenue``."""
@@ -52,10 +78,15 @@ class NaiveRate(WithoutTrees):
 
 
 @dataclass(frozen=True)
-class BtydValue(WithoutTrees):
-    """BTYD's expected orders times its expected order value."""
+class BtydValue(ValueRule):
+    """BTYD's expected orders times its expected order value, which are of the window already."""
 
     name: ClassVar[str] = "BTYD"
+
+    @classmethod
+    def over(cls, horizon_days: int) -> Self:  # noqa: ARG003 - BTYD's columns are of this window
+        """See ``ValueRule.over``."""
+        return cls()
 
     def expected_revenue(self, features: pd.DataFrame) -> Floats:
         """See ``ValueModel.expected_revenue``."""
@@ -66,6 +97,10 @@ class BtydValue(WithoutTrees):
         return {}
 
 
+# Adding a baseline is adding its class here.
+VALUE_RULES: Mapping[str, type[ValueRule]] = {rule.name: rule for rule in (NaiveRate, BtydValue)}
+
+
 def value_rule_from_state(name: str, state: Mapping[str, Any]) -> ValueModel:
     """The rule ``state`` was taken from.
 
@@ -74,12 +109,5 @@ def value_rule_from_state(name: str, state: Mapping[str, Any]) -> ValueModel:
     KeyError
         If no rule has this name.
     """
-    rules: dict[str, ValueModel] = {BtydValue.name: BtydValue()}
-    if name == NaiveRate.name:
-        rules[name] = NaiveRate(**state)
-    return rules[name]
-
-
-def btyd_revenue(features: pd.DataFrame) -> Floats:
-    """BTYD's expected orders times its expected order value."""
-    return (features["btyd_expected_orders"] * features["btyd_expected_order_value"]).to_numpy(float)
+    read: Callable[..., ValueModel] = VALUE_RULES[name]
+    return read(**state)

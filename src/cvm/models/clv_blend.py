@@ -14,7 +14,8 @@ from scipy.special import expit
 from cvm.evaluation import tweedie_deviance
 from cvm.models.blend import consistent_miss, learn_weight
 from cvm.models.boosting import Boosted, BoostingFit, Task, boosters_from_state, fit_boosted, refit_boosted
-from cvm.models.clv import ValueModel, btyd_revenue, value_rule_from_state
+from cvm.models.btyd import btyd_revenue
+from cvm.models.clv import ValueModel, value_rule_from_state
 from cvm.models.logits import finite_logit, shift_to, within
 from cvm.models.samples import Sample, Snapshot
 

@@ -8,15 +8,17 @@ say about the base as it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -52,7 +54,7 @@ class CrossValidation:
         The customers judged.
     folds, repeats, seed : int
     p_churn : dict of str to array of shape (n_repeats, n_customers)
-        Out-of-fold probabilities of each model, one row per draw of the folds.
+        Out-of-fold probabilities of each model, ours and yours, one row per draw of the folds.
     metrics : dict of str to dict
         Of each model, each the mean over the draws.
     area, area_over_logistic : Estimate
@@ -139,6 +141,7 @@ def cross_validate_churn(
     positive: str | None = None,
     customer_id: str | None = None,
     ignore: Sequence[str] = (),
+    estimators: Mapping[str, Any] = MappingProxyType({}),
     folds: int = 5,
     repeats: int = 2,
     seed: int = 7,
@@ -152,6 +155,10 @@ def cross_validate_churn(
         One row per customer; numbers, dates and categories are told by their values.
     label, positive, customer_id, ignore
         See ``labelled_table``.
+    estimators : mapping of str to classifier, optional
+        Classifiers of scikit-learn with ``predict_proba``, by the name that figures shall call them; judged on the same
+        folds. They are given a frame of the usable columns (dates as days since 1970, categories as text, nulls as they
+        are) and 1 for who left. Copies are fitted.
     folds : int, 2 to 20
     repeats : int, 1 to 20
         Draws of the folds.
@@ -163,7 +170,8 @@ def cross_validate_churn(
     Raises
     ------
     SourceError, MissingColumnsError, InsufficientDataError, CvmError
-        If the table cannot be learned from, see ``labelled_table``; or ``folds`` or ``repeats`` are out of range.
+        If the table cannot be learned from, see ``labelled_table``; if ``folds`` or ``repeats`` are out of range; or if an
+        estimator is no classifier with ``predict_proba``, or bears the name of one of ours.
 
     Examples
     --------
@@ -183,16 +191,20 @@ def cross_validate_churn(
     for name, value, least in (("folds", folds, 2), ("repeats", repeats, 1)):
         if not least <= value <= 20:
             raise CvmError(f"{name} == {value}, must be {least} to 20.")
+    _check_estimators(estimators)
     table = labelled_table(frame, label=label, positive=positive, customer_id=customer_id, ignore=ignore)
     churned, customer = table.churned, pd.factorize(table.features["customer_id"])[0]
-    n = len(churned)
-    p_churn = {name: np.full((repeats, n), churned.mean()) for name in (BOOSTED, LOGISTIC, BASE_RATE)}
+    n, columns = len(churned), list(table.roles)
+    p_churn = {name: np.full((repeats, n), churned.mean()) for name in (BOOSTED, LOGISTIC, *estimators, BASE_RATE)}
     draws = [_stratified_folds(churned, customer, n_folds=folds, seed=seed + repeat) for repeat in range(repeats)]
     for done, (repeat, train, test) in enumerate((r, *pair) for r, draw in enumerate(draws) for pair in draw):
         progress(f"fold {done + 1} of {folds * repeats}")
         known, asked = table.features.iloc[train], table.features.iloc[test]
         p_churn[BOOSTED][repeat, test] = _fit(table, train, seed).p_churn_of(asked)
-        p_churn[LOGISTIC][repeat, test] = _logistic(known, churned[train], asked, list(table.roles))
+        p_churn[LOGISTIC][repeat, test] = _logistic(known, churned[train], asked, columns)
+        for name, estimator in estimators.items():
+            fitted = clone(estimator).fit(known[columns], churned[train].astype(int))
+            p_churn[name][repeat, test] = fitted.predict_proba(asked[columns])[:, 1]
     progress("fitting all customers")
     return CrossValidation(
         table=table,
@@ -206,6 +218,17 @@ def cross_validate_churn(
         reliability=_mean_reliability(churned, p_churn[BOOSTED]),
         model=_fit(table, np.arange(n), seed),
     )
+
+
+def _check_estimators(estimators: Mapping[str, Any]) -> None:
+    for name, estimator in estimators.items():
+        if name in (BOOSTED, LOGISTIC, BASE_RATE):
+            raise CvmError(f"estimators has one named {name!r}, which is the name of one of ours; call it by another.")
+        if isinstance(estimator, type) or not hasattr(estimator, "predict_proba"):
+            found = (
+                f"the class {estimator.__name__}" if isinstance(estimator, type) else f"of type {type(estimator).__name__}"
+            )
+            raise CvmError(f"estimators[{name!r}] is {found}; pass a classifier of scikit-learn that has predict_proba.")
 
 
 def _fit(table: LabelledTable, rows: Rows, seed: int) -> LabelledChurn:

@@ -20,7 +20,6 @@ from cvm.models.evidence import without_nan
 from cvm.segments import VALUE_TIERS, RuleSet, ValueCuts, lifecycle_stage, value_tier
 
 Floats = NDArray[np.float64]
-Labels = NDArray[np.object_]
 
 # Smaller groups say little, and might point at a person.
 MIN_CUSTOMERS = 100

@@ -18,9 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cvm.evaluation import interval_score
-from cvm.models.btyd import Btyd
+from cvm.models.btyd import Btyd, btyd_revenue
 from cvm.models.btyd.simulate import simulate
-from cvm.models.clv import btyd_revenue
 
 Floats = NDArray[np.float64]
 

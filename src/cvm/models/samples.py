@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cvm.features.churn import ChurnDefinition
 from cvm.features.files import read_calendar, read_features, read_grouped, read_outcome, read_renewals, read_treatments
 from cvm.features.snapshots import Replay
-from cvm.models.btyd import Btyd, Family
+from cvm.models.btyd import Btyd, Family, btyd_revenue
 from cvm.models.btyd.hindsight import Hindsight, HindsightWindow, learn_hindsight
 from cvm.models.btyd.histories import Histories
 from cvm.models.btyd.season import DailyOrders, SeasonClock, day_number
@@ -273,7 +273,7 @@ class SnapshotReader:
         return HindsightWindow(
             p_alive=expected["btyd_p_alive"].to_numpy(float),
             p_no_order=expected["btyd_p_no_order"].to_numpy(float),
-            expected_revenue=(expected["btyd_expected_orders"] * expected["btyd_expected_order_value"]).to_numpy(float),
+            expected_revenue=btyd_revenue(expected),
             ordered=(n_orders > 0).astype(float),
             revenue=revenue,
         )

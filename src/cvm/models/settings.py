@@ -17,7 +17,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """What ``params.yaml`` says about training, as plain values."""
+    """What ``params.yaml`` says about training; keys of the same name have their comments there.
+
+    Attributes
+    ----------
+    clv_days, eligible_days : int
+        Of ``windows``.
+    active_days, currency, discount_rate_per_year
+        Of ``business``.
+    family, backend : str
+        Of ``btyd``.
+    allow_constant_amount : bool
+        Of ``data``.
+    trials, timeout_s, seed, treated
+        Of ``train``.
+    decisions : mapping of str to str
+        ``train.features``: which features are left out, or kept although they look like leaks.
+    tiers : mapping of str to float
+        Share of customers in each value tier, the dearest first.
+    segmentation : Segmentation
+        What the bundle segments by where nobody says otherwise.
+    contact : ContactTerms or None
+        What a contact costs and saves; ``None`` where ``retention`` does not say.
+    treatment_costs : mapping of str to float
+        Of one contact, by arm.
+    """
 
     clv_days: int
     eligible_days: int | None

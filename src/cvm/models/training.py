@@ -27,7 +27,7 @@ from cvm.features.churn import ChurnDefinition
 from cvm.models.btyd import BTYD_COLUMNS
 from cvm.models.churn import CHURN_RULES, ChurnModel, anchor_alone
 from cvm.models.churn_blend import BlendedChurn, churn_seen_at, fit_blended_churn, refit_blended_churn
-from cvm.models.clv import BtydValue, NaiveRate, ValueModel
+from cvm.models.clv import VALUE_RULES, BtydValue, ValueModel
 from cvm.models.clv_blend import BlendedValue, fit_blended_value, refit_blended_value, value_seen_at
 from cvm.models.intervals import Forecast
 from cvm.models.samples import Floats, Sample, Snapshot
@@ -98,7 +98,7 @@ def fit_value_models(
 ) -> list[ValueCandidate]:
     """All value candidates these samples can teach, baselines first; without samples, those that need no outcome."""
     samples = [sample for sample in samples if sample.revenue.sum() > 0]
-    rules: list[ValueModel] = [NaiveRate(recipe.horizon_days), BtydValue()]
+    rules: list[ValueModel] = [rule.over(recipe.horizon_days) for rule in VALUE_RULES.values()]
     candidates = [ValueCandidate(rule, Forecast.join([forecast(rule, sample) for sample in samples])) for rule in rules]
     if can_teach_value(samples):
         progress("CLV: blended LightGBM")
@@ -314,8 +314,8 @@ def _refit_value(
     samples: Sequence[Sample], ahead: Snapshot, recipe: Recipe, judged: ValueModel, progress: Callable[[str], None]
 ) -> ValueModel:
     samples = [sample for sample in samples if sample.revenue.sum() > 0]
-    if isinstance(judged, NaiveRate):
-        return NaiveRate(recipe.horizon_days)
+    if judged.name in VALUE_RULES:
+        return VALUE_RULES[judged.name].over(recipe.horizon_days)
     if isinstance(judged, BlendedValue) and can_teach_value(samples):
         progress("CLV: final fit")
         settings = recipe.value_settings

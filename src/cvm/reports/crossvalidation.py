@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cvm.evaluation import Estimate
-from cvm.models.crossvalidation import BASE_RATE, BOOSTED, LOGISTIC, CrossValidation
+from cvm.models.crossvalidation import BOOSTED, LOGISTIC, CrossValidation
 from cvm.reports.tables import titled_table
 
 _HEADERS = {
@@ -33,8 +33,8 @@ def _models_table(found: CrossValidation) -> Table:
     table.add_column("model")
     for header in _HEADERS.values():
         table.add_column(header, justify="right")
-    for name in (BOOSTED, LOGISTIC, BASE_RATE):
-        table.add_row(name, *(f"{found.metrics[name][key]:.3f}" for key in _HEADERS))
+    for name, metrics in found.metrics.items():
+        table.add_row(Text(name), *(f"{metrics[key]:.3f}" for key in _HEADERS))
     return table
 
 

@@ -57,15 +57,10 @@ def is_on_file(path: Path, schema: pa.Schema) -> bool:
     return all(found.get(key) == schema.metadata[key] for key in (_MADE_BY, _ORIGIN))
 
 
-def write_scores(scores: pa.Table, path: Path, *, segmentation: Segmentation | None = None) -> None:
-    """Write scores, whole or not at all; the file goes on to tell what made them, and by which segmentation if given."""
-    scores = pa.Table.from_arrays(scores.combine_chunks().columns, schema=_schema_again(scores.schema, segmentation))
-    with replaced_file(path) as temporary:
-        pq.write_table(scores, temporary, compression="zstd", row_group_size=CHUNK_ROWS)
-
-
 def replace_columns(path: Path, columns: pa.Table, *, segmentation: Segmentation | None = None) -> None:
-    """Write scores on file again with other columns, a chunk at a time; whole or not at all, and else as ``write_scores``.
+    """Write scores on file again with other columns, a chunk at a time; whole or not at all.
+
+    The file goes on to tell what made them, and by which segmentation if one is given.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cvm.errors import BundleError, FeatureMismatchError
 from cvm.frames import Frame, like_rows, pandas_frame
-from cvm.models.btyd import BTYD_COLUMNS
+from cvm.models.btyd import BTYD_COLUMNS, btyd_revenue
 from cvm.models.btyd.clv import clv_per_horizon_revenue, discounted_days
 from cvm.models.btyd.histories import check_histories
 from cvm.models.bundle import Bundle
@@ -182,7 +182,7 @@ def predict_money(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pd.
 def _predict_buyers(bundle: Bundle, buyers: pd.DataFrame, as_of: date) -> pd.DataFrame:
     btyd = bundle.btyd
     expected = btyd.predict(buyers, horizon_days=bundle.horizon_days, lead_days=bundle.lead_days, as_of=as_of)
-    revenue = (expected["btyd_expected_orders"] * expected["btyd_expected_order_value"]).to_numpy(float).copy()
+    revenue = btyd_revenue(expected).copy()
     judged = is_judged(buyers, bundle.eligible_days)
     known = pd.concat([buyers, expected], axis=1)
     if judged.any():

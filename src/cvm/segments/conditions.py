@@ -31,11 +31,6 @@ class Condition:
         """Columns it asks about."""
         return {*self.values, *self.minimum, *self.maximum}
 
-    @property
-    def is_total(self) -> bool:
-        """Whether it asks nothing."""
-        return not self.columns
-
     def state(self) -> dict[str, Any]:
         """As JSON values: the arguments it is made of."""
         parts = {

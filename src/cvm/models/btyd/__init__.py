@@ -8,7 +8,7 @@ from cvm.models.btyd.bg_nbd import BgNbd
 from cvm.models.btyd.families import FAMILIES, Family, Process
 from cvm.models.btyd.gamma_gamma import GammaGamma
 from cvm.models.btyd.mbg_nbd import MbgNbd
-from cvm.models.btyd.model import BTYD_COLUMNS, Btyd
+from cvm.models.btyd.model import BTYD_COLUMNS, Btyd, btyd_revenue
 from cvm.models.btyd.pareto_nbd import ParetoNbd
 from cvm.models.btyd.sbg import Sbg
 
@@ -24,4 +24,5 @@ __all__ = [
     "ParetoNbd",
     "Process",
     "Sbg",
+    "btyd_revenue",
 ]

@@ -18,7 +18,7 @@ from cvm.models.btyd.clv import clv_per_horizon_revenue
 from cvm.models.btyd.distinct import Floats
 from cvm.models.btyd.families import FAMILIES, Family
 from cvm.models.btyd.histories import check_histories
-from cvm.models.btyd.model import BTYD_COLUMNS, Btyd
+from cvm.models.btyd.model import BTYD_COLUMNS, Btyd, btyd_revenue
 from cvm.models.estimators import check_fitted, check_number, is_frame, refused_by_scikit_learn
 
 HISTORY_COLUMNS = ("n_orders", "recency_days", "tenure_days", "mean_order_value")
@@ -117,7 +117,7 @@ class BuyTillYouDie(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
             If ``horizon_days`` was set out of range since.
         """
         expected = self._expected(self._known(X))
-        return (expected["btyd_expected_orders"] * expected["btyd_expected_order_value"]).to_numpy(float)
+        return btyd_revenue(expected)
 
     def transform(self, X: Any) -> Any:
         """What is expected of each customer within ``horizon_days``, to be features of another model.
@@ -172,9 +172,7 @@ class BuyTillYouDie(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
             discount_rate_per_year=discount_rate_per_year,
         )
         value = np.full(len(histories), np.nan)
-        value[is_buyer] = (
-            margin_rate * per_revenue * expected["btyd_expected_orders"] * expected["btyd_expected_order_value"]
-        )
+        value[is_buyer] = margin_rate * per_revenue * btyd_revenue(expected)
         return value
 
     def score(self, X: Any, y: object = None) -> float:  # noqa: ARG002 - of scikit-learn's interface

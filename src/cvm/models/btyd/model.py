@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from cvm.errors import BundleError, InsufficientDataError
 from cvm.models.btyd.distinct import Distinct, Floats, distinct
 from cvm.models.btyd.families import FAMILIES, Family, Process
-from cvm.models.btyd.gamma_gamma import GammaGamma
 from cvm.models.btyd.hindsight import Hindsight
 from cvm.models.btyd.histories import Histories, customers_in
 from cvm.models.btyd.season import DailyOrders, SeasonClock, fit_on_clock
 from cvm.models.btyd.spend import (
     SPENDS,
     Backend,
-    ConstantSpend,
+    Spend,
     fit_spend,
     orders_and_means,
     spend_from_state,
@@ -41,7 +40,7 @@ class Btyd:
     Attributes
     ----------
     process : Process
-    spend : GammaGamma or ConstantSpend
+    spend : Spend
     clock : SeasonClock
         Runs with the calendar where season is not known.
     hindsight : Hindsight
@@ -49,7 +48,7 @@ class Btyd:
     """
 
     process: Process
-    spend: GammaGamma | ConstantSpend
+    spend: Spend
     clock: SeasonClock = field(default_factory=SeasonClock)
     hindsight: Hindsight = field(default_factory=Hindsight)
 
@@ -235,6 +234,11 @@ class Btyd:
             )
         clock, hindsight = SeasonClock(tuple(state["season"])), Hindsight(**state["hindsight"])
         return cls(FAMILIES[state["family"]](**state["process"]), spend_from_state(state["spend"]), clock, hindsight)
+
+
+def btyd_revenue(expected: pd.DataFrame) -> Floats:
+    """Expected orders times expected order value, of ``BTYD_COLUMNS``: array of shape (n_customers,)."""
+    return (expected["btyd_expected_orders"] * expected["btyd_expected_order_value"]).to_numpy(float)
 
 
 def _days(buyers: pd.DataFrame) -> tuple[Floats, Floats, Floats]:

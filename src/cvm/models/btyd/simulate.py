@@ -16,7 +16,7 @@ import pandas as pd
 
 from cvm.models.btyd.distinct import Floats, distinct
 from cvm.models.btyd.families import FAMILIES
-from cvm.models.btyd.model import Btyd
+from cvm.models.btyd.model import Btyd, btyd_revenue
 from cvm.models.btyd.spend import SPENDS, paid_orders
 from cvm.models.btyd.uncertainty import Estimates
 
@@ -157,8 +157,7 @@ def log_spread_of_total(
 
 
 def _expected_revenue(btyd: Btyd, features: pd.DataFrame, window: dict[str, Any]) -> Floats:
-    said = btyd.predict(features, **window)
-    return (said["btyd_expected_orders"] * said["btyd_expected_order_value"]).to_numpy(float)
+    return btyd_revenue(btyd.predict(features, **window))
 
 
 @dataclass(frozen=True)

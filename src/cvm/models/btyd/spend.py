@@ -89,7 +89,7 @@ def paid_orders(buyers: pd.DataFrame) -> tuple[Floats, Floats]:
     return n[paid], mean[paid]
 
 
-def fit_spend(buyers: pd.DataFrame, *, allow_constant_amount: bool, backend: Backend) -> GammaGamma | ConstantSpend:
+def fit_spend(buyers: pd.DataFrame, *, allow_constant_amount: bool, backend: Backend) -> Spend:
     """Fit to the orders of ``buyers``, of whom a row may stand for several (``Histories``); arguments as in ``Btyd.fit``.
 
     Raises
@@ -117,11 +117,11 @@ def fit_spend(buyers: pd.DataFrame, *, allow_constant_amount: bool, backend: Bac
     return GammaGamma.fit(n, mean, groups.weight)
 
 
-def spend_state(spend: GammaGamma | ConstantSpend) -> dict[str, Any]:
+def spend_state(spend: Spend) -> dict[str, Any]:
     """Family and parameters, as JSON values."""
     return {"family": spend.family, **spend.state()}
 
 
-def spend_from_state(state: Mapping[str, Any]) -> GammaGamma | ConstantSpend:
+def spend_from_state(state: Mapping[str, Any]) -> Spend:
     """The spend ``state`` was taken from; its family must be one of ``SPENDS``."""
     return SPENDS[state["family"]](**{name: value for name, value in state.items() if name != "family"})

@@ -172,10 +172,10 @@ def intervals(
     }
 
 
-def guide(*, x0: float, y0: float, x1: float, y1: float, xref: str = "x", yref: str = "y") -> Plot:
+def guide(*, x0: float, y0: float, x1: float, y1: float, yref: str = "y") -> Plot:
     """A dotted line behind the data, such as that of perfection."""
     return {
-        "type": "line", "x0": x0, "y0": y0, "x1": x1, "y1": y1, "xref": xref, "yref": yref, "layer": "below",
+        "type": "line", "x0": x0, "y0": y0, "x1": x1, "y1": y1, "xref": "x", "yref": yref, "layer": "below",
         "line": {"color": "@muted", "width": 1.2, "dash": "dot"},
     }  # fmt: skip
 
