@@ -1,4 +1,4 @@
-"""What printed features and labels find on Spark: the numbers of the product itself."""
+"""What printed features, labels and KPIs find on Spark: the numbers of the product itself."""
 
 from __future__ import annotations
 
@@ -6,8 +6,17 @@ import pytest
 
 from cvm.engines import DuckDBEngine
 from cvm.stages.context import workspace_of
-from cvm.stages.printed import Target, features_sql
-from printed_base import AS_OF, LABELLED, ODD, own_features, own_labels, printed_base
+from cvm.stages.printed import Target, features_sql, kpis_sql
+from printed_base import (
+    AS_OF,
+    LABELLED,
+    ODD,
+    assert_same_kpis,
+    own_features,
+    own_labels,
+    printed_base,
+    told_kpis,
+)
 from same_rows import assert_same_rows
 from spark_server import MARKS
 
@@ -51,3 +60,18 @@ def test_features(params, engine, session):
 def test_labels(params, engine, session):
     found = session.sql(statement(features_sql(params, Target("spark"), as_of=LABELLED, labels=True))).toArrow()
     assert_same_rows(found, own_labels(params, engine), key=("customer_id",))
+
+
+def test_kpis(params, engine, session, tmp_path):
+    *made, last = statement(kpis_sql(params, Target("spark"), as_of=AS_OF)).split(";\n\n")
+    assert sum("CREATE TABLE" in one for one in made) > 10
+    session.sql(f"CREATE SCHEMA pieces LOCATION '{tmp_path}'")
+    session.sql("USE pieces")
+    try:
+        for one in made:
+            session.sql(one)
+        found = session.sql(last).toArrow()
+    finally:
+        session.sql("USE default")
+        session.sql("DROP SCHEMA pieces CASCADE")
+    assert_same_kpis(found, told_kpis(params, engine), more_than=1_000)

@@ -85,7 +85,8 @@ def scripts():
 def test_every_function_is_known_there(scripts, name):
     for what, script in scripts.items():
         sql = script.sql(WAREHOUSES[name], schema="analytics", with_markers=False)
-        assert len(sqlglot.parse(sql, read=name, error_level=sqlglot.ErrorLevel.RAISE)) == 1, what
+        statements = sqlglot.parse(sql, read=name, error_level=sqlglot.ErrorLevel.RAISE)
+        assert (len(statements) > 1) == (what == "kpis" and name in ("bigquery", "databricks", "spark")), what
         code = re.sub(r"/\*.*?\*/|--[^\n]*|'(?:[^']|'')*'", "", sql, flags=re.DOTALL)
         called = set(re.findall(r"\b([A-Za-z_][A-Za-z_0-9]*)\(", code))
         assert not called - {*_COMMON, *KNOWN.get(name, "").split()}, what

@@ -95,3 +95,10 @@ def test_the_last_row_of_a_join_is_refused():
     tree = sqlglot.parse_one("SELECT arg_max(a, b) AS x FROM t JOIN u USING (c) GROUP BY c", read="duckdb")
     with pytest.raises(QueryError, match="no plain form"):
         portable(tree)
+
+
+@pytest.mark.parametrize("frame", ["", " RANGE UNBOUNDED PRECEDING"])
+def test_a_running_sum_without_rows_is_refused(frame):
+    tree = sqlglot.parse_one(f"SELECT sum(a) OVER (PARTITION BY b ORDER BY c{frame}) AS x FROM t", read="duckdb")
+    with pytest.raises(QueryError, match="without ROWS has no plain form"):
+        portable(tree)

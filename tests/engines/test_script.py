@@ -51,3 +51,37 @@ def test_duckdb_finds_the_value(value):
 def test_a_marker_is_no_text(name):
     marker = WAREHOUSES[name].marker.format(name="campaign_id")
     assert f"CAST({marker} AS " in script("spring").sql(WAREHOUSES[name], with_markers=True)
+
+
+def doubled(times: int) -> Script:
+    """A row that is joined with itself, and what results with itself, so many times."""
+    pieces = ["p0 AS (SELECT n FROM numbers)"]
+    both = "SELECT a.n + b.n AS n FROM p{0} AS a JOIN p{0} AS b ON a.n = b.n"
+    pieces += [f"p{k} AS ({both.format(k - 1)})" for k in range(1, times)]
+    query = f"WITH {', '.join(pieces)} SELECT n, (SELECT as_of FROM params) AS as_of FROM p{times - 1}"
+    return Script(query, (Parameter("as_of", "DATE", "2025-06-01"),), {"numbers": {"n": "INTEGER"}})
+
+
+def test_what_would_be_written_out_too_often_is_made_of_tables():
+    *made, last = doubled(10).sql(WAREHOUSES["databricks"]).rstrip().removesuffix(";").split(";\n\n")
+    assert [one.split("\n")[0] for one in made] == [
+        "CREATE TEMPORARY TABLE params AS",
+        "CREATE TEMPORARY VIEW given_numbers AS",
+        *(f"CREATE TEMPORARY TABLE p{k} AS" for k in range(9)),
+    ]
+    with DuckDBEngine() as engine:
+        engine.execute("CREATE TABLE numbers AS SELECT CAST(3 AS INTEGER) AS n")
+        expected = engine.table(doubled(10).sql(WAREHOUSES["duckdb"]).rstrip().removesuffix(";"))
+        for one in made:
+            engine.execute(one)
+        assert engine.table(last).to_pylist() == expected.to_pylist()
+    assert expected.column("n").to_pylist() == [3 * 2**9]
+
+
+@pytest.mark.parametrize("name", WAREHOUSES)
+def test_what_is_short_enough_is_one_statement(name):
+    assert doubled(8).sql(WAREHOUSES[name]).count(";") == 1
+
+
+def test_a_parameter_stands_once_however_many_statements():
+    assert doubled(10).sql(WAREHOUSES["spark"], with_markers=True).count(":as_of") == 1

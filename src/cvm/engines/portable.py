@@ -31,10 +31,11 @@ def portable(tree: exp.Expr, *, tables: Mapping[str, Collection[str]] | None = N
     Raises
     ------
     QueryError
-        If the query takes an ``arg_max`` over a join, which nobody has needed so far.
+        If the query takes an ``arg_max`` over a join, which nobody has needed so far, or a running aggregate without ROWS.
     """
     tree = tree.copy()
     _inline_windows(tree)
+    _expect_rows(tree)
     _list_columns(tree, tables or {})
     for select in list(tree.find_all(exp.Select)):
         _order_numbers(select)
@@ -60,6 +61,15 @@ def _inline_windows(tree: exp.Expr) -> None:
                     given = base.args.get(part)
                     if given and not window.args.get(part):
                         window.set(part, [one.copy() for one in given] if isinstance(given, list) else given.copy())
+
+
+def _expect_rows(tree: exp.Expr) -> None:
+    """A running aggregate says of which rows: Redshift refuses one that does not, and has no frames of equal values."""
+    for window in tree.find_all(exp.Window):
+        frame = window.args.get("spec")
+        is_running = window.args.get("order") and isinstance(window.this, (exp.Avg, exp.Count, exp.Max, exp.Min, exp.Sum))
+        if is_running and (frame is None or frame.args.get("kind") != "ROWS"):
+            raise QueryError(f"a running aggregate without ROWS has no plain form: {window.sql(dialect='duckdb')[:80]}")
 
 
 def _list_columns(tree: exp.Expr, tables: Mapping[str, Collection[str]]) -> None:

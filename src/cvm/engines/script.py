@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from textwrap import indent
 
@@ -20,6 +21,9 @@ SNAPSHOT = {
     )
 }
 _MARKER = "marker of "
+_GIVEN = "given_"
+# Where pieces are written out wherever they are read, what is to be planned is told by hundreds; KPIs are 12,000.
+_MOST_WRITTEN_OUT = 500
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,9 @@ class Script:
     def sql(self, warehouse: Warehouse, *, schema: str | None = None, with_markers: bool = False) -> str:
         """The query as a warehouse reads it, with a comment on each piece.
 
+        It is one statement, but where the warehouse writes pieces out wherever they are read, and they are many: there
+        those that are read more than once are tables, made first.
+
         Parameters
         ----------
         warehouse : Warehouse
@@ -96,9 +103,7 @@ class Script:
             if one:
                 marker = exp.var(warehouse.marker.format(name=one.name))
                 node.replace(marker if with_markers else exp.Literal.string(one.value))
-        with_ = tree.args["with_"].pop()
-        pieces = [self._piece(cte, warehouse) for cte in with_.expressions]
-        return "WITH\n" + ",\n".join(pieces) + "\n\n" + written(tree, warehouse) + ";\n"
+        return "\n".join(self._statements(tree, warehouse))
 
     def used(self) -> dict[str, dict[str, str]]:
         """Tables and columns that the query reads."""
@@ -111,6 +116,26 @@ class Script:
             for table, columns in self.tables.items()
             if table in read
         }
+
+    def _statements(self, tree: exp.Expr, warehouse: Warehouse) -> Iterator[str]:
+        with_ = tree.args["with_"].pop()
+        pieces = {cte.alias: cte for cte in with_.expressions}
+        made = _made(pieces, tree, warehouse)
+        for name, words in made.items():
+            table = exp.Table(this=pieces[name].args["alias"].this.copy())
+            yield words.format(name=written(table, warehouse))
+            yield self._query(exp.select("*").from_(table), pieces, made.keys() - {name}, warehouse)
+        yield self._query(tree, pieces, made.keys(), warehouse)
+
+    def _query(self, last: exp.Expr, pieces: Mapping[str, exp.Expr], made: Set[str], warehouse: Warehouse) -> str:
+        """A query with the pieces before it that it is made of, but for those that are tables."""
+        needed, todo = set[str](), [last]
+        while todo:
+            found = set(_read(todo.pop(), pieces)) - made - needed
+            needed |= found
+            todo += [pieces[name].this for name in found]
+        listed = [self._piece(cte, warehouse) for name, cte in pieces.items() if name in needed]
+        return "WITH\n" + ",\n".join(listed) + "\n\n" + written(last, warehouse) + ";\n"
 
     def _piece(self, cte: exp.Expr, warehouse: Warehouse) -> str:
         comment = self.pieces.get(cte.alias, "")
@@ -129,7 +154,7 @@ class Script:
         for table in tree.find_all(exp.Table):
             if table.name in used:
                 table.set("alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name)))
-                table.set("this", exp.to_identifier(f"given_{table.name}"))
+                table.set("this", exp.to_identifier(f"{_GIVEN}{table.name}"))
         for cte in list(tree.find_all(exp.CTE)):
             if cte.alias in self.first:
                 with_ = cte.parent
@@ -146,7 +171,7 @@ class Script:
                 source.set("db", place[-1].copy())
             if len(place) > 1:
                 source.set("catalog", place[0].copy())
-            first.append((f"given_{name}", query))
+            first.append((f"{_GIVEN}{name}", query))
         first += [(name, sqlglot.parse_one(query, read="duckdb")) for name, query in self.first.items()]
         ctes = [exp.CTE(this=query, alias=exp.TableAlias(this=exp.to_identifier(name))) for name, query in first]
         with_ = tree.args.get("with_")
@@ -198,6 +223,32 @@ def _is_made_around(table: exp.Table) -> bool:
             return True
         node = node.parent
     return False
+
+
+def _read(tree: exp.Expr, pieces: Mapping[str, exp.Expr]) -> list[str]:
+    """Names of the pieces that a query reads, as often as it reads them."""
+    return [table.name for table in tree.find_all(exp.Table) if table.name in pieces and not table.db]
+
+
+def _made(pieces: Mapping[str, exp.Expr], last: exp.Expr, warehouse: Warehouse) -> dict[str, str]:
+    """Pieces that are made before a query, and how, if it would be too long with all of them written out.
+
+    Parameters stand in one place then, and so do the names of columns that are given.
+    """
+    read = {name: _read(cte.this, pieces) for name, cte in pieces.items()}
+    length: dict[str, int] = {}
+    for name, parts in read.items():  # each goes after those it reads
+        length[name] = 1 + sum(length[part] for part in parts)
+    if warehouse.table is None or sum(length[name] for name in _read(last, pieces)) <= _MOST_WRITTEN_OUT:
+        return {}
+    often = Counter(part for parts in (*read.values(), _read(last, pieces)) for part in parts)
+    made = {}
+    for name, parts in read.items():
+        if name.startswith(_GIVEN):
+            made[name] = warehouse.view
+        elif name == PARAMETERS or (parts and often[name] > 1):
+            made[name] = warehouse.table
+    return made
 
 
 def _column(name: str, kind: str) -> str:

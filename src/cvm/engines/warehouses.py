@@ -59,6 +59,8 @@ class Warehouse:
         Of a result.
     max_name_bytes : int or None
         Of a column's name.
+    table, view : str or None, str
+        How ``{name}`` is made of a piece, and of a table that is given, where pieces are written out wherever they are read.
     types : mapping of str to str
         Its names for the types of the contracts, where they are not DuckDB's.
     """
@@ -71,6 +73,8 @@ class Warehouse:
     has_median: bool = True
     max_columns: int | None = None
     max_name_bytes: int | None = None
+    table: str | None = None
+    view: str = "CREATE TEMPORARY VIEW {name} AS"
     types: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -143,7 +147,18 @@ WAREHOUSES: dict[str, Warehouse] = {
     one.name: one
     for one in (
         Warehouse("duckdb", "DuckDB", "${name}", ("duckdb outputs/warehouse.duckdb < FILE",)),
-        Warehouse("spark", "Apache Spark", ":{name}", ('spark.sql(open("FILE").read())',), SPARK, types=_SPARK_TYPES),
+        Warehouse(
+            "spark",
+            "Apache Spark",
+            ":{name}",
+            (
+                "spark-sql -f FILE",
+                "where it makes tables: in a schema of its own, which is dropped before it runs again",
+            ),
+            SPARK,
+            table="CREATE TABLE {name} USING PARQUET AS",
+            types=_SPARK_TYPES,
+        ),
         Warehouse(
             "snowflake",
             "Snowflake",
@@ -159,6 +174,8 @@ WAREHOUSES: dict[str, Warehouse] = {
             ("bq query --use_legacy_sql=false < FILE",),
             BIGQUERY,
             has_median=False,
+            table="CREATE TEMP TABLE {name} AS",
+            view="CREATE TEMP TABLE {name} AS",  # no view is temporary there
             max_columns=10_000,
             max_name_bytes=300,
             types={
@@ -169,7 +186,15 @@ WAREHOUSES: dict[str, Warehouse] = {
                 "BOOLEAN": "BOOL",
             },
         ),
-        Warehouse("databricks", "Databricks", ":{name}", ("paste FILE into the SQL editor",), SPARK, types=_SPARK_TYPES),
+        Warehouse(
+            "databricks",
+            "Databricks",
+            ":{name}",
+            ("paste FILE into the SQL editor",),
+            SPARK,
+            table="CREATE TEMPORARY TABLE {name} AS",
+            types=_SPARK_TYPES,
+        ),
         Warehouse(
             "redshift",
             "Amazon Redshift",

@@ -23,7 +23,10 @@ def message_rows(events: str) -> str:
         A query with ``who``, ``month``, ``channel`` and ``ANSWERED``.
     """
     key = "who, message_channel, campaign, day"
-    latest = "max(sent_day) OVER (PARTITION BY who, message_channel{} ORDER BY day)"
+    # Of one day messages go before answers; rows are counted, since not every warehouse has frames of equal values.
+    latest = (
+        "max(sent_day) OVER (PARTITION BY who, message_channel{} ORDER BY day, is_open + is_click ROWS UNBOUNDED PRECEDING)"
+    )
     return f"""
   WITH message AS (
     SELECT {key}, min(month) AS month, min(channel) AS channel, max(is_openable) AS is_openable,
