@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import shop
 from cvm import completion
 from cvm.datasets import DATASETS
 from cvm.engines.warehouses import WAREHOUSES
@@ -22,12 +23,17 @@ def offered(folder: Path, line: str, *, of: str = "bash") -> list[str]:
         "zsh": {"_TYPER_COMPLETE_ARGS": line},
         "fish": {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
     }
-    environment = {**os.environ, **asked[of], "_CVM_COMPLETE": f"complete_{of}"}
-    done = subprocess.run(
-        [sys.executable, "-m", "cvm"], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.stderr == ""
-    return done.stdout.split()
+    done = completion_of(folder, **asked[of], _CVM_COMPLETE=f"complete_{of}")
+    assert done.err == ""
+    return done.out.split()
+
+
+def completion_of(folder: Path, **environment: str) -> shop.Done:
+    """What ``cvm`` answers to a shell that asks with these variables."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        return shop.cvm(folder)
 
 
 @pytest.fixture
@@ -66,9 +72,14 @@ def test_the_names_offered_are_those_that_there_are() -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_of_a_shell_is_shown(folder: Path, shell: str) -> None:
-    environment = {**os.environ, "_CVM_COMPLETE": f"source_{shell}"}
+    done = completion_of(folder, _CVM_COMPLETE=f"source_{shell}")
+    assert done.code == 0
+    assert f"_CVM_COMPLETE=complete_{shell}" in done.out
+
+
+def test_a_shell_asks_the_command_itself(folder: Path) -> None:
+    environment = {**os.environ, "_CVM_COMPLETE": "complete_bash", "COMP_WORDS": "cvm plan su", "COMP_CWORD": "2"}
     done = subprocess.run(
         [sys.executable, "-m", "cvm"], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
-    assert done.returncode == 0
-    assert f"_CVM_COMPLETE=complete_{shell}" in done.stdout
+    assert (done.stdout.split(), done.stderr) == (["summer"], "")

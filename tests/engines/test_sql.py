@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from importlib.metadata import version
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvm.engines import DuckDBEngine, identifier, literal
+from cvm.engines import DuckDBEngine, QueryError, identifier, literal
 from cvm.engines.sql import literals, parquet, pretty
 
 HOSTILE = [
@@ -21,10 +22,12 @@ HOSTILE = [
     "ім'я клієнта",
     "顧客 🙂",
     "{braces} %s ? $1",
-    "null\0character",
     " ",
     "select",
 ]
+NULL = "null\0character"
+# DuckDB 1 ends a query at a null character, and so refuses it for the quote that is missing.
+ENDS_AT_NULL = version("duckdb").startswith("1.")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,21 @@ def test_any_text_survives_as_a_literal(engine: DuckDBEngine, value: str) -> Non
     assert engine.row(f"SELECT {literal(value)} AS value") == {"value": value}
 
 
-@given(st.text(st.characters(codec="utf-8"), max_size=40))
+@pytest.mark.skipif(ENDS_AT_NULL, reason="DuckDB 1 refuses null characters")
+def test_a_null_character_survives(engine: DuckDBEngine) -> None:
+    table = f"(SELECT {literal(NULL)} AS {identifier(NULL)})"
+    assert list(engine.columns(table)) == [NULL]
+    assert engine.row(f"SELECT {identifier(NULL)} AS value FROM {table}") == {"value": NULL}
+
+
+@pytest.mark.skipif(not ENDS_AT_NULL, reason="DuckDB 2 takes null characters for what they are")
+@pytest.mark.parametrize("query", [f"SELECT {literal(NULL)} AS value", f"SELECT 1 AS {identifier(NULL)}"])
+def test_a_null_character_is_refused_rather_than_cut(engine: DuckDBEngine, query: str) -> None:
+    with pytest.raises(QueryError, match="unterminated quoted"):
+        engine.row(query)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0" if ENDS_AT_NULL else ""), max_size=40))
 def test_no_text_escapes_its_quotes(engine: DuckDBEngine, value: str) -> None:
     assert engine.row(f"SELECT {literal(value)} AS value, 1 AS one") == {"value": value, "one": 1}
 
