@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cvm.engines import DuckDBEngine
@@ -62,15 +64,18 @@ def test_labels(params, engine, session):
     assert_same_rows(found, own_labels(params, engine), key=("customer_id",))
 
 
-def test_kpis(params, engine, session, tmp_path):
-    *made, last = statement(kpis_sql(params, Target("spark"), as_of=AS_OF)).split(";\n\n")
+def test_kpis_with_markers(params, engine, session, tmp_path):
+    sql = kpis_sql(params, Target("spark", with_markers=True), as_of=AS_OF)
+    values = dict(re.findall(r"^--   (\w+) +:\w+, for example (\S+)$", sql, re.MULTILINE))
+    assert values["as_of"] == AS_OF.isoformat()
+    *made, last = statement(sql).split(";\n\n")  # as the header says
     assert sum("CREATE TABLE" in one for one in made) > 10
     session.sql(f"CREATE SCHEMA pieces LOCATION '{tmp_path}'")
     session.sql("USE pieces")
     try:
         for one in made:
-            session.sql(one)
-        found = session.sql(last).toArrow()
+            session.sql(one, args=values)
+        found = session.sql(last, args=values).toArrow()
     finally:
         session.sql("USE default")
         session.sql("DROP SCHEMA pieces CASCADE")

@@ -114,3 +114,20 @@ def test_what_makes_no_sense_is_refused(folder, arguments, code, message):
 def test_the_help_names_every_warehouse():
     (option,) = SqlOption.__metadata__
     assert all(name in option.help for name in WAREHOUSES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "said", "unsaid"),
+    [
+        (("features", "--sql", "spark"), ("spark-sql -f FILE",), ("args=", "--schema")),
+        (("features", "--sql", "spark", "--parameters"), ("spark.sql(one, args=PARAMETERS)",), ("spark-sql", "--schema")),
+        (("kpis", "--sql", "spark"), ("spark-sql -f FILE", "a schema of its own", "--schema says where"), ("args=",)),
+        (("kpis", "--sql", "spark", "--parameters"), ("args=PARAMETERS", "a schema of its own"), ("spark-sql",)),
+    ],
+)
+def test_the_header_says_how_this_very_file_is_run(folder, arguments, said, unsaid):
+    done = shop.cvm(folder, *arguments, "--as-of", "2024-05-01")
+    told = done.out.partition("\n\n")[0].partition("-- Run it\n")[2]
+    assert all(words in told for words in said)
+    assert not any(words in told for words in unsaid)

@@ -98,7 +98,18 @@ def test_the_last_row_of_a_join_is_refused():
 
 
 @pytest.mark.parametrize("frame", ["", " RANGE UNBOUNDED PRECEDING"])
-def test_a_running_sum_without_rows_is_refused(frame):
-    tree = sqlglot.parse_one(f"SELECT sum(a) OVER (PARTITION BY b ORDER BY c{frame}) AS x FROM t", read="duckdb")
+@pytest.mark.parametrize(
+    "what", ["sum(a)", "sum(a) FILTER (WHERE a > 0)", "stddev_samp(a)", "median(a)", "last_value(a)", "bool_or(a)"]
+)
+def test_what_is_of_a_frame_in_an_order_is_refused_without_rows(what, frame):
+    tree = sqlglot.parse_one(f"SELECT {what} OVER (PARTITION BY b ORDER BY c{frame}) AS x FROM t", read="duckdb")
     with pytest.raises(QueryError, match="without ROWS has no plain form"):
         portable(tree)
+
+
+@pytest.mark.parametrize(
+    "what", ["row_number()", "rank()", "dense_rank()", "ntile(4)", "percent_rank()", "cume_dist()", "lag(a)", "lead(a, 2)"]
+)
+def test_what_is_of_no_frame_needs_no_rows(what):
+    tree = sqlglot.parse_one(f"SELECT {what} OVER (PARTITION BY b ORDER BY c) AS x FROM t", read="duckdb")
+    assert portable(tree).sql(dialect="duckdb") == tree.sql(dialect="duckdb")

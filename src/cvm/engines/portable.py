@@ -14,6 +14,8 @@ from sqlglot import exp
 from cvm.engines.error import QueryError
 
 _PREDICATES = (exp.Predicate, exp.Connector, exp.Not)
+# What places of rows tell; everything else in an order is of the rows of a frame.
+_FRAMELESS = (exp.CumeDist, exp.DenseRank, exp.Lag, exp.Lead, exp.Ntile, exp.PercentRank, exp.Rank, exp.RowNumber)
 
 
 def portable(tree: exp.Expr, *, tables: Mapping[str, Collection[str]] | None = None, has_median: bool = True) -> exp.Expr:
@@ -31,7 +33,8 @@ def portable(tree: exp.Expr, *, tables: Mapping[str, Collection[str]] | None = N
     Raises
     ------
     QueryError
-        If the query takes an ``arg_max`` over a join, which nobody has needed so far, or a running aggregate without ROWS.
+        If the query takes an ``arg_max`` over a join, which nobody has needed so far, or anything of a frame
+        in an order without ROWS.
     """
     tree = tree.copy()
     _inline_windows(tree)
@@ -64,10 +67,11 @@ def _inline_windows(tree: exp.Expr) -> None:
 
 
 def _expect_rows(tree: exp.Expr) -> None:
-    """A running aggregate says of which rows: Redshift refuses one that does not, and has no frames of equal values."""
+    """What is of a frame in an order says which rows: Redshift refuses what does not, and has no frames of equal values."""
     for window in tree.find_all(exp.Window):
         frame = window.args.get("spec")
-        is_running = window.args.get("order") and isinstance(window.this, (exp.Avg, exp.Count, exp.Max, exp.Min, exp.Sum))
+        function = window.this.this if isinstance(window.this, (exp.IgnoreNulls, exp.RespectNulls)) else window.this
+        is_running = window.args.get("order") and not isinstance(function, _FRAMELESS)
         if is_running and (frame is None or frame.args.get("kind") != "ROWS"):
             raise QueryError(f"a running aggregate without ROWS has no plain form: {window.sql(dialect='duckdb')[:80]}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import chain
 from textwrap import indent
 
 import sqlglot
@@ -72,8 +73,8 @@ class Script:
     pieces: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
 
-    def sql(self, warehouse: Warehouse, *, schema: str | None = None, with_markers: bool = False) -> str:
-        """The query as a warehouse reads it, with a comment on each piece.
+    def statements(self, warehouse: Warehouse, *, schema: str | None = None, with_markers: bool = False) -> list[str]:
+        """The query as a warehouse reads it, with a comment on each piece; every statement ends in a semicolon.
 
         It is one statement, but where the warehouse writes pieces out wherever they are read, and they are many: there
         those that are read more than once are tables, made first.
@@ -103,7 +104,11 @@ class Script:
             if one:
                 marker = exp.var(warehouse.marker.format(name=one.name))
                 node.replace(marker if with_markers else exp.Literal.string(one.value))
-        return "\n".join(self._statements(tree, warehouse))
+        return list(self._statements(tree, warehouse))
+
+    def sql(self, warehouse: Warehouse, *, schema: str | None = None, with_markers: bool = False) -> str:
+        """``statements`` as one text."""
+        return "\n".join(self.statements(warehouse, schema=schema, with_markers=with_markers))
 
     def used(self) -> dict[str, dict[str, str]]:
         """Tables and columns that the query reads."""
@@ -123,8 +128,8 @@ class Script:
         made = _made(pieces, tree, warehouse)
         for name, words in made.items():
             table = exp.Table(this=pieces[name].args["alias"].this.copy())
-            yield words.format(name=written(table, warehouse))
-            yield self._query(exp.select("*").from_(table), pieces, made.keys() - {name}, warehouse)
+            query = self._query(exp.select("*").from_(table), pieces, made.keys() - {name}, warehouse)
+            yield f"{words.format(name=written(table, warehouse))}\n{query}"
         yield self._query(tree, pieces, made.keys(), warehouse)
 
     def _query(self, last: exp.Expr, pieces: Mapping[str, exp.Expr], made: Set[str], warehouse: Warehouse) -> str:
@@ -135,7 +140,8 @@ class Script:
             needed |= found
             todo += [pieces[name].this for name in found]
         listed = [self._piece(cte, warehouse) for name, cte in pieces.items() if name in needed]
-        return "WITH\n" + ",\n".join(listed) + "\n\n" + written(last, warehouse) + ";\n"
+        before = "WITH\n" + ",\n".join(listed) + "\n\n" if listed else ""
+        return f"{before}{written(last, warehouse)};\n"
 
     def _piece(self, cte: exp.Expr, warehouse: Warehouse) -> str:
         comment = self.pieces.get(cte.alias, "")
@@ -215,37 +221,47 @@ def assembled(pieces: Mapping[str, str], last: str, *, renamed: Mapping[str, str
 
 
 def _is_made_around(table: exp.Table) -> bool:
-    """Whether a query around a table makes a piece of its name."""
+    """Whether a query around a table makes a piece of its name, before the piece in which the table is read."""
     node: exp.Expr | None = table
+    within: exp.Expr | None = None
     while node is not None:
         with_ = node.args.get("with_")
-        if with_ and any(cte.alias == table.name for cte in with_.expressions):
-            return True
+        for cte in with_.expressions if with_ else ():
+            if cte is within:
+                break
+            if cte.alias == table.name:
+                return True
+        within = node if isinstance(node, exp.CTE) else within
         node = node.parent
     return False
 
 
 def _read(tree: exp.Expr, pieces: Mapping[str, exp.Expr]) -> list[str]:
-    """Names of the pieces that a query reads, as often as it reads them."""
-    return [table.name for table in tree.find_all(exp.Table) if table.name in pieces and not table.db]
+    """Names of the pieces that a query reads, as often as it reads them; it may make others of the same name within."""
+    tables = (table for table in tree.find_all(exp.Table) if table.name in pieces and not table.db)
+    return [table.name for table in tables if not _is_made_around(table)]
 
 
 def _made(pieces: Mapping[str, exp.Expr], last: exp.Expr, warehouse: Warehouse) -> dict[str, str]:
     """Pieces that are made before a query, and how, if it would be too long with all of them written out.
 
-    Parameters stand in one place then, and so do the names of columns that are given.
+    Parameters stand in one place then, and where there are views, so do the names of columns that are given.
     """
+    if warehouse.table is None:
+        return {}
     read = {name: _read(cte.this, pieces) for name, cte in pieces.items()}
+    read_last = _read(last, pieces)
     length: dict[str, int] = {}
     for name, parts in read.items():  # each goes after those it reads
         length[name] = 1 + sum(length[part] for part in parts)
-    if warehouse.table is None or sum(length[name] for name in _read(last, pieces)) <= _MOST_WRITTEN_OUT:
+    if sum(length[name] for name in read_last) <= _MOST_WRITTEN_OUT:
         return {}
-    often = Counter(part for parts in (*read.values(), _read(last, pieces)) for part in parts)
-    made = {}
+    often = Counter(chain(*read.values(), read_last))
+    made: dict[str, str] = {}
     for name, parts in read.items():
         if name.startswith(_GIVEN):
-            made[name] = warehouse.view
+            if warehouse.view is not None:
+                made[name] = warehouse.view
         elif name == PARAMETERS or (parts and often[name] > 1):
             made[name] = warehouse.table
     return made

@@ -59,8 +59,13 @@ class Warehouse:
         Of a result.
     max_name_bytes : int or None
         Of a column's name.
-    table, view : str or None, str
-        How ``{name}`` is made of a piece, and of a table that is given, where pieces are written out wherever they are read.
+    table, view : str or None
+        How ``{name}`` is made of a piece, where pieces are written out wherever they are read, and of a table that is given;
+        without a view, each statement has the pieces of the tables that it reads.
+    run_with_markers : tuple of str
+        ``run`` where parameters are markers, if those get their values in another way there.
+    run_with_tables : tuple of str
+        What is to be known besides where the file makes tables first.
     types : mapping of str to str
         Its names for the types of the contracts, where they are not DuckDB's.
     """
@@ -74,7 +79,9 @@ class Warehouse:
     max_columns: int | None = None
     max_name_bytes: int | None = None
     table: str | None = None
-    view: str = "CREATE TEMPORARY VIEW {name} AS"
+    view: str | None = "CREATE TEMPORARY VIEW {name} AS"
+    run_with_markers: tuple[str, ...] = ()
+    run_with_tables: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -151,12 +158,16 @@ WAREHOUSES: dict[str, Warehouse] = {
             "spark",
             "Apache Spark",
             ":{name}",
-            (
-                "spark-sql -f FILE",
-                "where it makes tables: in a schema of its own, which is dropped before it runs again",
-            ),
+            ("spark-sql -f FILE",),
             SPARK,
             table="CREATE TABLE {name} USING PARQUET AS",
+            run_with_markers=(
+                'for one in open("FILE").read().split(";\\n\\n"):',
+                "    rows = spark.sql(one, args=PARAMETERS)   # a dict of text: name to value",
+            ),
+            run_with_tables=(
+                "with USE a schema of its own, which is dropped before it runs again; --schema says where your tables are",
+            ),
             types=_SPARK_TYPES,
         ),
         Warehouse(
@@ -175,7 +186,7 @@ WAREHOUSES: dict[str, Warehouse] = {
             BIGQUERY,
             has_median=False,
             table="CREATE TEMP TABLE {name} AS",
-            view="CREATE TEMP TABLE {name} AS",  # no view is temporary there
+            view=None,  # none is temporary there, and a table would be a copy of all rows, paid for by its bytes
             max_columns=10_000,
             max_name_bytes=300,
             types={

@@ -210,16 +210,18 @@ def write_or_return(sql: str, output: Path | None) -> str | None:
 def _file(title: str, script: Script, target: Target, known: Known, *, result: Sequence[str], timezone: str) -> str:
     warehouse = target.warehouse
     try:
-        body = script.sql(warehouse, schema=target.schema, with_markers=target.with_markers)
+        statements = script.statements(warehouse, schema=target.schema, with_markers=target.with_markers)
     except QueryError as error:
         raise CvmError(f"This query cannot be printed for {warehouse.title}: {error}.") from error
-    lines = _header(title, script, target, known, result=result, timezone=timezone)
+    run = warehouse.run_with_markers if target.with_markers and warehouse.run_with_markers else warehouse.run
+    run += warehouse.run_with_tables if len(statements) > 1 else ()
+    lines = _header(title, script, target, known, result=result, timezone=timezone, run=run)
     # A line break in a name of the user's would end the comment.
-    return "\n".join(f"-- {' '.join(line.splitlines())}".rstrip() for line in lines) + "\n\n" + body
+    return "\n".join(f"-- {' '.join(line.splitlines())}".rstrip() for line in lines) + "\n\n" + "\n".join(statements)
 
 
 def _header(
-    title: str, script: Script, target: Target, known: Known, *, result: Sequence[str], timezone: str
+    title: str, script: Script, target: Target, known: Known, *, result: Sequence[str], timezone: str, run: Sequence[str]
 ) -> Iterator[str]:
     warehouse = target.warehouse
     yield f"{title[0].upper()}{title[1:]}, for {warehouse.title}."
@@ -241,7 +243,7 @@ def _header(
         )
     yield from (f"  {part}" for line in known.origin for part in wrap(line, _WIDTH))
     yield "Run it"
-    yield from (f"  {line}" for line in warehouse.run)
+    yield from (f"  {line}" for line in run)
 
 
 def _date(params: Params, known: Known) -> date:
