@@ -62,16 +62,16 @@ def evaluate_together(
         raise ExperimentError(f"The ledger knows no campaign whose name begins with {campaign_id + '.'!r}.")
     _check_apart(engine, campaign_id, names)
     shares = _shares_of_treated(engine, names)
-    judged = [
+    effects = [
         evaluate_resampled(engine, name, replace(settings, fixed_cost=settings.fixed_cost * shares[name]), progress=progress)
         for name in names
     ]
-    arms = [arm for cell in judged for arm in cell.found.earned]
+    arms = [arm for cell in effects for arm in cell.found.earned]
     return CellsEffect(
         campaign_id=campaign_id,
         currency=settings.economics.currency,
-        cells=[cell.found for cell in judged],
-        total=total(arms, [drawn for cell in judged for drawn in cell.replicates], level=settings.level),
+        cells=[cell.found for cell in effects],
+        total=total(arms, [drawn for cell in effects for drawn in cell.replicates], level=settings.level),
     )
 
 
