@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-import pkgutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-import cvm
-import cvm.evaluation
 import shop
+from cvm.stages.order import STAGES
 
 SLOW = {"lightgbm", "lifetimes", "matplotlib", "mlflow", "optuna", "pandas", "pyspark", "scipy", "sklearn", "sqlalchemy"}
 SLOWER_THAN_HELP = SLOW | {"duckdb", "numpy", "pyarrow", "yaml"}
@@ -66,13 +64,9 @@ def test_kpis_wait_for_no_model_and_no_database(params: str) -> None:
     assert not loaded("kpis", "--params", params) & (SLOW - {"pandas", "scipy"})
 
 
-@pytest.mark.parametrize("package", [cvm, cvm.evaluation], ids=lambda package: package.__name__)
-def test_a_public_name_is_found_whatever_was_imported_before(package: object) -> None:
-    names, homes, path = (getattr(package, name) for name in ("__all__", "_HOMES", "__path__"))
-    assert sorted(homes) == sorted(names)
-    assert not {module.name for module in pkgutil.iter_modules(path)} & set(names)  # it would take the name's place
-    for name in names:
-        found = getattr(package, name)
-        if inspect.isclass(found) or inspect.isfunction(found):
-            assert found.__module__ == homes[name]
-    assert set(dir(package)) >= set(names)
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_is_where_it_will_be_looked_for(name: str) -> None:
+    stage = STAGES[name]
+    found = getattr(import_module(stage.__module__), stage.__name__)
+    assert (stage.__name__, found.__name__) == (f"run_{name}", f"run_{name}")
+    assert found is not stage

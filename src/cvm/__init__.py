@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cvm.late_names import late_names
+from cvm.late_names import getter_of
 
 if TYPE_CHECKING:
     from cvm.errors import CvmError
@@ -61,7 +61,7 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # whom a __getattr__ would tell that there is every name
-    __getattr__ = late_names(__name__, _HOMES)
+    __getattr__ = getter_of(globals(), _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cvm.late_names import late_names
+from cvm.late_names import getter_of
 
 if TYPE_CHECKING:
     from cvm.evaluation.area_interval import Estimate, area_difference, area_estimate
@@ -106,14 +106,6 @@ _NAMES_OF = {
         "ratio_means",
         "relative",
     ),
-    "uplift_groups": (
-        "Heterogeneity",
-        "UpliftGroups",
-        "heterogeneity",
-        "score_cuts",
-        "transported_effect",
-        "uplift_by_group",
-    ),
     "moments": ("Moments",),
     "multiplicity": ("false_discovery_rates", "sample_ratio_test"),
     "paired": ("LEAST_PAIRED", "PairedFigure", "compare_probabilities", "compare_values"),
@@ -124,6 +116,14 @@ _NAMES_OF = {
     "uplift": ("UpliftCurve", "auuc_per_customer", "qini_difference", "qini_estimate", "qini_per_customer", "uplift_curve"),
     "uplift_bootstrap": ("bootstrap_qini", "bootstrap_qini_difference"),
     "uplift_by_share": ("UpliftTable", "uplift_at_share", "uplift_at_share_of_each_arm", "uplift_table"),
+    "uplift_groups": (
+        "Heterogeneity",
+        "UpliftGroups",
+        "heterogeneity",
+        "score_cuts",
+        "transported_effect",
+        "uplift_by_group",
+    ),
     "uplift_variants": ("uplift_coefficient",),
     "value": (
         "decile_error",
@@ -233,7 +233,7 @@ __all__ = [
 _HOMES = {name: f"{__name__}.{home}" for home, names in _NAMES_OF.items() for name in names}
 
 if not TYPE_CHECKING:  # whom a __getattr__ would tell that there is every name
-    __getattr__ = late_names(__name__, _HOMES)
+    __getattr__ = getter_of(globals(), _HOMES)
 
 
 def __dir__() -> list[str]:

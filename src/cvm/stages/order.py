@@ -18,6 +18,7 @@ def _stage(name: str, module: str) -> Callable[..., StageOutcome]:
         run: Callable[..., StageOutcome] = getattr(import_module(module), f"run_{name}")
         return run(params, **options)
 
+    stage.__module__, stage.__name__ = module, f"run_{name}"
     return stage
 
 
