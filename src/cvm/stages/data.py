@@ -20,8 +20,9 @@ from cvm.params import Params
 from cvm.privacy.retention import expired_outputs, remove_expired
 from cvm.privacy.suppression import read_forgotten
 from cvm.stages.context import Progress, StageOutcome, engine_trouble, silent, utc_now, workspace_of, writes
-from cvm.stages.inputs import churn_definition_of, economics_of, kept_outputs, protection_of, rules_of, sources_of, too_short
+from cvm.stages.inputs import churn_definition_of, economics_of, protection_of, rules_of, sources_of
 from cvm.stages.lake import draw_sample, ingest_on_spark
+from cvm.stages.retention import kept_outputs, too_short
 from cvm.stages.warehouse import open_warehouse
 from cvm.workspace import Workspace
 

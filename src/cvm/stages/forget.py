@@ -20,8 +20,9 @@ from cvm.privacy.searching import Search, search
 from cvm.privacy.suppression import Forgotten, read_forgotten, remember_forgotten
 from cvm.publish.databases import PublishError
 from cvm.stages.context import Progress, StageOutcome, engine_trouble, silent, utc_now, workspace_of, writes
-from cvm.stages.inputs import kept_outputs, protection_of, pseudonyms_of, sources_of, too_short
+from cvm.stages.inputs import protection_of, pseudonyms_of, sources_of
 from cvm.stages.publish import count_published, unpublish, unpublish_expired
+from cvm.stages.retention import kept_outputs, too_short
 from cvm.stages.store import database_of, store_of
 from cvm.stages.warehouse import open_duckdb
 from cvm.workspace import Workspace, removed

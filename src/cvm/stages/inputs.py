@@ -38,11 +38,6 @@ from cvm.promotion.settings import PromotionSettings
 from cvm.segments import Segmentation
 from cvm.segments.conditions import Condition
 
-# Kinds of output that ``privacy.keep_days`` limits as wholes.
-_OUTPUTS = ("features", "scores", "actions", "audiences")
-# The longest windows of features look back so far.
-_FEATURE_DAYS = 365
-
 
 def rules_of(params: Params) -> Rules:
     """For ingest."""
@@ -68,24 +63,6 @@ def protection_of(params: Params, forgotten: Forgotten) -> Protection:
         forgotten=forgotten,
         keep_days={**tables, **own, **quarantine},
         country_code=params.identity.country_code,
-    )
-
-
-def kept_outputs(params: Params) -> Mapping[str, int]:
-    """Days by kind of output that ``privacy.keep_days`` limits."""
-    kept = params.privacy.keep_days.model_dump(exclude_none=True)
-    return {kind: kept[kind] for kind in _OUTPUTS if kind in kept}
-
-
-def too_short(params: Params) -> tuple[str, ...]:
-    """Warnings of rows that go before the models have learned from them."""
-    windows, train, kept = params.windows, params.train, params.privacy.keep_days
-    needed = _FEATURE_DAYS + (train.snapshots - 1) * train.step_days + windows.lead_days + windows.horizon_days
-    return tuple(
-        f"privacy.keep_days.{table} == {days}, but training looks {needed} days back (features of {_FEATURE_DAYS} days, "
-        f"{train.snapshots} snapshots, an outcome window of {windows.horizon_days}): earlier rows count as none"
-        for table in ("transactions", "events")
-        if (days := getattr(kept, table)) is not None and days < needed
     )
 
 
