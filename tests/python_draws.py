@@ -1,4 +1,4 @@
-"""The draws of ``cvm.campaigns`` in Python: what its SQL has to give, and quick enough to be tested on many customers."""
+"""The draws of ``cvm.campaigns`` in Python: what those of its SQL (``sql_draws.py``) are compared with."""
 
 from __future__ import annotations
 

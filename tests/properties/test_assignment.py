@@ -2,17 +2,20 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import python_draws
 from cvm.campaigns.assignment import RESOLUTION, Split
 from cvm.campaigns.holdout import GlobalHoldout
 from cvm.campaigns.power import Baseline, Design, power_at, required_customers
-from python_draws import assign, assign_balanced, held_out
+from sql_draws import assign, assign_balanced, held_out
 
 ids = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=40, unique=True)
 texts = st.text(min_size=1, max_size=8).filter(str.strip)
 START = date(2026, 1, 1)
+# By SQL, as the product draws.
+drawn = settings(derandomize=True, deadline=None, database=None, max_examples=40)
 
 
 @st.composite
@@ -22,9 +25,12 @@ def splits(draw: st.DrawFn) -> Split:
     return Split({name: weight / sum(weights) for name, weight in zip(names, weights, strict=True)})
 
 
+@drawn
 @given(ids, splits(), texts, texts, st.randoms(use_true_random=False))
 def test_order_and_company_change_nobody(customers, split, campaign_id, salt, random):
-    together = dict(zip(customers, assign(customers, split, campaign_id=campaign_id, salt=salt), strict=True))
+    arms = assign(customers, split, campaign_id=campaign_id, salt=salt)
+    assert arms.tolist() == python_draws.assign(customers, split, campaign_id=campaign_id, salt=salt).tolist()
+    together = dict(zip(customers, arms, strict=True))
     some = random.sample(customers, random.randint(1, len(customers)))
     assert {name: together[name] for name in some} == dict(
         zip(some, assign(some, split, campaign_id=campaign_id, salt=salt), strict=True)
@@ -39,10 +45,12 @@ def test_the_cuts_fill_the_whole_range_in_order(split):
     assert all(cut > 0 for cut in cuts)
 
 
-@given(ids, splits(), st.randoms(use_true_random=False))
-def test_strata_are_split_to_less_than_one_customer_in_any_order(customers, split, random):
-    strata = [random.choice("ab") for _ in customers]
+@drawn
+@given(ids, splits(), st.integers(1, 40), st.randoms(use_true_random=False))
+def test_strata_are_split_to_less_than_one_customer_in_any_order(customers, split, most, random):
+    strata = [random.choice([None, *map(str, range(most))]) for _ in customers]  # often of one customer
     arms = assign_balanced(customers, strata, split, campaign_id="c", salt="s")
+    assert arms.tolist() == python_draws.assign_balanced(customers, strata, split, campaign_id="c", salt="s").tolist()
     for stratum in set(strata):
         inside = [arm for arm, where in zip(arms, strata, strict=True) if where == stratum]
         assert all(abs(inside.count(arm) - len(inside) * share) < 1 for arm, share in split.shares.items())
@@ -53,6 +61,7 @@ def test_strata_are_split_to_less_than_one_customer_in_any_order(customers, spli
     assert again.tolist() == arms[order].tolist()
 
 
+@drawn
 @given(st.integers(1, 60), st.integers(0, 400))
 def test_the_global_holdout_changes_only_when_it_rotates(rotation_days, day):
     holdout, customers = GlobalHoldout(0.3, START, rotation_days), [f"c{number}" for number in range(200)]
