@@ -385,3 +385,10 @@ def test_contacting_those_whom_a_running_campaign_holds_out_is_told(tmp_path, on
     running = [drawn(name, CONTROL, on=on, channel=None) for name in names]
     summary, _ = planned(tmp_path, warehouse(names, assignments=running), [scored(n) for n in names], settings())
     assert sum("18 of those to be contacted are held out by campaigns" in note for note in summary.notes) == n_warnings
+
+
+@pytest.mark.parametrize(("odd", "n"), [(ids(1), 2), ([""], 2), ([None], 2), ([*ids(2), "", None], 2)])
+def test_scores_with_a_customer_twice_or_without_an_id_are_refused(tmp_path, odd, n):
+    rows = [scored(name) for name in (*ids(2), *odd)]
+    with pytest.raises(PlanError, match=rf"has {len(rows)} rows of {n} customers.*each must stand there once, with an id"):
+        planned(tmp_path, warehouse(ids(2)), rows, settings())

@@ -128,7 +128,7 @@ def draw_sql(customer_id: str, *, key: str) -> str:
     Parameters
     ----------
     customer_id : str
-        SQL of a text that is the customer's id.
+        SQL of a text that is the customer's id; the caller sees to it that none is empty.
     key : str
         Of ``draw_key``.
     """

@@ -108,7 +108,7 @@ def holdout_query(customers: str, holdout: GlobalHoldout, *, on: date, salt: str
     Parameters
     ----------
     customers : str
-        A table, or a query in parentheses, with ``customer_id`` once per customer.
+        A table, or a query in parentheses, with ``customer_id`` once per customer and never empty, which the caller sees to.
     holdout : GlobalHoldout
     on : date
     salt : str

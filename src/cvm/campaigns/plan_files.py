@@ -175,7 +175,7 @@ def write_holdout_file(
     ----------
     engine : DuckDBEngine
     customers : Path
-        Parquet file with ``customer_id``: everybody known at the first campaign of the period.
+        Parquet file with ``customer_id``, once per customer: everybody known at the first campaign of the period.
     holdout : GlobalHoldout
     path : Path
     on : date

@@ -84,8 +84,8 @@ def read_people(engine: DuckDBEngine, settings: PlanSettings, inputs: PlanInputs
     Raises
     ------
     PlanError
-        If the audience names what scores do not have, a consent column is missing, or a customer is both included and
-        excluded.
+        If the audience names what scores do not have, a consent column is missing, a customer is both included and excluded,
+        or the scores have a customer twice or without an id.
     MissingOutputError
         If the scores or the expected effects cannot be read.
     """
@@ -211,6 +211,12 @@ def _relation(engine: DuckDBEngine, inputs: PlanInputs, settings: PlanSettings) 
             near = get_close_matches(strange[0], there, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {there}."
             raise PlanError(f"plans.{settings.name}.audience names the {column} {strange[0]!r}, which nobody has; {hint}")
+    row = engine.row(f"SELECT count(*) AS n, count(DISTINCT customer_id) FILTER (customer_id <> '') AS n_told FROM {scores}")
+    if row["n"] > row["n_told"]:
+        raise PlanError(
+            f"{inputs.scores} has {row['n']:,} rows of {row['n_told']:,} customers, so nobody can be drawn from it: each "
+            "must stand there once, with an id. Run `cvm score` to write it again."
+        )
     return scores
 
 

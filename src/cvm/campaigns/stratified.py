@@ -29,7 +29,8 @@ def balanced_query(customers: str, split: Split, *, stratum: str, campaign_id: s
     Parameters
     ----------
     customers : str
-        A table, or a query in parentheses, with ``customer_id`` once per customer.
+        A table, or a query in parentheses, with ``customer_id`` once per customer and never empty, which the caller sees to:
+        a customer who stands there twice may get two arms.
     split : Split
     stratum : str
         SQL of the stratum; a null is a stratum of its own, called ``unknown``.
