@@ -17,7 +17,9 @@ An entry's ``sql`` is an aggregate over one of the relations of ``features/query
 ``own``           the customer's latest known row of ``features`` as ``own_<column>``
 ================  ==============================================================================================
 
-``age_days`` counts from the row's day to ``as_of``; yesterday is 1.
+``age_days`` counts from the row's day to ``as_of``; yesterday is 1. Of a day, ``margin`` is the sum of its lines'. Where all
+of a day is one order (no order ids, no returns), ``features_query`` computes entries on ``active_day`` from ``orders``,
+which has the columns of both there.
 """
 
 from __future__ import annotations
