@@ -44,6 +44,7 @@ BREAKS_FIRST := tests/properties tests/engines tests/models/test_bundle.py tests
 LOWEST_PIP := .venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements-lowest.lock
 
 .venv-lowest/.installed: requirements-lowest.lock pyproject.toml
+	@command -v python3.11 >/dev/null || { echo "python3.11 is not there: the lowest versions need it. Install Python 3.11, with its venv." >&2; exit 1; }
 	python3.11 -m venv .venv-lowest
 	$(LOWEST_PIP) editables hatchling hypothesis pytest pytest-xdist
 	$(LOWEST_PIP) --no-build-isolation --editable .
