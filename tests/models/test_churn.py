@@ -40,10 +40,11 @@ class TestBaselines:
         p = rule.p_churn(pd.DataFrame({"recency_days": [0.0, 99.0]}))
         np.testing.assert_allclose(p, [1 / (1 + exp(2)), 1 / (1 + exp(2 - 0.5 * log(100)))])
 
-    def test_who_has_no_score_gets_the_rate_of_those_without(self):
-        rule = ChurnFactorRule(intercept=0.0, slope=1.0, rate_without_score=0.3)
+    @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
+    def test_who_has_no_score_gets_exactly_the_rate_of_those_without(self, rate):
+        rule = ChurnFactorRule(intercept=0.0, slope=1.0, rate_without_score=rate)
         p = rule.p_churn(pd.DataFrame({"recency_over_mean_gap": [np.nan, 0.0]}))
-        np.testing.assert_allclose(p, [0.3, 0.5])
+        np.testing.assert_array_equal(p, [rate, 0.5])
 
     @pytest.mark.parametrize("fit", [RecencyRule.fit, ChurnFactorRule.fit])
     def test_a_rule_is_right_on_average_and_better_than_chance(self, samples, fit):

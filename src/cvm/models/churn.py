@@ -97,13 +97,16 @@ class LogisticRule(ChurnRule):
         return cls(float(model.intercept_[0]), float(model.coef_[0, 0]), rate_missing)
 
     def logits(self, scores: Floats) -> Floats:
-        """Logits of customers with these scores, NaN among them."""
-        by_score = self.intercept + self.slope * np.log1p(np.nan_to_num(scores))
-        return np.where(np.isnan(scores), finite_logit(np.array(self.rate_without_score)), by_score)
+        """Logits of customers with these scores, NaN among them; all finite, as reasons have to be."""
+        return np.where(np.isnan(scores), finite_logit(np.array(self.rate_without_score)), self._of_score(scores))
 
     def p_churn(self, features: pd.DataFrame) -> Floats:
         """See ``ChurnModel.p_churn``."""
-        return expit(self.logits(features[self.score].to_numpy(float)))
+        scores = features[self.score].to_numpy(float)
+        return np.where(np.isnan(scores), self.rate_without_score, expit(self._of_score(scores)))
+
+    def _of_score(self, scores: Floats) -> Floats:
+        return self.intercept + self.slope * np.log1p(np.nan_to_num(scores))
 
     def state(self) -> dict[str, Any]:
         """See ``ChurnModel.state``."""
