@@ -160,7 +160,7 @@ def monitored(day: str, word: str = "ok") -> dict[str, Any]:
         "signals": [signal],
         "backtests": [
             {"as_of": "2025-07-01", "model_version": "0123456789ab", "days": 120, "horizon_days": 181,
-             "groups": [{"segment": None, **group}, {"segment": HOSTILE, **group, "auc": dict.fromkeys(figure)}]}
+             "groups": [{"segment": None, **group}, {"segment": HOSTILE, **group, "auc": None}]}
         ],
         "features": [{"name": HOSTILE, "level": "much", "drift": drift}],
         "scores": [{"name": "clv", "level": "none", "drift": drift}],

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from cvm.evaluation import area_estimate, false_discovery_rates, ratio_estimate, wilson_interval
+from cvm.evaluation import Estimate, area_estimate, false_discovery_rates, ratio_estimate, wilson_interval
 from cvm.models.evidence import without_nan
 from cvm.segments import VALUE_TIERS, RuleSet, ValueCuts, lifecycle_stage, value_tier
 
@@ -36,12 +36,9 @@ _OF_PREDICTIONS = ("value_tier", "lifecycle_stage", "segment")
 
 
 @dataclass(frozen=True)
-class GroupFigure:
-    """A figure, its 95 % interval, and whether it differs from that of all customers by more than chance."""
+class GroupFigure(Estimate):
+    """A figure with its 95 % interval, and whether it differs from that of all customers by more than chance."""
 
-    value: float
-    lower: float
-    upper: float
     is_off: bool = False
 
 
@@ -223,12 +220,12 @@ def _area(churn: Prediction) -> GroupFigure | None:
     if min(n_left, len(churn.actual) - n_left) < _LEAST_PER_CLASS:
         return None
     found = area_estimate(churn.actual, churn.predicted[None, :], customer=np.arange(len(churn.actual)))
-    return GroupFigure(found.value, found.lower, found.upper)
+    return GroupFigure(**vars(found))
 
 
 def _ratio(value: Prediction) -> GroupFigure | None:
     found = ratio_estimate(value.predicted, value.actual)
-    return GroupFigure(found.value, found.lower, found.upper) if found else None
+    return GroupFigure(**vars(found)) if found else None
 
 
 def _normal(value: float, error: float) -> GroupFigure:
