@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import cvm
 import cvm.evaluation
 import shop
+from cvm.stages import inputs
 
 SLOW = {"lightgbm", "lifetimes", "matplotlib", "mlflow", "optuna", "pandas", "pyspark", "scipy", "sklearn", "sqlalchemy"}
 SLOWER_THAN_HELP = SLOW | {"duckdb", "numpy", "pyarrow", "yaml"}
@@ -64,6 +66,11 @@ def test_what_is_done_in_sql_waits_for_no_package_of_models_and_frames(params: s
 
 def test_kpis_wait_for_no_model_and_no_database(params: str) -> None:
     assert not loaded("kpis", "--params", params) & (SLOW - {"pandas", "scipy"})
+
+
+@pytest.mark.parametrize("settings", [found for name, found in vars(inputs).items() if name.endswith("Settings")])
+def test_types_of_plain_values_are_known_at_run_time(settings: type) -> None:
+    assert typing.get_type_hints(settings)
 
 
 @pytest.mark.parametrize("package", [cvm, cvm.evaluation], ids=lambda package: package.__name__)

@@ -249,8 +249,8 @@ def _of_own(name: str, estimator: Any, known: pd.DataFrame, churned: Floats, ask
         given = np.asarray(fitted.predict_proba(asked), dtype=np.float64)
     except Exception as error:  # code of the user's may raise anything
         raise CvmError(
-            f"estimators[{name!r}] fails on this table: {type(error).__name__}: {error}\nIt is given categories as text and nulls "
-            "as they are: put an encoder for categories and an imputer for nulls before it (make_pipeline of scikit-learn)."
+            f"estimators[{name!r}] fails on this table: {type(error).__name__}: {error}\nIt is given categories as text and "
+            "nulls as they are: put an encoder for categories and an imputer for nulls before it (make_pipeline of scikit-learn)."
         ) from error
     if given.shape != (len(asked), 2):
         raise CvmError(f"estimators[{name!r}] gives probabilities of shape {given.shape}, must be {(len(asked), 2)}.")
