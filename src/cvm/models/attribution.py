@@ -124,7 +124,7 @@ def attribute_churn(model: ChurnModel, known: pd.DataFrame, outlook: Outlook, re
         return Contributions(float(finite_logit(np.array(model.rate))), fields, np.zeros_like(anchor))
     if isinstance(model, BtydChurn):
         return Contributions(reference.usual.on_time, fields, anchor)
-    raise TypeError(f"It is not known what drives {model.name!r}.")
+    raise TypeError(f"It is not known what drives {model.name!r}: give its class a branch in {__name__}.attribute_churn.")
 
 
 def _level_on_time(known: pd.DataFrame, outlook: Outlook, usual: Usual) -> float:
