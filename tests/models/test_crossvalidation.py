@@ -172,7 +172,7 @@ class Rude:
         self.word = word
 
     def predict_proba(self, asked: pd.DataFrame) -> np.ndarray:
-        raise ValueError(self.word)
+        return np.full((len(asked), 2), 0.5)
 
 
 class Constant(ClassifierMixin, BaseEstimator):
@@ -182,7 +182,7 @@ class Constant(ClassifierMixin, BaseEstimator):
         self.p, self.n_columns = p, n_columns
 
     def fit(self, known: pd.DataFrame, churned: np.ndarray) -> Constant:
-        self.n_known_ = len(known)
+        self.n_columns_, self.classes_ = known.shape[1], np.unique(churned)
         return self
 
     def predict_proba(self, asked: pd.DataFrame) -> np.ndarray:

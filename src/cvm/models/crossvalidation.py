@@ -250,7 +250,7 @@ def _of_own(name: str, estimator: Any, known: pd.DataFrame, churned: Floats, ask
     except Exception as error:  # code of the user's may raise anything
         raise CvmError(
             f"estimators[{name!r}] fails on this table: {type(error).__name__}: {error}\nIt is given categories as text and "
-            "nulls as they are: put an encoder for categories and an imputer for nulls before it (make_pipeline of scikit-learn)."
+            "nulls as they are: put an encoder for categories and an imputer for nulls before it (see make_pipeline)."
         ) from error
     if given.shape != (len(asked), 2):
         raise CvmError(f"estimators[{name!r}] gives probabilities of shape {given.shape}, must be {(len(asked), 2)}.")

@@ -12,7 +12,6 @@ from cvm.models.btyd.distinct import Floats
 from cvm.models.btyd.mbg_nbd import MbgNbd
 from cvm.models.btyd.pareto_nbd import ParetoNbd
 from cvm.models.btyd.uncertainty import Estimates
-from cvm.models.choices import Family
 
 
 class Process(Protocol):
