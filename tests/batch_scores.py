@@ -24,7 +24,7 @@ def batch_scores(bundle: Bundle, workspace: Workspace, *, as_of: date, **options
 
 
 def write_scores(scores: pa.Table, path: Path, *, segmentation: Segmentation | None = None) -> None:
-    """Write scores byte for byte as the job does; they go on to tell what made them, and by which segmentation if given."""
+    """Write scores as a file of the job's; they go on to tell what made them, and by which segmentation if given."""
     metadata, key = dict(scores.schema.metadata or {}), b"cvm.segmentation"
     if segmentation:
         metadata[key] = score_schema(segmentation, {}).metadata[key]

@@ -19,7 +19,7 @@ from cvm.engines import DuckDBEngine
 from cvm.ingest.quality.finding import Finding, write_findings
 from cvm.ingest.sufficiency_verdict import SufficiencyVerdict, write_verdicts
 from cvm.models.bundle import Bundle
-from cvm.models.group_errors import Prediction, error_states, group_errors
+from cvm.models.group_errors import JudgedCustomers, error_states, group_errors
 from cvm.models.judged_tables import lift_table, reliability_table, value_table
 from cvm.monitoring import history
 from cvm.monitoring.history import history_rows
@@ -80,7 +80,9 @@ def judged_evidence(n: int = 1500, *, seed: int = 5) -> dict[str, Any]:
     actual = revenue * rng.gamma(4, 0.25, n) * (1 - churned)
     ids = pd.Series([f"c{i}" for i in range(n)])
     errors = group_errors(
-        Prediction(ids, p_churn, churned), Prediction(ids, revenue / 2, actual), {"region": pd.Series(region, index=ids)}
+        JudgedCustomers(ids, p_churn, churned),
+        JudgedCustomers(ids, revenue / 2, actual),
+        {"region": pd.Series(region, index=ids)},
     )
     metrics = {"auc": 0.8, "brier": 0.15, "calibration_error": 0.02, "lift_top_decile": 1.5, "mean_predicted": 0.5}
     return {
@@ -160,7 +162,7 @@ def monitored(day: str, word: str = "ok") -> dict[str, Any]:
         "signals": [signal],
         "backtests": [
             {"as_of": "2025-07-01", "model_version": "0123456789ab", "days": 120, "horizon_days": 181,
-             "groups": [{"segment": None, **group}, {"segment": HOSTILE, **group, "auc": dict.fromkeys(figure)}]}
+             "groups": [{"segment": None, **group}, {"segment": HOSTILE, **group, "auc": None}]}
         ],
         "features": [{"name": HOSTILE, "level": "much", "drift": drift}],
         "scores": [{"name": "clv", "level": "none", "drift": drift}],

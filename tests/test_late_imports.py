@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import typing
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import shop
+from cvm.stages import inputs
 from cvm.stages.order import STAGES
 
 SLOW = {"lightgbm", "lifetimes", "matplotlib", "mlflow", "optuna", "pandas", "pyspark", "scipy", "sklearn", "sqlalchemy"}
@@ -70,3 +72,8 @@ def test_a_stage_is_where_it_will_be_looked_for(name: str) -> None:
     found = getattr(import_module(stage.__module__), stage.__name__)
     assert (stage.__name__, found.__name__) == (f"run_{name}", f"run_{name}")
     assert found is not stage
+
+
+@pytest.mark.parametrize("settings", [found for name, found in vars(inputs).items() if name.endswith("Settings")])
+def test_types_of_plain_values_are_known_at_run_time(settings: type) -> None:
+    assert typing.get_type_hints(settings)

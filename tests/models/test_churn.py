@@ -10,11 +10,11 @@ import pytest
 
 from cvm.evaluation import area_under_roc, brier_score
 from cvm.models.churn import (
-    CHURN_RULES,
+    CHURN_BASELINES,
     BtydChurn,
     ChurnFactorRule,
     RecencyRule,
-    rule_from_state,
+    baseline_from_state,
 )
 from simulated import sample
 
@@ -29,21 +29,22 @@ def with_outcome(samples, n_orders):
 
 
 class TestBaselines:
-    @pytest.mark.parametrize("name", CHURN_RULES)
+    @pytest.mark.parametrize("name", CHURN_BASELINES)
     def test_each_comes_back_from_a_bundle_by_its_name(self, samples, name):
-        fitted = CHURN_RULES[name].fit(samples)
+        fitted = CHURN_BASELINES[name].fit(samples)
         assert fitted.name == name
-        assert rule_from_state(name, json.loads(json.dumps(fitted.state()))) == fitted
+        assert baseline_from_state(name, json.loads(json.dumps(fitted.state()))) == fitted
 
     def test_a_rule_is_a_logistic_curve_of_the_logarithm(self):
         rule = RecencyRule(intercept=-2.0, slope=0.5, rate_without_score=0.3)
         p = rule.p_churn(pd.DataFrame({"recency_days": [0.0, 99.0]}))
         np.testing.assert_allclose(p, [1 / (1 + exp(2)), 1 / (1 + exp(2 - 0.5 * log(100)))])
 
-    def test_who_has_no_score_gets_the_rate_of_those_without(self):
-        rule = ChurnFactorRule(intercept=0.0, slope=1.0, rate_without_score=0.3)
+    @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
+    def test_who_has_no_score_gets_exactly_the_rate_of_those_without(self, rate):
+        rule = ChurnFactorRule(intercept=0.0, slope=1.0, rate_without_score=rate)
         p = rule.p_churn(pd.DataFrame({"recency_over_mean_gap": [np.nan, 0.0]}))
-        np.testing.assert_allclose(p, [0.3, 0.5])
+        np.testing.assert_array_equal(p, [rate, 0.5])
 
     @pytest.mark.parametrize("fit", [RecencyRule.fit, ChurnFactorRule.fit])
     def test_a_rule_is_right_on_average_and_better_than_chance(self, samples, fit):
@@ -83,11 +84,11 @@ class TestState:
         features = samples[0].features
         for model in (BtydChurn(), RecencyRule.fit(samples), ChurnFactorRule.fit(samples)):
             state = json.loads(json.dumps(model.state(), allow_nan=False))
-            rebuilt = rule_from_state(model.name, state)
+            rebuilt = baseline_from_state(model.name, state)
             assert type(rebuilt) is type(model)
             assert not rebuilt.boosters
             np.testing.assert_array_equal(rebuilt.p_churn(features), model.p_churn(features))
 
     def test_an_unknown_name_is_refused(self):
         with pytest.raises(KeyError, match="crystal ball"):
-            rule_from_state("crystal ball", {})
+            baseline_from_state("crystal ball", {})

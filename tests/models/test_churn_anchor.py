@@ -13,7 +13,7 @@ from cvm.errors import FeatureMismatchError
 from cvm.features.churn import ChurnDefinition
 from cvm.features.files import CHURN_FILE, features_file, outcome_file, read_churn_definition, renewals_file
 from cvm.models.btyd import BTYD_COLUMNS, Sbg
-from cvm.models.churn import BaseRate, SbgChurn, anchor_alone, rule_from_state
+from cvm.models.churn import BaseRate, SbgChurn, anchor_alone, baseline_from_state
 from cvm.models.churn_anchor import ANCHOR, ChurnAnchor, LogitLine, anchor_p_churn
 from cvm.models.churn_level import at_level, learn_level
 from cvm.models.retention import Retention
@@ -238,7 +238,7 @@ class TestCandidates:
 
     def test_baselines_survive_json(self):
         for model in (SbgChurn(), BaseRate.fit([contracts(1).of_churn])):
-            assert rule_from_state(model.name, json.loads(json.dumps(model.state()))) == model
+            assert baseline_from_state(model.name, json.loads(json.dumps(model.state()))) == model
 
     def test_a_base_rate_is_never_certain(self):
         assert BaseRate.fit([contracts(1, p=0.0).of_churn]).rate == pytest.approx(0.5 / 751)

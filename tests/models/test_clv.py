@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvm.models.clv import VALUE_RULES, BtydValue, NaiveRate, value_rule_from_state
+from cvm.models.clv import VALUE_BASELINES, BtydValue, NaiveRate, value_baseline_from_state
 from simulated import sample
 
 
@@ -16,11 +16,11 @@ def samples():
 
 
 class TestBaselines:
-    @pytest.mark.parametrize("name", VALUE_RULES)
+    @pytest.mark.parametrize("name", VALUE_BASELINES)
     def test_each_comes_back_from_a_bundle_by_its_name(self, name):
-        rule = VALUE_RULES[name].over(90)
+        rule = VALUE_BASELINES[name].over(90)
         assert rule.name == name
-        assert value_rule_from_state(name, json.loads(json.dumps(rule.state()))) == rule
+        assert value_baseline_from_state(name, json.loads(json.dumps(rule.state()))) == rule
 
     def test_the_naive_rate_goes_on_as_before(self):
         # 10 orders in 200 days are 4.5 in 90, at 30 each.
@@ -43,11 +43,11 @@ class TestState:
         features = samples[0].features
         for model in (BtydValue(), NaiveRate(181)):
             state = json.loads(json.dumps(model.state(), allow_nan=False))
-            rebuilt = value_rule_from_state(model.name, state)
+            rebuilt = value_baseline_from_state(model.name, state)
             assert type(rebuilt) is type(model)
             assert not rebuilt.boosters
             np.testing.assert_array_equal(rebuilt.expected_revenue(features), model.expected_revenue(features))
 
     def test_an_unknown_name_is_refused(self):
         with pytest.raises(KeyError, match="crystal ball"):
-            value_rule_from_state("crystal ball", {})
+            value_baseline_from_state("crystal ball", {})

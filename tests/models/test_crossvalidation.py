@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -164,6 +165,30 @@ def test_the_tables_show_every_model_every_tenth_and_the_strongest_columns(found
 # --- estimators of the user's own -------------------------------------------------------------------------------------
 
 
+class Rude:
+    """What ``clone`` cannot copy."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def predict_proba(self, asked: pd.DataFrame) -> np.ndarray:
+        return np.full((len(asked), 2), 0.5)
+
+
+class Constant(ClassifierMixin, BaseEstimator):
+    """Gives everybody the same, whether it is a probability or not."""
+
+    def __init__(self, *, p: float = 0.5, n_columns: int = 2) -> None:
+        self.p, self.n_columns = p, n_columns
+
+    def fit(self, known: pd.DataFrame, churned: np.ndarray) -> Constant:
+        self.n_columns_, self.classes_ = known.shape[1], np.unique(churned)
+        return self
+
+    def predict_proba(self, asked: pd.DataFrame) -> np.ndarray:
+        return np.full((len(asked), self.n_columns), self.p)
+
+
 def by_contract_alone() -> Any:
     return make_pipeline(
         ColumnTransformer([("contract", OneHotEncoder(handle_unknown="ignore"), ["contract"])]), LogisticRegression()
@@ -203,11 +228,30 @@ def test_our_own_classifier_can_compete_too():
         ({"mine": LinearRegression()}, r"estimators\['mine'\] is of type LinearRegression"),
         ({"mine": LogisticRegression}, r"estimators\['mine'\] is the class LogisticRegression"),
         ({"LightGBM": LogisticRegression()}, "one named 'LightGBM', which is the name of one of ours"),
+        ([("mine", LogisticRegression())], "estimators is of type list; pass a mapping"),
+        ({1: LogisticRegression()}, "estimators has the key 1; call each by a name"),
+        ({"mine": Rude("no estimator of scikit-learn")}, r"estimators\['mine'\] cannot be copied: .*Rude"),
     ],
 )
-def test_what_is_no_classifier_or_bears_our_name_is_refused(estimators, message):
+def test_what_is_no_classifier_or_bears_our_name_is_refused_before_anything_is_fitted(estimators, message):
+    told: list[str] = []
     with pytest.raises(CvmError, match=message):
-        cross_validate_churn(customers()[0], label="left", estimators=estimators)
+        cross_validate_churn(customers()[0], label="left", estimators=estimators, progress=told.append)
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (LogisticRegression(), r"fails on this table: ValueError: .*'(month|year|two years)'.* an encoder for categories"),
+        (Constant(p=np.nan), "something else than probabilities from 0 to 1"),
+        (Constant(p=1.5), "something else than probabilities from 0 to 1"),
+        (Constant(n_columns=3), r"probabilities of shape \(\d+, 3\), must be \(\d+, 2\)"),
+    ],
+)
+def test_an_estimator_that_fails_or_gives_no_probabilities_is_named(estimator, message):
+    with pytest.raises(CvmError, match=r"(?s)estimators\['mine'\] .*" + message):
+        cross_validate_churn(customers()[0], label="left", folds=2, repeats=1, estimators={"mine": estimator})
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

@@ -4,23 +4,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvm.models.group_errors import MIN_CUSTOMERS, Prediction, error_states, group_errors, groups_at_test
+from cvm.models.group_errors import MIN_CUSTOMERS, JudgedCustomers, error_states, group_errors, groups_at_test
 from cvm.segments import DEFAULT_RULES
 
 RNG_SEED = 8
 
 
-def outcomes(n: int, *, off: np.ndarray | None = None, seed: int = RNG_SEED) -> tuple[Prediction, Prediction]:
+def outcomes(n: int, *, off: np.ndarray | None = None, seed: int = RNG_SEED) -> tuple[JudgedCustomers, JudgedCustomers]:
     """Churn and value of ``n`` customers, foretold rightly but where ``off`` adds to the probability said."""
     rng = np.random.default_rng(seed)
     ids = pd.Series([f"c{i}" for i in range(n)])
     p_true, revenue = rng.uniform(0.2, 0.7, n), rng.gamma(2, 20, n)
     churned = (rng.random(n) < p_true).astype(float)
     said = p_true if off is None else p_true + off
-    return Prediction(ids, said, churned), Prediction(ids, revenue, revenue * rng.gamma(4, 0.25, n))
+    return JudgedCustomers(ids, said, churned), JudgedCustomers(ids, revenue, revenue * rng.gamma(4, 0.25, n))
 
 
-def labels(churn: Prediction, values: list[str]) -> pd.Series:
+def labels(churn: JudgedCustomers, values: list[str]) -> pd.Series:
     return pd.Series(np.resize(values, len(churn.actual)), index=churn.customer_id)
 
 
@@ -36,8 +36,8 @@ def test_the_whole_comes_first_and_groups_add_up_to_it():
 def test_by_hand():
     ids = pd.Series([f"c{i}" for i in range(100)])
     churned = np.repeat([1.0, 0.0], [30, 70])
-    churn = Prediction(ids, np.where(churned == 1, 0.8, 0.2), churned)
-    value = Prediction(ids, np.full(100, 9.0), np.full(100, 12.0))
+    churn = JudgedCustomers(ids, np.where(churned == 1, 0.8, 0.2), churned)
+    value = JudgedCustomers(ids, np.full(100, 9.0), np.full(100, 12.0))
     (whole,) = group_errors(churn, value, {})
     assert whole.predicted_churn == pytest.approx(0.38)
     assert whole.observed_churn.value == pytest.approx(0.3)
@@ -77,7 +77,7 @@ def test_small_groups_and_customers_without_a_group_are_left_out():
 
 def test_a_group_where_everybody_left_has_no_auc():
     churn, value = outcomes(400)
-    gone = Prediction(churn.customer_id, churn.predicted, np.ones(400))
+    gone = JudgedCustomers(churn.customer_id, churn.predicted, np.ones(400))
     (whole,) = group_errors(gone, value, {})
     assert whole.auc is None
 
@@ -87,7 +87,7 @@ def test_a_group_in_which_nobody_left_is_not_called_wrong_for_it():
     churn, value = outcomes(n)
     loyal = np.arange(n) % 5 == 0
     said = np.where(loyal, 0.008, churn.predicted)
-    rare = Prediction(churn.customer_id, said, np.where(loyal, 0.0, churn.actual))
+    rare = JudgedCustomers(churn.customer_id, said, np.where(loyal, 0.0, churn.actual))
     found = {one.group: one for one in group_errors(rare, value, {"region": labels(churn, ["loyal", "a", "b", "c", "d"])})}
     gap = found["loyal"].calibration_error
     assert gap.lower < 0 < gap.upper
@@ -98,7 +98,7 @@ def test_a_group_in_which_nobody_left_is_not_called_wrong_for_it():
 
 def test_without_revenue_there_is_no_ratio():
     churn, value = outcomes(400)
-    (whole,) = group_errors(churn, Prediction(value.customer_id, value.predicted, np.zeros(400)), {})
+    (whole,) = group_errors(churn, JudgedCustomers(value.customer_id, value.predicted, np.zeros(400)), {})
     assert whole.revenue_ratio is None
 
 

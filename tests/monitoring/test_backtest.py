@@ -88,7 +88,7 @@ def test_customers_without_a_churn_probability_are_left_out(engine, histories, b
 
 def test_too_few_customers_say_nothing(engine, histories, btyd):
     whole = followed(engine, scored(histories, btyd).head(20), btyd, days=95).whole
-    assert whole.auc.value is whole.revenue.value is whole.calibration_error is None
+    assert whole.auc is whole.revenue is whole.calibration_error is None
 
 
 def test_histories_by_customer_and_by_kind_are_the_same(engine, histories):

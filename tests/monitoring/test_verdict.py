@@ -2,8 +2,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from cvm.evaluation import Drift
-from cvm.monitoring.backtest import Backtest, BacktestFigure, Group
+from cvm.evaluation import Drift, Estimate
+from cvm.monitoring.backtest import Backtest, Group
 from cvm.monitoring.level import Month, Signal
 from cvm.monitoring.movement import Moved
 from cvm.monitoring.verdict import judge
@@ -33,7 +33,8 @@ def signal(*, change=-0.2, p_value=0.0001):
 
 
 def followed(*, revenue=(1.0, 0.9, 1.1), auc=(0.8, 0.78, 0.82), days=90, model="v"):
-    whole = Group(None, 1000, 0.5, BacktestFigure(0.5, 0.45, 0.55), BacktestFigure(*revenue), BacktestFigure(*auc), 0.01)
+    figures = (Estimate(*bounds) if bounds else None for bounds in ((0.5, 0.45, 0.55), revenue, auc))
+    whole = Group(None, 1000, 0.5, *figures, 0.01)
     return Backtest(DAY, model, days, 90, (whole,))
 
 
@@ -59,7 +60,7 @@ def test_nothing_found_is_ok():
         ({"backtests": [followed(revenue=(0.6, 0.5, 0.7), model="the one before")]}, "ok"),
         ({"backtests": [followed(revenue=(0.75, 0.65, 0.85))]}, "ok"),
         ({"backtests": [followed(auc=(0.7, 0.68, 0.72))]}, "retrain"),
-        ({"backtests": [followed(auc=(None, None, None), revenue=(None, None, None))]}, "ok"),
+        ({"backtests": [followed(auc=None, revenue=None)]}, "ok"),
         ({"features": [moved()]}, "ok"),
         ({"scores": [moved("clv")]}, "watch"),
         ({"features": [moved(missing=1.0)]}, "watch"),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cvm.models.anchor_attribution import HISTORY_FIELDS, Outlook, Usual, attribute_anchor, usual_gap_days
 from cvm.models.btyd import BTYD_COLUMNS
-from cvm.models.churn import BaseRate, BtydChurn, ChurnModel, LogisticRule
+from cvm.models.churn import BaseRate, BtydChurn, ChurnModel, LogisticBaseline
 from cvm.models.churn_anchor import ANCHOR
 from cvm.models.churn_blend import BlendedChurn
 from cvm.models.logits import finite_logit
@@ -115,7 +115,7 @@ def attribute_churn(model: ChurnModel, known: pd.DataFrame, outlook: Outlook, re
         That gave these columns.
     reference : Reference
     """
-    if isinstance(model, LogisticRule):
+    if isinstance(model, LogisticBaseline):
         return _of_rule(model, known, reference)
     fields, anchor = attribute_anchor(known, outlook, reference.usual)
     if isinstance(model, BlendedChurn):
@@ -124,7 +124,7 @@ def attribute_churn(model: ChurnModel, known: pd.DataFrame, outlook: Outlook, re
         return Contributions(float(finite_logit(np.array(model.rate))), fields, np.zeros_like(anchor))
     if isinstance(model, BtydChurn):
         return Contributions(reference.usual.on_time, fields, anchor)
-    raise TypeError(f"It is not known what drives {model.name!r}.")
+    raise TypeError(f"It is not known what drives {model.name!r}: give its class a branch in {__name__}.attribute_churn.")
 
 
 def _level_on_time(known: pd.DataFrame, outlook: Outlook, usual: Usual) -> float:
@@ -165,7 +165,7 @@ def _surveyed(customers: pd.DataFrame) -> pd.DataFrame:
     return customers.iloc[:: max(1, -(-len(customers) // _MAX_SURVEYED))].reset_index(drop=True)
 
 
-def _of_rule(model: LogisticRule, known: pd.DataFrame, reference: Reference) -> Contributions:
+def _of_rule(model: LogisticBaseline, known: pd.DataFrame, reference: Reference) -> Contributions:
     """All to the one number; where it is null, to what that means."""
     score = known[model.score].to_numpy(float)
     level = float(model.logits(np.array(reference.typical.get(model.score, np.nan))))

@@ -40,8 +40,8 @@ class ChurnModel(Protocol):
         ...
 
 
-class ChurnRule(WithoutTrees, ABC):
-    """A baseline, and of which definitions of churn it is a rule; ``state`` holds its constructor's values."""
+class ChurnBaseline(WithoutTrees, ABC):
+    """A baseline, and under which definitions of churn it competes; ``state`` holds its constructor's values."""
 
     name: ClassVar[str]
     definitions: ClassVar[tuple[str, ...]] = ("no_order", "inactivity", "subscription")
@@ -49,7 +49,7 @@ class ChurnRule(WithoutTrees, ABC):
     @classmethod
     @abstractmethod
     def fit(cls, samples: Sequence[Sample]) -> Self:
-        """The rule that these samples teach; at least one, none of them empty."""
+        """The baseline that these samples teach; at least one, none of them empty."""
 
     @abstractmethod
     def p_churn(self, features: pd.DataFrame) -> Floats:
@@ -61,7 +61,7 @@ class ChurnRule(WithoutTrees, ABC):
 
 
 @dataclass(frozen=True)
-class LogisticRule(ChurnRule):
+class LogisticBaseline(ChurnBaseline):
     """One number per customer decides: P = expit(intercept + slope log(1 + score)), or a rate where the score is null.
 
     Reasons follow from it: the score is told against that of customers on time, a score that is null as ``null_means``.
@@ -82,7 +82,7 @@ class LogisticRule(ChurnRule):
 
     @classmethod
     def fit(cls, samples: Sequence[Sample]) -> Self:
-        """See ``ChurnRule.fit``; customers without a score get a rate of their own."""
+        """See ``ChurnBaseline.fit``; customers without a score get a rate of their own."""
         values = np.concatenate([sample.features[cls.score].to_numpy(float) for sample in samples])
         churned = np.concatenate([sample.churned for sample in samples])
         missing = np.isnan(values)
@@ -97,27 +97,30 @@ class LogisticRule(ChurnRule):
         return cls(float(model.intercept_[0]), float(model.coef_[0, 0]), rate_missing)
 
     def logits(self, scores: Floats) -> Floats:
-        """Logits of customers with these scores, NaN among them."""
-        by_score = self.intercept + self.slope * np.log1p(np.nan_to_num(scores))
-        return np.where(np.isnan(scores), finite_logit(np.array(self.rate_without_score)), by_score)
+        """Logits of customers with these scores, NaN among them; all finite, as reasons have to be."""
+        return np.where(np.isnan(scores), finite_logit(np.array(self.rate_without_score)), self._of_score(scores))
 
     def p_churn(self, features: pd.DataFrame) -> Floats:
         """See ``ChurnModel.p_churn``."""
-        return expit(self.logits(features[self.score].to_numpy(float)))
+        scores = features[self.score].to_numpy(float)
+        return np.where(np.isnan(scores), self.rate_without_score, expit(self._of_score(scores)))
+
+    def _of_score(self, scores: Floats) -> Floats:
+        return self.intercept + self.slope * np.log1p(np.nan_to_num(scores))
 
     def state(self) -> dict[str, Any]:
         """See ``ChurnModel.state``."""
         return {"intercept": self.intercept, "slope": self.slope, "rate_without_score": self.rate_without_score}
 
 
-class RecencyRule(LogisticRule):
+class RecencyRule(LogisticBaseline):
     """Who has not ordered for long is gone."""
 
     name: ClassVar[str] = "recency rule"
     score: ClassVar[str] = "recency_days"
 
 
-class ChurnFactorRule(LogisticRule):
+class ChurnFactorRule(LogisticBaseline):
     """Who has waited longer than usual for them is gone: days since the last order over the own mean gap.
 
     About orders only, so it competes where churn is to place none; customers with one order have no gap.
@@ -129,7 +132,7 @@ class ChurnFactorRule(LogisticRule):
 
 
 @dataclass(frozen=True)
-class BaseRate(ChurnRule):
+class BaseRate(ChurnBaseline):
     """Everybody is as likely to churn as everybody was."""
 
     name: ClassVar[str] = "base rate"
@@ -138,7 +141,7 @@ class BaseRate(ChurnRule):
 
     @classmethod
     def fit(cls, samples: Sequence[Sample]) -> Self:
-        """See ``ChurnRule.fit``; never quite 0 or 1."""
+        """See ``ChurnBaseline.fit``; never quite 0 or 1."""
         churned = np.concatenate([sample.churned for sample in samples])
         return cls(float((churned.sum() + 0.5) / (len(churned) + 1)))
 
@@ -152,7 +155,7 @@ class BaseRate(ChurnRule):
 
 
 # Adding a baseline is adding its class here.
-CHURN_RULES: Mapping[str, type[ChurnRule]] = {rule.name: rule for rule in (RecencyRule, ChurnFactorRule, BaseRate)}
+CHURN_BASELINES: Mapping[str, type[ChurnBaseline]] = {one.name: one for one in (RecencyRule, ChurnFactorRule, BaseRate)}
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,7 @@ def anchor_alone(definition: ChurnDefinition) -> BtydChurn:
     return SbgChurn() if definition.is_contractual else BtydChurn()
 
 
-def rule_from_state(name: str, state: Mapping[str, Any]) -> ChurnModel:
+def baseline_from_state(name: str, state: Mapping[str, Any]) -> ChurnModel:
     """The baseline or anchor ``state`` was taken from.
 
     Raises
@@ -190,5 +193,5 @@ def rule_from_state(name: str, state: Mapping[str, Any]) -> ChurnModel:
     KeyError
         If neither has this name.
     """
-    readers: dict[str, Callable[..., ChurnModel]] = {BtydChurn.name: BtydChurn, SbgChurn.name: SbgChurn, **CHURN_RULES}
+    readers: dict[str, Callable[..., ChurnModel]] = {BtydChurn.name: BtydChurn, SbgChurn.name: SbgChurn, **CHURN_BASELINES}
     return readers[name](**state)

@@ -46,7 +46,7 @@ class LogitLine:
     slope: float = 1.0
 
     def apply(self, p: Floats) -> Floats:
-        """Probabilities at this level."""
+        """Probabilities whose logits are ``intercept + slope * logit(p)``: an array of the shape of ``p``."""
         return expit(self.intercept + self.slope * finite_logit(p))
 
 

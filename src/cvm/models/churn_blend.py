@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 
 from cvm.models.blend import consistent_miss, learn_weight
 from cvm.models.boosting import Boosted, Task, boosters_from_state, fit_boosted, refit_boosted
-from cvm.models.churn import ChurnModel, rule_from_state
+from cvm.models.churn import ChurnModel, baseline_from_state
 from cvm.models.churn_anchor import anchor_p_churn
 from cvm.models.logits import finite_logit, shift_to, within
 from cvm.models.samples import Sample, Snapshot
@@ -172,7 +172,7 @@ def churn_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, st
         If the name is unknown, or trees are missing.
     """
     if name != BlendedChurn.name:
-        return rule_from_state(name, state)
+        return baseline_from_state(name, state)
     parts = boosters_from_state(state["encoders"], trees)
     numbers: dict[str, Any] = {key: value for key, value in state.items() if key != "encoders"}
     return BlendedChurn(parts["anchored"], parts["free"], **{**numbers, "misses": tuple(numbers["misses"])})

@@ -36,7 +36,7 @@ class ValueModel(Protocol):
         ...
 
 
-class ValueRule(WithoutTrees, ABC):
+class ValueBaseline(WithoutTrees, ABC):
     """A baseline: a formula that learns nothing from outcomes; ``state`` holds its constructor's values."""
 
     name: ClassVar[str]
@@ -44,7 +44,7 @@ class ValueRule(WithoutTrees, ABC):
     @classmethod
     @abstractmethod
     def over(cls, horizon_days: int) -> Self:
-        """The rule for an outcome window of so many days."""
+        """The baseline for an outcome window of so many days."""
 
     @abstractmethod
     def expected_revenue(self, features: pd.DataFrame) -> Floats:
@@ -56,7 +56,7 @@ class ValueRule(WithoutTrees, ABC):
 
 
 @dataclass(frozen=True)
-class NaiveRate(ValueRule):
+class NaiveRate(ValueBaseline):
     """Everybody goes on as before: orders per day so far, times the window, times the mean order value."""
 
     name: ClassVar[str] = "naive rate"
@@ -64,7 +64,7 @@ class NaiveRate(ValueRule):
 
     @classmethod
     def over(cls, horizon_days: int) -> Self:
-        """See ``ValueRule.over``."""
+        """See ``ValueBaseline.over``."""
         return cls(horizon_days)
 
     def expected_revenue(self, features: pd.DataFrame) -> Floats:
@@ -78,14 +78,14 @@ class NaiveRate(ValueRule):
 
 
 @dataclass(frozen=True)
-class BtydValue(ValueRule):
+class BtydValue(ValueBaseline):
     """BTYD's expected orders times its expected order value, which are of the window already."""
 
     name: ClassVar[str] = "BTYD"
 
     @classmethod
     def over(cls, horizon_days: int) -> Self:  # noqa: ARG003 - BTYD's columns are of this window
-        """See ``ValueRule.over``."""
+        """See ``ValueBaseline.over``."""
         return cls()
 
     def expected_revenue(self, features: pd.DataFrame) -> Floats:
@@ -98,16 +98,16 @@ class BtydValue(ValueRule):
 
 
 # Adding a baseline is adding its class here.
-VALUE_RULES: Mapping[str, type[ValueRule]] = {rule.name: rule for rule in (NaiveRate, BtydValue)}
+VALUE_BASELINES: Mapping[str, type[ValueBaseline]] = {one.name: one for one in (NaiveRate, BtydValue)}
 
 
-def value_rule_from_state(name: str, state: Mapping[str, Any]) -> ValueModel:
-    """The rule ``state`` was taken from.
+def value_baseline_from_state(name: str, state: Mapping[str, Any]) -> ValueModel:
+    """The baseline ``state`` was taken from.
 
     Raises
     ------
     KeyError
-        If no rule has this name.
+        If no baseline has this name.
     """
-    read: Callable[..., ValueModel] = VALUE_RULES[name]
+    read: Callable[..., ValueModel] = VALUE_BASELINES[name]
     return read(**state)

@@ -15,7 +15,7 @@ from cvm.evaluation import tweedie_deviance
 from cvm.models.blend import consistent_miss, learn_weight
 from cvm.models.boosting import Boosted, BoostingFit, Task, boosters_from_state, fit_boosted, refit_boosted
 from cvm.models.btyd import btyd_revenue
-from cvm.models.clv import ValueModel, value_rule_from_state
+from cvm.models.clv import ValueModel, value_baseline_from_state
 from cvm.models.logits import finite_logit, shift_to, within
 from cvm.models.samples import Sample, Snapshot
 
@@ -190,7 +190,7 @@ def value_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, st
         If the name is unknown, or trees are missing.
     """
     if name != BlendedValue.name:
-        return value_rule_from_state(name, state)
+        return value_baseline_from_state(name, state)
     parts = boosters_from_state(state["encoders"], trees)
     numbers: dict[str, Any] = {key: value for key, value in state.items() if key != "encoders"}
     numbers["misses"] = tuple(numbers["misses"])

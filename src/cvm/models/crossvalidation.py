@@ -158,7 +158,7 @@ def cross_validate_churn(
     estimators : mapping of str to classifier, optional
         Classifiers of scikit-learn with ``predict_proba``, by the name that figures shall call them; judged on the same
         folds. They are given a frame of the usable columns (dates as days since 1970, categories as text, nulls as they
-        are) and 1 for who left. Copies are fitted.
+        are, so most need an imputer) and 1 for who left. Copies are fitted.
     folds : int, 2 to 20
     repeats : int, 1 to 20
         Draws of the folds.
@@ -170,8 +170,9 @@ def cross_validate_churn(
     Raises
     ------
     SourceError, MissingColumnsError, InsufficientDataError, CvmError
-        If the table cannot be learned from, see ``labelled_table``; if ``folds`` or ``repeats`` are out of range; or if an
-        estimator is no classifier with ``predict_proba``, or bears the name of one of ours.
+        If the table cannot be learned from, see ``labelled_table``; if ``folds`` or ``repeats`` are out of range; if an
+        estimator is no classifier with ``predict_proba``, cannot be copied, or bears the name of one of ours; or if it fails
+        on this table or gives something else than probabilities.
 
     Examples
     --------
@@ -191,20 +192,19 @@ def cross_validate_churn(
     for name, value, least in (("folds", folds, 2), ("repeats", repeats, 1)):
         if not least <= value <= 20:
             raise CvmError(f"{name} == {value}, must be {least} to 20.")
-    _check_estimators(estimators)
+    own = _copies(estimators)
     table = labelled_table(frame, label=label, positive=positive, customer_id=customer_id, ignore=ignore)
     churned, customer = table.churned, pd.factorize(table.features["customer_id"])[0]
     n, columns = len(churned), list(table.roles)
-    p_churn = {name: np.full((repeats, n), churned.mean()) for name in (BOOSTED, LOGISTIC, *estimators, BASE_RATE)}
+    p_churn = {name: np.full((repeats, n), churned.mean()) for name in (BOOSTED, LOGISTIC, *own, BASE_RATE)}
     draws = [_stratified_folds(churned, customer, n_folds=folds, seed=seed + repeat) for repeat in range(repeats)]
     for done, (repeat, train, test) in enumerate((r, *pair) for r, draw in enumerate(draws) for pair in draw):
         progress(f"fold {done + 1} of {folds * repeats}")
         known, asked = table.features.iloc[train], table.features.iloc[test]
+        for name, estimator in own.items():  # first, for they may fail
+            p_churn[name][repeat, test] = _of_own(name, estimator, known[columns], churned[train], asked[columns])
         p_churn[BOOSTED][repeat, test] = _fit(table, train, seed).p_churn_of(asked)
         p_churn[LOGISTIC][repeat, test] = _logistic(known, churned[train], asked, columns)
-        for name, estimator in estimators.items():
-            fitted = clone(estimator).fit(known[columns], churned[train].astype(int))
-            p_churn[name][repeat, test] = fitted.predict_proba(asked[columns])[:, 1]
     progress("fitting all customers")
     return CrossValidation(
         table=table,
@@ -220,8 +220,14 @@ def cross_validate_churn(
     )
 
 
-def _check_estimators(estimators: Mapping[str, Any]) -> None:
+def _copies(estimators: Mapping[str, Any]) -> dict[str, Any]:
+    """Copies of classifiers of the user's, unfitted; whatever is none is refused before anything is fitted."""
+    if not isinstance(estimators, Mapping):
+        raise CvmError(f"estimators is of type {type(estimators).__name__}; pass a mapping such as {{'mine': classifier}}.")
+    copies = {}
     for name, estimator in estimators.items():
+        if not isinstance(name, str):
+            raise CvmError(f"estimators has the key {name!r}; call each by a name, which is text.")
         if name in (BOOSTED, LOGISTIC, BASE_RATE):
             raise CvmError(f"estimators has one named {name!r}, which is the name of one of ours; call it by another.")
         if isinstance(estimator, type) or not hasattr(estimator, "predict_proba"):
@@ -229,6 +235,28 @@ def _check_estimators(estimators: Mapping[str, Any]) -> None:
                 f"the class {estimator.__name__}" if isinstance(estimator, type) else f"of type {type(estimator).__name__}"
             )
             raise CvmError(f"estimators[{name!r}] is {found}; pass a classifier of scikit-learn that has predict_proba.")
+        try:
+            copies[name] = clone(estimator)
+        except Exception as error:  # code of the user's may raise anything
+            raise CvmError(f"estimators[{name!r}] cannot be copied: {error}") from error
+    return copies
+
+
+def _of_own(name: str, estimator: Any, known: pd.DataFrame, churned: Floats, asked: pd.DataFrame) -> Floats:
+    """What a fresh copy of the user's estimator, fitted to ``known``, says of ``asked``."""
+    try:
+        fitted = clone(estimator).fit(known, churned.astype(int))
+        given = np.asarray(fitted.predict_proba(asked), dtype=np.float64)
+    except Exception as error:  # code of the user's may raise anything
+        raise CvmError(
+            f"estimators[{name!r}] fails on this table: {type(error).__name__}: {error}\nIt is given categories as text and "
+            "nulls as they are: put an encoder for categories and an imputer for nulls before it (see make_pipeline)."
+        ) from error
+    if given.shape != (len(asked), 2):
+        raise CvmError(f"estimators[{name!r}] gives probabilities of shape {given.shape}, must be {(len(asked), 2)}.")
+    if not ((given[:, 1] >= 0) & (given[:, 1] <= 1)).all():  # nor is any NaN
+        raise CvmError(f"estimators[{name!r}] gives something else than probabilities from 0 to 1.")
+    return given[:, 1]
 
 
 def _fit(table: LabelledTable, rows: Rows, seed: int) -> LabelledChurn:

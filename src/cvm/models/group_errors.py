@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from cvm.evaluation import area_estimate, false_discovery_rates, ratio_estimate, wilson_interval
+from cvm.evaluation import Estimate, area_estimate, false_discovery_rates, ratio_estimate, wilson_interval
 from cvm.models.evidence import without_nan
 from cvm.segments import VALUE_TIERS, RuleSet, ValueCuts, lifecycle_stage, value_tier
 
@@ -36,12 +36,9 @@ _OF_PREDICTIONS = ("value_tier", "lifecycle_stage", "segment")
 
 
 @dataclass(frozen=True)
-class GroupFigure:
-    """A figure, its 95 % interval, and whether it differs from that of all customers by more than chance."""
+class GroupFigure(Estimate):
+    """A figure with its 95 % interval, and whether it differs from that of all customers by more than chance."""
 
-    value: float
-    lower: float
-    upper: float
     is_off: bool = False
 
 
@@ -84,7 +81,7 @@ class GroupError:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class JudgedCustomers:
     """What was foretold and what happened, by customer.
 
     Attributes
@@ -98,14 +95,14 @@ class Prediction:
     actual: Floats
 
 
-def group_errors(churn: Prediction, value: Prediction, groups: Mapping[str, pd.Series[Any]]) -> list[GroupError]:
+def group_errors(churn: JudgedCustomers, value: JudgedCustomers, groups: Mapping[str, pd.Series[Any]]) -> list[GroupError]:
     """Errors of the whole, then of every group of at least ``MIN_CUSTOMERS``.
 
     Parameters
     ----------
-    churn : Prediction
+    churn : JudgedCustomers
         Probability of churn, and 1 for who left.
-    value : Prediction
+    value : JudgedCustomers
         Revenue.
     groups : mapping of str to Series
         By grouping, the group of each customer, indexed by ``customer_id``; null where there is none.
@@ -184,11 +181,11 @@ def _levels(of_customer: pd.Series[Any]) -> list[Any]:
     return known if len(known) == len(levels) else sorted(levels)
 
 
-def _part(whole: Prediction, rows: NDArray[np.bool_]) -> Prediction:
-    return Prediction(whole.customer_id[rows], whole.predicted[rows], whole.actual[rows])
+def _part(whole: JudgedCustomers, rows: NDArray[np.bool_]) -> JudgedCustomers:
+    return JudgedCustomers(whole.customer_id[rows], whole.predicted[rows], whole.actual[rows])
 
 
-def _error(grouping: str, group: str, churn: Prediction, value: Prediction) -> GroupError:
+def _error(grouping: str, group: str, churn: JudgedCustomers, value: JudgedCustomers) -> GroupError:
     n = len(churn.actual)
     enough = n >= MIN_CUSTOMERS or (grouping == "all" and n > 1)
     valued = len(value.actual) >= MIN_CUSTOMERS or grouping == "all"
@@ -211,24 +208,24 @@ def _observed(churned: Floats) -> GroupFigure:
     return GroupFigure(float(rate[0]), float(lower[0]), float(upper[0]))
 
 
-def _gap(churn: Prediction) -> GroupFigure:
+def _gap(churn: JudgedCustomers) -> GroupFigure:
     """Its variance is that of the gaps, no less than the probabilities foretell: where nobody left, little is proved."""
     gaps, said = churn.predicted - churn.actual, churn.predicted
     squares = max(float((gaps**2).sum()), float((said * (1 - said)).sum()), _Z**2)
     return _normal(float(gaps.mean()), float(np.sqrt(squares)) / len(gaps))
 
 
-def _area(churn: Prediction) -> GroupFigure | None:
+def _area(churn: JudgedCustomers) -> GroupFigure | None:
     n_left = float(churn.actual.sum())
     if min(n_left, len(churn.actual) - n_left) < _LEAST_PER_CLASS:
         return None
     found = area_estimate(churn.actual, churn.predicted[None, :], customer=np.arange(len(churn.actual)))
-    return GroupFigure(found.value, found.lower, found.upper)
+    return GroupFigure(**vars(found))
 
 
-def _ratio(value: Prediction) -> GroupFigure | None:
+def _ratio(value: JudgedCustomers) -> GroupFigure | None:
     found = ratio_estimate(value.predicted, value.actual)
-    return GroupFigure(found.value, found.lower, found.upper) if found else None
+    return GroupFigure(**vars(found)) if found else None
 
 
 def _normal(value: float, error: float) -> GroupFigure:

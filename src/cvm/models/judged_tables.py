@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from cvm.evaluation import ContactDecision, lift_by_group, reliability, wilson_interval
 from cvm.features.snapshots import SnapshotPlan
-from cvm.models.group_errors import Prediction, error_states, group_errors, groups_at_test
+from cvm.models.group_errors import JudgedCustomers, error_states, group_errors, groups_at_test
 from cvm.models.samples import Sample
 from cvm.models.training import Judged
 from cvm.segments import RuleSet
@@ -67,8 +67,8 @@ def judged_tables(
         margin_rate=margin_rate,
     )
     errors = group_errors(
-        Prediction(churn.features["customer_id"], p_churn, churn.churned),
-        Prediction(test.features["customer_id"], revenue, test.revenue),
+        JudgedCustomers(churn.features["customer_id"], p_churn, churn.churned),
+        JudgedCustomers(test.features["customer_id"], revenue, test.revenue),
         groups,
     )
     return {

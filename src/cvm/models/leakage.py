@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from difflib import get_close_matches
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -19,12 +18,12 @@ from scipy.stats import rankdata
 
 from cvm.errors import FeatureMismatchError, LeakageError
 from cvm.features.snapshots import SnapshotPlan
+from cvm.models.choices import Decision
 from cvm.models.definitions import changed_definitions, constant_columns, drifted_columns
 from cvm.models.samples import Sample
 from cvm.models.separation import separating_columns, separation
 
 Floats = NDArray[np.float64]
-Decision = Literal["exclude", "keep"]
 
 # Measured on honest bases, see docs/models.md: no feature of the catalogue comes near either.
 LEAST_AUC = 0.98

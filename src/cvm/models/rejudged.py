@@ -16,7 +16,7 @@ import pandas as pd
 
 from cvm.features.churn import ChurnDefinition
 from cvm.features.snapshots import SnapshotPlan
-from cvm.models.btyd import Family
+from cvm.models.choices import Family, Treated
 from cvm.models.churn import anchor_alone
 from cvm.models.clv import BtydValue
 from cvm.models.family_choice import with_family
@@ -24,7 +24,6 @@ from cvm.models.judging import judged_samples, levelled, snapshot_reader
 from cvm.models.samples import Floats, Sample
 from cvm.models.settings import TrainSettings
 from cvm.models.training import Judged, Recipe, judge
-from cvm.models.treated import Treated
 
 JUDGED_COLUMNS = ("customer_id", "p_churn", "churned", "expected_revenue", "revenue")
 

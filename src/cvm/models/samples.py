@@ -19,9 +19,10 @@ from cvm.models.btyd import Btyd, Family, btyd_revenue
 from cvm.models.btyd.hindsight import Hindsight, HindsightWindow, learn_hindsight
 from cvm.models.btyd.histories import Histories
 from cvm.models.btyd.season import DailyOrders, SeasonClock, day_number
+from cvm.models.choices import Treated
 from cvm.models.churn_anchor import ChurnAnchor, holds_subscription
 from cvm.models.retention import Retention
-from cvm.models.treated import Treated, WindowUse, is_usable
+from cvm.models.treated import WindowUse, is_usable
 
 Floats = NDArray[np.float64]
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from cvm.evaluation import ContactTerms
+from cvm.models.choices import Decision, Family, Treated
 from cvm.segments import Segmentation
-
-if TYPE_CHECKING:
-    from cvm.evaluation import ContactTerms
-    from cvm.models.btyd import Family
-    from cvm.models.leakage import Decision
-    from cvm.models.treated import Treated
 
 
 @dataclass(frozen=True)
@@ -21,7 +17,8 @@ class TrainSettings:
 
     Attributes
     ----------
-    clv_days, eligible_days : int
+    clv_days : int
+    eligible_days : int or None
         Of ``windows``.
     active_days, currency, discount_rate_per_year
         Of ``business``.

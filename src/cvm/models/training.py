@@ -25,9 +25,9 @@ from cvm.evaluation import (
 )
 from cvm.features.churn import ChurnDefinition
 from cvm.models.btyd import BTYD_COLUMNS
-from cvm.models.churn import CHURN_RULES, ChurnModel, anchor_alone
+from cvm.models.churn import CHURN_BASELINES, ChurnModel, anchor_alone
 from cvm.models.churn_blend import BlendedChurn, churn_seen_at, fit_blended_churn, refit_blended_churn
-from cvm.models.clv import VALUE_RULES, BtydValue, ValueModel
+from cvm.models.clv import VALUE_BASELINES, BtydValue, ValueModel
 from cvm.models.clv_blend import BlendedValue, fit_blended_value, refit_blended_value, value_seen_at
 from cvm.models.intervals import Forecast
 from cvm.models.samples import Floats, Sample, Snapshot
@@ -76,8 +76,8 @@ def fit_churn_models(
     samples = [sample.of_churn for sample in samples if len(sample.of_churn.churned)]
     if not samples:
         return models
-    rules = [rule for rule in CHURN_RULES.values() if recipe.definition.definition in rule.definitions]
-    models = [*(rule.fit(samples) for rule in rules), *models]
+    baselines = [one for one in CHURN_BASELINES.values() if recipe.definition.definition in one.definitions]
+    models = [*(baseline.fit(samples) for baseline in baselines), *models]
     if can_teach_churn(samples):
         progress("churn: blended LightGBM")
         given: dict[str, Any] = {"columns": recipe.offered, "settings": recipe.churn_settings, "seed": recipe.seed}
@@ -98,8 +98,8 @@ def fit_value_models(
 ) -> list[ValueCandidate]:
     """All value candidates these samples can teach, baselines first; without samples, those that need no outcome."""
     samples = [sample for sample in samples if sample.revenue.sum() > 0]
-    rules: list[ValueModel] = [rule.over(recipe.horizon_days) for rule in VALUE_RULES.values()]
-    candidates = [ValueCandidate(rule, Forecast.join([forecast(rule, sample) for sample in samples])) for rule in rules]
+    models: list[ValueModel] = [baseline.over(recipe.horizon_days) for baseline in VALUE_BASELINES.values()]
+    candidates = [ValueCandidate(one, Forecast.join([forecast(one, sample) for sample in samples])) for one in models]
     if can_teach_value(samples):
         progress("CLV: blended LightGBM")
         given: dict[str, Any] = {"columns": recipe.offered, "settings": recipe.value_settings, "seed": recipe.seed}
@@ -299,8 +299,8 @@ def _refit_churn(
     samples: Sequence[Sample], ahead: Snapshot, recipe: Recipe, judged: ChurnModel, progress: Callable[[str], None]
 ) -> ChurnModel:
     samples = [sample.of_churn for sample in samples if len(sample.of_churn.churned)]
-    if judged.name in CHURN_RULES and samples:
-        return CHURN_RULES[judged.name].fit(samples)
+    if judged.name in CHURN_BASELINES and samples:
+        return CHURN_BASELINES[judged.name].fit(samples)
     if isinstance(judged, BlendedChurn) and can_teach_churn(samples):
         progress("churn: final fit")
         settings = recipe.churn_settings
@@ -314,8 +314,8 @@ def _refit_value(
     samples: Sequence[Sample], ahead: Snapshot, recipe: Recipe, judged: ValueModel, progress: Callable[[str], None]
 ) -> ValueModel:
     samples = [sample for sample in samples if sample.revenue.sum() > 0]
-    if judged.name in VALUE_RULES:
-        return VALUE_RULES[judged.name].over(recipe.horizon_days)
+    if judged.name in VALUE_BASELINES:
+        return VALUE_BASELINES[judged.name].over(recipe.horizon_days)
     if isinstance(judged, BlendedValue) and can_teach_value(samples):
         progress("CLV: final fit")
         settings = recipe.value_settings

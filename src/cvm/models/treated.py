@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cvm.errors import InsufficientDataError
-
-Treated = Literal["include", "exclude", "control_only"]
+from cvm.models.choices import Treated
 
 # Fewer customers than this on the test snapshot, or on all that teach, prove nothing.
 MIN_CUSTOMERS = 100

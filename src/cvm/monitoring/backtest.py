@@ -28,25 +28,13 @@ Floats = NDArray[np.float64]
 SCORED = ["customer_id", "segment", "p_churn", "expected_orders", "expected_order_value"]
 # With fewer of either kind a figure says more about chance than about the model.
 LEAST_CUSTOMERS = 50
-_LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class BacktestFigure:
-    """A figure with its 95 % interval; null where too few customers tell."""
-
-    value: float | None
-    lower: float | None
-    upper: float | None
-
-    def is_outside(self, lower: float, upper: float) -> bool:
-        """Whether all of the interval lies beyond one of the bounds."""
-        return self.lower is not None and self.upper is not None and (self.upper < lower or self.lower > upper)
 
 
 @dataclass(frozen=True)
 class Group:
     """How scores of one segment, or of all customers (``segment`` is None), fared.
+
+    Figures have 95 % intervals, and are None where too few customers tell.
 
     Attributes
     ----------
@@ -55,11 +43,11 @@ class Group:
         With a churn probability.
     p_churn : float or None
         Mean probability of no order in the days passed; None where there is nobody.
-    churned : BacktestFigure
+    churned : Estimate or None
         Share without an order.
-    revenue : BacktestFigure
+    revenue : Estimate or None
         Revenue over what was expected.
-    auc : BacktestFigure
+    auc : Estimate or None
         Of the churn probability.
     calibration_error : float or None
     """
@@ -67,9 +55,9 @@ class Group:
     segment: str | None
     n_customers: int
     p_churn: float | None
-    churned: BacktestFigure
-    revenue: BacktestFigure
-    auc: BacktestFigure
+    churned: Estimate | None
+    revenue: Estimate | None
+    auc: Estimate | None
     calibration_error: float | None
 
 
@@ -184,21 +172,17 @@ def _group(segment: str | None, silent: Floats, p_churn: Floats, revenue: Floats
     n = len(silent)
     n_of_less = int(min(silent.sum(), n - silent.sum()))
     enough = n >= LEAST_CUSTOMERS
-    rate = BacktestFigure(None, None, None)
+    rate = None
     if n:
-        low, high = wilson_interval(np.array([silent.mean()]), np.array([n]), level=_LEVEL)
-        rate = BacktestFigure(float(silent.mean()), float(low[0]), float(high[0]))
+        low, high = wilson_interval(np.array([silent.mean()]), np.array([n]))
+        rate = Estimate(float(silent.mean()), float(low[0]), float(high[0]))
     area = area_estimate(silent, p_churn[None, :], customer=np.arange(n)) if n_of_less >= LEAST_CUSTOMERS else None
     return Group(
         segment,
         n,
         float(p_churn.mean()) if n else None,
         rate,
-        _figure(ratio_estimate(revenue, expected) if enough else None),
-        _figure(area),
+        ratio_estimate(revenue, expected) if enough else None,
+        area,
         calibration_error(silent, p_churn) if enough else None,
     )
-
-
-def _figure(found: Estimate | None) -> BacktestFigure:
-    return BacktestFigure(found.value, found.lower, found.upper) if found else BacktestFigure(None, None, None)

@@ -69,7 +69,7 @@ def history_rows(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for group in tested["groups"]:
             of = {**run, "what": "backtest", "segment": group["segment"]}
             for figure in ("churned", "revenue", "auc"):
-                yield {**of, "name": f"{figure} of {tested['as_of']}", **group[figure]}
+                yield {**of, "name": f"{figure} of {tested['as_of']}", **(group[figure] or {})}
             yield {**of, "name": f"calibration error of {tested['as_of']}", "value": group["calibration_error"]}
     for what in ("features", "scores"):
         for moved in found[what]:

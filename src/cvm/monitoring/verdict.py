@@ -101,7 +101,7 @@ def _level(signals: Sequence[Signal]) -> Iterable[Reason]:
 def _missed(tested: Backtest, evidence: Mapping[str, Any]) -> Iterable[Reason]:
     whole, at = tested.whole, f"The scores of {tested.as_of}"
     bounds, revenue = (evidence.get("portfolio") or {}).get("revenue"), whole.revenue
-    if bounds and revenue.is_outside(bounds["lower"], bounds["upper"]):
+    if bounds and revenue and (revenue.upper < bounds["lower"] or revenue.lower > bounds["upper"]):
         yield Reason(
             "retrain",
             f"{at} expected revenue of which {revenue.value:.0%} came ({revenue.lower:.0%} to {revenue.upper:.0%}); "
@@ -109,7 +109,7 @@ def _missed(tested: Backtest, evidence: Mapping[str, Any]) -> Iterable[Reason]:
         )
     judgement = evidence.get("judgement") or {}
     promised = (judgement.get("churn") or {}).get(judgement.get("churn_winner"), {}).get("auc")
-    if promised is not None and whole.auc.upper is not None and whole.auc.upper < promised - _AUC_LOST:
+    if promised is not None and whole.auc and whole.auc.upper < promised - _AUC_LOST:
         yield Reason(
             "retrain",
             f"{at} told who would leave with an AUC of {whole.auc.value:.3f} (at most {whole.auc.upper:.3f}); "

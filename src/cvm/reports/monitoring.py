@@ -8,7 +8,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cvm.monitoring.backtest import Backtest, BacktestFigure
+from cvm.evaluation import Estimate
+from cvm.monitoring.backtest import Backtest
 from cvm.monitoring.level import Signal
 from cvm.monitoring.movement import Moved
 from cvm.monitoring.verdict import Monitored
@@ -72,8 +73,8 @@ def _backtests(backtests: tuple[Backtest, ...]) -> Table:
     return table
 
 
-def _figure(figure: BacktestFigure, spec: str) -> str:
-    if figure.value is None or figure.lower is None or figure.upper is None:
+def _figure(figure: Estimate | None, spec: str) -> str:
+    if figure is None:
         return "too few"
     return f"{figure.value:{spec}}\n({figure.lower:{spec}}…{figure.upper:{spec}})"
 

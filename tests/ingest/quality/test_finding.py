@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cvm.errors import MissingOutputError
@@ -22,6 +24,14 @@ def test_a_missing_or_damaged_file_names_the_command_that_writes_it(tmp_path: Pa
     with pytest.raises(MissingOutputError, match=r"does not exist yet\. Run `cvm ingest`"):
         read_findings(path)
     path.write_bytes(b"PAR1")
+    with pytest.raises(MissingOutputError, match=r"is damaged\. Run `cvm ingest`"):
+        read_findings(path)
+
+
+@pytest.mark.parametrize("columns", [{"spend": [1.0]}, {"table": ["events"], "examples": [["a"]]}, {"examples": [None]}])
+def test_a_table_of_something_else_is_damage(tmp_path: Path, columns: dict[str, list[object]]) -> None:
+    path = tmp_path / "quality.parquet"
+    pq.write_table(pa.table(columns), path)
     with pytest.raises(MissingOutputError, match=r"is damaged\. Run `cvm ingest`"):
         read_findings(path)
 

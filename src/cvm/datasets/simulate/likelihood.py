@@ -26,7 +26,7 @@ _NEVER = -1e30
 
 @dataclass(frozen=True)
 class LeavingMoments:
-    """Candidates: moments of leaving, by quadrature.
+    """When each customer may have left: candidate moments, and how much time each stands for in an integral over all.
 
     Attributes
     ----------

@@ -103,6 +103,6 @@ def read_findings(path: Path) -> list[Finding]:
         raise MissingOutputError.from_stage(path, command="cvm ingest")
     try:
         rows = pq.ParquetFile(path).read(columns=_SCHEMA.names).to_pylist()  # read_table would import pandas
-    except (pa.ArrowException, OSError):
+        return [Finding(**row | {"examples": tuple(row["examples"])}) for row in rows]
+    except (pa.ArrowException, OSError, KeyError, TypeError):  # the last two of a table of something else
         raise MissingOutputError.from_damage(path, command="cvm ingest") from None
-    return [Finding(**row | {"examples": tuple(row["examples"])}) for row in rows]

@@ -5,12 +5,13 @@ Symbols of the papers (x orders after the first, t_x age at the last of them, T 
 
 from cvm.models.btyd.bg_bb import BgBb
 from cvm.models.btyd.bg_nbd import BgNbd
-from cvm.models.btyd.families import FAMILIES, Family, Process
+from cvm.models.btyd.families import FAMILIES, Process
 from cvm.models.btyd.gamma_gamma import GammaGamma
 from cvm.models.btyd.mbg_nbd import MbgNbd
 from cvm.models.btyd.model import BTYD_COLUMNS, Btyd, btyd_revenue
 from cvm.models.btyd.pareto_nbd import ParetoNbd
 from cvm.models.btyd.sbg import Sbg
+from cvm.models.choices import Family
 
 __all__ = [
     "BTYD_COLUMNS",

@@ -16,9 +16,10 @@ from cvm.errors import FeatureMismatchError, ParamsError
 from cvm.frames import like_rows, pandas_frame
 from cvm.models.btyd.clv import clv_per_horizon_revenue
 from cvm.models.btyd.distinct import Floats
-from cvm.models.btyd.families import FAMILIES, Family
+from cvm.models.btyd.families import FAMILIES
 from cvm.models.btyd.histories import check_histories
 from cvm.models.btyd.model import BTYD_COLUMNS, Btyd, btyd_revenue
+from cvm.models.choices import Family
 from cvm.models.estimators import check_fitted, check_number, is_frame, refused_by_scikit_learn
 
 HISTORY_COLUMNS = ("n_orders", "recency_days", "tenure_days", "mean_order_value")

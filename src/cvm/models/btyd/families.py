@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -12,8 +12,6 @@ from cvm.models.btyd.distinct import Floats
 from cvm.models.btyd.mbg_nbd import MbgNbd
 from cvm.models.btyd.pareto_nbd import ParetoNbd
 from cvm.models.btyd.uncertainty import Estimates
-
-Family = Literal["bg_nbd", "mbg_nbd", "pareto_nbd"]
 
 
 class Process(Protocol):

@@ -12,8 +12,9 @@ import pandas as pd
 
 from cvm.errors import InsufficientDataError
 from cvm.models.btyd.distinct import Floats
-from cvm.models.btyd.families import FAMILIES, Family, Process
+from cvm.models.btyd.families import FAMILIES, Process
 from cvm.models.btyd.gamma_gamma import GammaGamma
+from cvm.models.choices import Family
 
 _FITTERS = {"bg_nbd": "BetaGeoFitter", "mbg_nbd": "ModifiedBetaGeoFitter", "pareto_nbd": "ParetoNBDFitter"}
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cvm.errors import BundleError, InsufficientDataError
 from cvm.models.btyd.distinct import Distinct, Floats, distinct
-from cvm.models.btyd.families import FAMILIES, Family, Process
+from cvm.models.btyd.families import FAMILIES, Process
 from cvm.models.btyd.hindsight import Hindsight
 from cvm.models.btyd.histories import Histories, customers_in
 from cvm.models.btyd.season import DailyOrders, SeasonClock, fit_on_clock
@@ -25,6 +25,7 @@ from cvm.models.btyd.spend import (
     spend_from_state,
     spend_state,
 )
+from cvm.models.choices import Family
 
 BTYD_COLUMNS = ("btyd_p_alive", "btyd_p_no_order", "btyd_expected_orders", "btyd_expected_order_value")
 

@@ -222,10 +222,9 @@ def cell(words: Words, kind: Kind, value: Any) -> Markup:
     return tag("td", written, data_v=f"{value:.10g}", title=full if full != written else None, class_="number")
 
 
-def interval(words: Words, found: Mapping[str, float | None], *, kind: IntervalKind = "money") -> Markup | None:
+def interval(words: Words, found: Mapping[str, float | None] | None, *, kind: IntervalKind = "money") -> Markup | None:
     """The ``value`` of ``found``, and in small print under it ``lower`` and ``upper``; nothing where there is no value."""
-    value = found["value"]
-    if value is None:
+    if not found or (value := found["value"]) is None:
         return None
 
     def written(number: float | None) -> str:

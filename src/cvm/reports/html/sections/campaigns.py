@@ -152,7 +152,7 @@ def _table(content: Content, words: Words) -> list[Child]:
             _badge(words.known("verdicts", arm.word), arm.word),
             None if currency else arm.currency,
             interval(words, arm.net),
-            interval(words, arm.roi, kind="percent") if arm.roi else None,
+            interval(words, arm.roi, kind="percent"),
             arm.p_pays,
             interval(words, arm.effect, kind="decimal"),
             interval(words, arm.margin),
