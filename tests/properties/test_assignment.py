@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cvm.campaigns.assignment import RESOLUTION, Split, assign
@@ -10,6 +10,7 @@ from cvm.campaigns.holdout import GlobalHoldout, held_out
 from cvm.campaigns.power import Baseline, Design, power_at, required_customers
 from cvm.campaigns.stratified import assign_balanced
 
+bounded = settings(derandomize=True, deadline=None, database=None)
 ids = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=40, unique=True)
 texts = st.text(min_size=1, max_size=8).filter(str.strip)
 START = date(2026, 1, 1)
@@ -22,6 +23,7 @@ def splits(draw: st.DrawFn) -> Split:
     return Split({name: weight / sum(weights) for name, weight in zip(names, weights, strict=True)})
 
 
+@bounded
 @given(ids, splits(), texts, texts, st.randoms(use_true_random=False))
 def test_order_and_company_change_nobody(customers, split, campaign_id, salt, random):
     together = dict(zip(customers, assign(customers, split, campaign_id=campaign_id, salt=salt), strict=True))
@@ -31,6 +33,7 @@ def test_order_and_company_change_nobody(customers, split, campaign_id, salt, ra
     )
 
 
+@bounded
 @given(splits())
 def test_the_cuts_fill_the_whole_range_in_order(split):
     cuts = list(split.cuts.values())
@@ -39,6 +42,7 @@ def test_the_cuts_fill_the_whole_range_in_order(split):
     assert all(cut > 0 for cut in cuts)
 
 
+@bounded
 @given(ids, splits(), st.randoms(use_true_random=False))
 def test_strata_are_split_to_less_than_one_customer_in_any_order(customers, split, random):
     strata = [random.choice("ab") for _ in customers]
@@ -53,6 +57,7 @@ def test_strata_are_split_to_less_than_one_customer_in_any_order(customers, spli
     assert again.tolist() == arms[order].tolist()
 
 
+@bounded
 @given(st.integers(1, 60), st.integers(0, 400))
 def test_the_global_holdout_changes_only_when_it_rotates(rotation_days, day):
     holdout, customers = GlobalHoldout(0.3, START, rotation_days), [f"c{number}" for number in range(200)]
@@ -62,6 +67,7 @@ def test_the_global_holdout_changes_only_when_it_rotates(rotation_days, day):
     assert (today != tomorrow).any() == rotates
 
 
+@bounded
 @given(st.floats(0.01, 0.5), st.floats(0.02, 1.0), st.floats(0.05, 0.95), st.integers(1, 4))
 def test_the_required_size_has_the_power_and_more_customers_have_more(rate, relative, share, n_treatments):
     baseline, design = Baseline("orders", rate, rate, rate), Design.even(share, n_treatments=n_treatments)
