@@ -38,7 +38,7 @@ test-lowest: .venv-lowest/.installed  ## Part of the fast tests, and a run on CD
 
 LOWEST := .venv-lowest/bin/python -m pytest -W default --disable-warnings
 # What a version that is too old breaks first: queries, properties, bundles, the store, the command line.
-BREAKS_FIRST := tests/properties tests/engines tests/models/test_bundle.py tests/tracking/test_store.py tests/test_cli.py tests/doctor
+BREAKS_FIRST := tests/tracking/test_store.py tests/properties tests/engines tests/models/test_bundle.py tests/test_cli.py tests/doctor
 
 # Of the lock only what cvm and these tests need; compiling all of it would take longer than what is run.
 LOWEST_PIP := .venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements-lowest.lock

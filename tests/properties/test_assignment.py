@@ -14,8 +14,8 @@ from sql_draws import assign, assign_balanced, held_out
 ids = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=40, unique=True)
 texts = st.text(min_size=1, max_size=8).filter(str.strip)
 START = date(2026, 1, 1)
-# By SQL, as the product draws.
-drawn = settings(derandomize=True, deadline=None, database=None, max_examples=40)
+bounded = settings(derandomize=True, deadline=None, database=None)
+drawn = settings(bounded, max_examples=40)  # by SQL, as the product draws
 
 
 @st.composite
@@ -37,6 +37,7 @@ def test_order_and_company_change_nobody(customers, split, campaign_id, salt, ra
     )
 
 
+@bounded
 @given(splits())
 def test_the_cuts_fill_the_whole_range_in_order(split):
     cuts = list(split.cuts.values())
@@ -71,6 +72,7 @@ def test_the_global_holdout_changes_only_when_it_rotates(rotation_days, day):
     assert (today != tomorrow).any() == rotates
 
 
+@bounded
 @given(st.floats(0.01, 0.5), st.floats(0.02, 1.0), st.floats(0.05, 0.95), st.integers(1, 4))
 def test_the_required_size_has_the_power_and_more_customers_have_more(rate, relative, share, n_treatments):
     baseline, design = Baseline("orders", rate, rate, rate), Design.even(share, n_treatments=n_treatments)
