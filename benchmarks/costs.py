@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def cost_of(arguments: Sequence[object]) -> Cost:
     SystemExit
         If it fails.
     """
-    started = time.perf_counter()
+    started, own_peak = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     process = subprocess.Popen([sys.executable, *map(str, arguments)], start_new_session=True)  # noqa: S603 - our own commands
     try:
         with _watched(process.pid) as family:
@@ -57,7 +58,8 @@ def cost_of(arguments: Sequence[object]) -> Cost:
     process.returncode = os.waitstatus_to_exitcode(status)
     if status:
         raise SystemExit(f"{' '.join(map(str, arguments))} failed")
-    peak = usage.ru_maxrss / (2**30 if platform.system() == "Darwin" else 2**20)
+    # Before a process has become another program it holds what we hold, and the system counts that as its own.
+    peak = usage.ru_maxrss / (2**30 if platform.system() == "Darwin" else 2**20) if usage.ru_maxrss > own_peak else 0.0
     return Cost(wall_s, max(usage.ru_utime + usage.ru_stime, family.cpu_s), max(peak, family.peak_gib))
 
 

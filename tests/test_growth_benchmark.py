@@ -102,6 +102,13 @@ child.kill()  # and nobody waits for it, so that the system does not count it
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes of others are counted on Linux alone")
+def test_memory_of_who_measures_is_not_that_of_the_command():
+    held = b"x" * 4 * 10**8
+    found = cost_of(["-c", "import time; time.sleep(0.6)"])
+    assert len(held) / 2**30 > 0.3 > found.peak_gib > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes of others are counted on Linux alone")
 def test_a_number_given_again_is_another_process(tmp_path, monkeypatch):
     monkeypatch.setattr(costs, "_PROC", tmp_path)
     family = costs._Family(5)

@@ -36,8 +36,9 @@ def page(
         "every line is the median of as many runs as its column *runs* says, each cold in a process of its own, on "
         "the same data. Imports and the loading of data are not counted. *Times ours* is the peer's processor "
         "seconds over ours, and in brackets those of the clock; above 1 we are faster. Processor seconds are of "
-        "all threads together and hardly depend on other work of the machine, those of the clock do. *Peak GiB* is "
-        "of the whole process, packages and data included.",
+        "all threads together and hardly depend on other work of the machine, those of the clock do: they are what a "
+        "user waits for, on all cores of the machine, and decide whether something was shown, so measure when nobody "
+        "else is at work. *Peak GiB* is of the whole process, packages and data included.",
         f"{machine()}. {versions()}.",
         "## What has to be shown",
         _table(

@@ -21,7 +21,7 @@ _NO_GROWTH = 1.1
 
 @dataclass(frozen=True)
 class Line:
-    """One requirement; ``met`` is ``None`` where it could not be measured."""
+    """One requirement, judged by the clock; ``met`` is ``None`` where it could not be measured."""
 
     required: str
     shown: str
@@ -77,7 +77,7 @@ def _times(required: str, ours: Found | None, theirs: Found | None, times: float
     if ours is None or not ours.runs or theirs is None or not theirs.runs:
         return Line(required, f"not measured: {_why(ours, theirs)}", None)
     processor, clock = theirs.processor / ours.processor, theirs.clock / ours.clock
-    return Line(required, f"{processor:.1f} times by the processor, {clock:.1f} by the clock", processor >= times)
+    return Line(required, f"{clock:.1f} times by the clock, {processor:.1f} by the processor", clock >= times)
 
 
 def _why(*found: Found | None) -> str:
