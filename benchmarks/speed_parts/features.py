@@ -71,8 +71,9 @@ def _our_features(folder: Path, n: int) -> Work:
 
     def work() -> pa.Table:
         schema = Schema.of(engine)
-        with clustered_tables(engine, schema) as by_customer:
-            return engine.table(by_customer(snapshot_query(schema, AS_OF, timezone=_TIMEZONE, economics=Economics())))
+        query = snapshot_query(schema, AS_OF, timezone=_TIMEZONE, economics=Economics())
+        with clustered_tables(engine, schema) as clustered:
+            return pa.concat_tables(engine.table(one) for one in clustered.queries(query))
 
     return work
 

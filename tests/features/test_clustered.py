@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 
+import pyarrow.parquet as pq
 import pytest
 
 import shop
+from cvm.engines import QueryError
 from cvm.features.clustered import clustered_tables
 from cvm.features.economics import Economics
 from cvm.features.query import Schema, features_query
@@ -37,8 +39,33 @@ def test_features_are_those_of_the_tables_as_they_came(engine):
     schema = Schema.of(engine)
     query = features_query(schema, [AS_OF], timezone="UTC", economics=Economics())
     plain = engine.table(f"SELECT * FROM ({query}) ORDER BY customer_id")
-    with clustered_tables(engine, schema) as by_customer:
-        assert engine.table(by_customer(query)).equals(plain)
+    with clustered_tables(engine, schema) as clustered:
+        (whole,) = clustered.queries(query)
+        assert engine.table(whole).equals(plain)
+
+
+@pytest.mark.parametrize("limit", ["CUSTOMERS_AT_ONCE", "ROWS_AT_ONCE"])
+def test_a_base_in_parts_is_the_base_as_a_whole(engine, monkeypatch, tmp_path, limit):
+    monkeypatch.setattr(f"cvm.features.clustered.{limit}", 2)
+    schema = Schema.of(engine)
+    query = features_query(schema, [AS_OF], timezone="UTC", economics=Economics())
+    plain = engine.table(f"SELECT * FROM ({query}) ORDER BY customer_id")
+    with clustered_tables(engine, schema) as clustered:
+        assert len(clustered.parts) > 1
+        clustered.write(query, tmp_path / "features.parquet")
+        assert pq.read_table(tmp_path / "features.parquet").equals(plain)
+        assert engine.row("SELECT count(*) AS n FROM transactions")["n"] == len(ROWS)
+    assert [path.name for path in tmp_path.iterdir()] == ["features.parquet"]
+
+
+def test_a_part_that_fails_leaves_all_customers_and_no_piece(engine, monkeypatch, tmp_path):
+    monkeypatch.setattr("cvm.features.clustered.CUSTOMERS_AT_ONCE", 1)
+    fails_at_last = "SELECT customer_id, CASE WHEN customer_id = 3 THEN error('full') END AS x FROM transactions"
+    with clustered_tables(engine, Schema.of(engine)) as clustered:
+        with pytest.raises(QueryError, match="full"):
+            clustered.write(fails_at_last, tmp_path / "features.parquet")
+        assert engine.row("SELECT count(*) AS n FROM transactions")["n"] == len(ROWS)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_tables_of_the_warehouse_come_back_when_a_query_fails(engine):
@@ -46,4 +73,4 @@ def test_the_tables_of_the_warehouse_come_back_when_a_query_fails(engine):
     with pytest.raises(ZeroDivisionError, match="division"), clustered_tables(engine, Schema.of(engine)):
         1 / 0  # noqa: B018 - any failure
     assert engine.table("SELECT * FROM transactions").equals(before)
-    assert "customer_number" not in engine.tables()
+    assert engine.tables() == {"transactions"}

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 import shop
 from cvm.engines import QueryError
 from cvm.errors import CvmError, FeatureMismatchError, InsufficientDataError
-from cvm.features.clustered import clustered_tables
+from cvm.features.clustered import Clustered, clustered_tables
 from cvm.features.files import read_features
 from cvm.params import Params
 from cvm.params_publish import PublishParams
@@ -108,7 +108,7 @@ def test_the_warehouse_is_closed_before_the_first_date_is_scored(base, monkeypat
 def test_an_engine_that_cannot_tidy_up_is_told_as_any_trouble(base, monkeypatch):
     @contextmanager
     def full(engine, schema):
-        yield lambda query: query
+        yield Clustered(engine, (), ((0, 0),))
         raise QueryError("Out of Memory Error: no space")
 
     monkeypatch.setattr("cvm.stages.snapshots.clustered_tables", full)

@@ -105,13 +105,13 @@ def write_features(
     )
     features = catalogue(schema, economics)
     query = features_query(schema, plan.as_of, timezone=timezone, economics=economics)
-    with replaced_directory(folder) as target, clustered_tables(engine, schema) as by_customer:
+    with replaced_directory(folder) as target, clustered_tables(engine, schema) as clustered:
         counts = {}
         for number, as_of in enumerate(plan.as_of, start=1):
             progress(f"{len(features)} features at {as_of} ({number} of {len(plan.as_of)})")
             path = features_file(target, as_of)
             path.parent.mkdir()
-            engine.write_parquet(by_customer(snapshot_query(schema, as_of, timezone=timezone, economics=economics)), path)
+            clustered.write(snapshot_query(schema, as_of, timezone=timezone, economics=economics), path)
             counts[as_of] = engine.row(f"SELECT count(*) AS n FROM {parquet([path])}")["n"]
         taught = sorted({*plan.training, *plan.labelled})
         written = parquet(features_file(target, as_of) for as_of in plan.as_of)
@@ -128,7 +128,7 @@ def write_features(
             outcome = outcome_query(
                 schema, as_of, horizon_days=horizon_days, lead_days=plan.lead_days, timezone=timezone, churn=churn
             )
-            engine.write_parquet(by_customer(outcome), outcome_file(target, as_of, horizon_days))
+            clustered.write(outcome, outcome_file(target, as_of, horizon_days))
             treatments = treatments_query(
                 frozenset(schema.columns.get("assignments", ())),
                 as_of,

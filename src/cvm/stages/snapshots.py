@@ -78,11 +78,11 @@ class Snapshots:
         with (
             engine_trouble(),
             open_warehouse(self.params) as engine,
-            clustered_tables(engine, self.schema) as by_customer,
+            clustered_tables(engine, self.schema) as clustered,
         ):
             for number, (as_of, path) in enumerate(files.items(), start=1):
                 progress(f"features of {as_of} ({number} of {len(files)})")
-                engine.write_parquet(by_customer(self._query(as_of)), path)
+                clustered.write(self._query(as_of), path)
 
     def _query(self, as_of: date) -> str:
         return snapshot_query(
