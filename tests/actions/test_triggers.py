@@ -145,3 +145,5 @@ def test_a_list_that_cannot_be_made_says_why() -> None:
     assert found["add_on_dropped"] == "the data has no subscriptions"
     assert found["anniversary"] == "left out by triggers.without"
     assert found["inactive"] == {}
+    without_ends = [{"customer_id": "nobody", "started_at": datetime(2024, 1, 1)}]
+    assert lists(subscriptions=without_ends)["add_on_dropped"] == "the data has no subscriptions.ended_at"

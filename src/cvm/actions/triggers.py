@@ -85,7 +85,7 @@ class _Shop:
 
 @dataclass(frozen=True)
 class _Trigger:
-    """How a list is made, and the tables it needs."""
+    """How a list is made, and the tables and columns (``table.column``) without which it cannot be."""
 
     meaning: str
     needs: tuple[str, ...]
@@ -109,11 +109,11 @@ def trigger_lists(
     shop, found = _Shop(engine, history, settings, due), []
     for name, trigger in _TRIGGERS.items():
         meaning = trigger.meaning.format(**vars(settings))
-        missing = [table for table in trigger.needs if not history.has(*table.split("."))]
+        missing = next((place for place in trigger.needs if not history.has(*place.split("."))), None)
         if name in settings.without:
             found.append(TriggerList(name, meaning, None, "left out by triggers.without"))
         elif missing:
-            found.append(TriggerList(name, meaning, None, f"the data has no {' and no '.join(missing)}"))
+            found.append(TriggerList(name, meaning, None, f"the data has no {missing}"))
         else:
             rows = trigger.rows(shop).cast(SCHEMA)
             found.append(TriggerList(name, meaning, rows.sort_by([("customer_id", "ascending"), ("since", "ascending")])))
@@ -227,14 +227,16 @@ _TRIGGERS = {
     "cart_left": _Trigger(
         "put something into a cart and did not order within {cart_hours} hours, nor since", ("events",), _cart_left
     ),
-    "inactive": _Trigger("neither ordered nor did anything else for {inactive_days} days", ("transactions",), _inactive),
+    "inactive": _Trigger("neither ordered nor did anything else for {inactive_days} days", (), _inactive),
     "falling_activity": _Trigger(
         "active on fewer of the last {falling_days} days than the {falling_against_days} before explain",
-        ("transactions",),
+        (),
         _falling_activity,
     ),
-    "add_on_dropped": _Trigger("ended a subscription and kept another", ("subscriptions",), _add_on_dropped),
+    "add_on_dropped": _Trigger(
+        "ended a subscription and kept another", ("subscriptions", "subscriptions.ended_at"), _add_on_dropped
+    ),
     "complaint": _Trigger("complained", ("events",), _complaint),
     "anniversary": _Trigger("first order a whole number of years ago within the next {window_days} days", (), _anniversary),
-    "replenishment": _Trigger("expected to buy again within {window_days} days of today", ("transactions",), _replenishment),
+    "replenishment": _Trigger("expected to buy again within {window_days} days of today", (), _replenishment),
 }
