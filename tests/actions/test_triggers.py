@@ -100,6 +100,17 @@ def test_an_add_on_is_dropped_when_another_subscription_runs_on() -> None:
     assert found == {"dropped": (days_before(3), "ended gift")}
 
 
+def test_events_are_told_by_their_names_whatever_case_and_punctuation() -> None:
+    events = [
+        event("a", "Cart Add", 3), event("b", "COMPLAINT!", 2), event("c", "E-mail Sent", 5), event("d", "Tier-Change", 5),
+        event("e", "Visit", 5),
+    ]  # fmt: skip
+    found = lists(transactions=[order(name, 62) for name in "cde"], events=events)
+    assert set(found["cart_left"]) == {"a"}
+    assert set(found["complaint"]) == {"b"}
+    assert set(found["inactive"]) == {"c", "d"}
+
+
 def test_complaints_are_counted() -> None:
     events = [event("a", "complaint", 2), event("a", "complaint", 3), event("b", "complaint", 9), event("c", "visit", 1)]
     assert lists(events=events)["complaint"] == {"a": (days_before(2), "2 complaints")}

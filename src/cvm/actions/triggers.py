@@ -18,8 +18,7 @@ from cvm.actions.purchase_history import PurchaseHistory
 from cvm.actions.replenishment import Replenishment, due_between
 from cvm.actions.settings import TriggerSettings
 from cvm.engines import DuckDBEngine, literal
-from cvm.engines.sql import literals
-from cvm.features.churn import FIRM_EVENTS
+from cvm.features.churn import EVENT_NAME, OWN_ACCORD
 
 SCHEMA = pa.schema([("customer_id", pa.string()), ("since", pa.date32()), ("detail", pa.string())])
 # Share of steady customers who may be called less active by chance.
@@ -79,8 +78,7 @@ class _Shop:
         bought = self.history.orders
         if not self.history.has("events"):
             return bought
-        own = f"NOT ends_with(event_type, '_sent') AND event_type NOT IN ({literals(FIRM_EVENTS)})"
-        return f"({bought}) UNION ALL SELECT customer_id, day FROM ({self.events(own)})"
+        return f"({bought}) UNION ALL SELECT customer_id, day FROM ({self.events(OWN_ACCORD)})"
 
 
 @dataclass(frozen=True)
@@ -220,7 +218,7 @@ def _replenishment(shop: _Shop) -> pa.Table:
 
 
 def _is(event_type: str) -> str:
-    return f"event_type = {literal(event_type)}"
+    return f"{EVENT_NAME} = {literal(event_type)}"
 
 
 _TRIGGERS = {
