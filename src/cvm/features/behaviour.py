@@ -15,7 +15,10 @@ EVENT_MIXES = ("channel", "device")
 
 # Features of these names exist without any event: n_orders_30d, days_since_signup ... An event type so called is set apart
 # by a double underscore, which no other name holds.
-_TAKEN = ("contact", "contacts", "event", "event_days", "orders", "signup", "spend")
+_TAKEN = (
+    *("contact", "contacts", "event", "event_days", "orders", "signup", "spend"),
+    *("subscription_change", "subscription_changes", "subscription_end", "subscriptions_dropped"),
+)
 
 _OVERALL = (
     Feature(
