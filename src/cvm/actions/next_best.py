@@ -68,7 +68,7 @@ class NextBest:
         ``SCHEMA``, one row per customer who gets an action, by customer.
     score_columns : dict of str to Array
         ``next_best_action``, ``expected_uplift`` and ``expected_net_value`` of every scored customer, by customer.
-    customer_ids : Array
+    customer_ids : ChunkedArray
         Of every scored customer, sorted.
     rules : tuple of (PlaybookRule, RuleCounts)
     notes : tuple of str
@@ -76,7 +76,7 @@ class NextBest:
 
     actions: pa.Table
     score_columns: dict[str, pa.Array]
-    customer_ids: pa.Array
+    customer_ids: pa.ChunkedArray
     rules: tuple[tuple[PlaybookRule, RuleCounts], ...]
     notes: tuple[str, ...]
 
