@@ -169,7 +169,8 @@ def _losing(rules: Sequence[PlaybookRule], customers: ScoredCustomers, chosen: I
 
 def _candidates(rule: PlaybookRule, customers: ScoredCustomers, evidence: Evidence | None) -> Candidates:
     net = customers.net_of(rule) if rule.treatment else np.full(customers.n, np.nan)
-    segments = {name: customers.text(name) for name in TEXTS} if evidence else {}
+    by = evidence.segment_by if evidence else None
+    segments = {by: customers.text(by)} if by in TEXTS else {}
     return Candidates(
         holds=rule.when.holds(customers.columns(rule, rule.when.columns), n=customers.n),
         may_be_reached=customers.reached(rule.channel),
