@@ -47,6 +47,16 @@ def test_a_cart_is_left_when_no_order_follows() -> None:
     assert found["a"][0] == days_before(3)
 
 
+def test_an_order_of_which_only_the_day_is_told_may_have_followed_the_cart() -> None:
+    carts = [event(name, "cart_add", 3) for name in ("dated", "timed", "before")]
+    midnights = {"dated": datetime(2024, 5, 29), "before": datetime(2024, 5, 28)}
+    orders = [{**order(name, 3), "occurred_at": moment} for name, moment in midnights.items()]
+    orders.append({**order("timed", 3), "occurred_at": datetime(2024, 5, 29, 11)})
+    assert set(lists(transactions=orders, events=carts)["cart_left"]) == {"timed", "before"}
+    in_kyiv = [{**orders[0], "occurred_at": datetime(2024, 5, 28, 21)}]
+    assert set(lists(transactions=in_kyiv, events=carts[:1], timezone="Europe/Kyiv")["cart_left"]) == set()
+
+
 def test_silence_is_told_in_the_week_in_which_it_gets_so_long() -> None:
     orders = [order(name, days) for name, days in {"a": 60, "b": 61, "c": 67, "d": 68, "e": 59, "visitor": 62}.items()]
     found = lists(transactions=orders, events=[event("visitor", "visit", 5), event("a", "email_sent", 5)])["inactive"]

@@ -18,6 +18,7 @@ from cvm.actions.purchase_history import PurchaseHistory
 from cvm.actions.replenishment import Replenishment, due_between
 from cvm.actions.settings import TriggerSettings
 from cvm.engines import DuckDBEngine, literal
+from cvm.engines.sql import local_moment
 from cvm.features.churn import EVENT_NAME, OWN_ACCORD
 
 SCHEMA = pa.schema([("customer_id", pa.string()), ("since", pa.date32()), ("detail", pa.string())])
@@ -127,7 +128,10 @@ def _cart_left(shop: _Shop) -> pa.Table:
         "SELECT customer_id, max(occurred_at) AS left_at, arg_max(day, occurred_at) AS since "
         f"FROM ({shop.events(_is('cart_add'))}) GROUP BY customer_id"
     )
-    last = f"SELECT customer_id, max(occurred_at) AS ordered_at FROM ({shop.history.lines_kept}) GROUP BY customer_id"
+    # Where only the day of an order is told, which is its midnight, it may have followed any cart of that day.
+    clocks = local_moment("occurred_at", shop.history.timezone)
+    ordered = f"occurred_at + CASE WHEN {clocks} = CAST({clocks} AS DATE) THEN INTERVAL 1 DAY ELSE INTERVAL 0 DAY END"
+    last = f"SELECT customer_id, max({ordered}) AS ordered_at FROM ({shop.history.lines_kept}) GROUP BY customer_id"
     return shop.engine.table(
         f"SELECT customer_id, since, 'cart without an order since' AS detail FROM ({carts}) LEFT JOIN ({last}) "
         f"USING (customer_id) WHERE coalesce(ordered_at < left_at, TRUE) AND left_at + {hours} >= {since} "
