@@ -168,7 +168,7 @@ def _losing(rules: Sequence[PlaybookRule], customers: ScoredCustomers, chosen: I
 
 
 def _candidates(rule: PlaybookRule, customers: ScoredCustomers, evidence: Evidence | None) -> Candidates:
-    net = customers.net_of(rule) if rule.treatment else np.full(customers.n, np.nan)
+    net = customers.own_net_of(rule)
     by = evidence.segment_by if evidence else None
     segments = {by: customers.text(by)} if by in TEXTS else {}
     return Candidates(
@@ -185,9 +185,8 @@ def _score_columns(rules: Sequence[PlaybookRule], customers: ScoredCustomers, ch
     uplift, net = customers.best_uplift.copy(), customers.best_net.copy()
     for position, rule in enumerate(rules):
         rows = chosen == position
-        known = rule.treatment is not None
-        uplift[rows] = customers.uplift_of(rule)[rows] if known else np.nan
-        net[rows] = customers.net_of(rule)[rows] if known else np.nan
+        uplift[rows] = np.nan if rule.treatment is None else customers.uplift_of(rule)[rows]
+        net[rows] = customers.own_net_of(rule)[rows]
     return {
         "next_best_action": pa.array(action, pa.string(), mask=chosen == NO_RULE),
         UPLIFT: pa.array(uplift, from_pandas=True),
@@ -204,7 +203,7 @@ def _actions(
     parts = [SCHEMA.empty_table()]
     for position, rule in enumerate(rules):
         rows = pa.array(np.flatnonzero(chosen == position))
-        net = customers.net_of(rule) if rule.treatment else np.full(customers.n, np.nan)
+        net = customers.own_net_of(rule)
         n = len(rows)
         columns = {
             "customer_id": customers.rows["customer_id"].take(rows),

@@ -51,6 +51,10 @@ class ScoredCustomers:
         """The same less cost: that of the rule, of the best treatment for a rule without one."""
         return self.best_net if rule.treatment is None else self.uplift_of(rule) - rule.cost
 
+    def own_net_of(self, rule: PlaybookRule) -> Floats:
+        """Expected net value of a rule's own treatment; NaN for a rule without one."""
+        return np.full(self.n, np.nan) if rule.treatment is None else self.net_of(rule)
+
     def at_risk(self) -> Floats:
         """Value at risk, ``clv x p_churn``; NaN where either is not known."""
         return self.number("p_churn") * self.number("clv")
