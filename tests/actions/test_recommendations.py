@@ -56,6 +56,13 @@ def test_who_has_ordered_little_gets_what_goes_with_it() -> None:
     assert all(why != "goes with coffee" for _, why in without)
 
 
+def test_of_two_reasons_as_strong_the_same_is_told_whatever_the_order_of_rows() -> None:
+    rows = [*bought("c", "coffee", 30), *bought("c", "grinder", 30), *bought("y", "filter", 5, 9), *CROWD]
+    pairs = [pair(item, "filter", 40.0) for item in ("coffee", "grinder")]
+    for told in (items_of(rows, pairs=pairs), items_of(rows[::-1], pairs=pairs[::-1])):
+        assert dict(told["c"])["filter"] == "goes with grinder"
+
+
 def test_what_was_bought_lately_and_lasts_for_long_is_held_back() -> None:
     rows = [*CROWD, *bought("c", "detergent", 1, 91, 181, 271), *bought("c", "milk", 8, 16, 24)]
     plain = {"half_life_days": 10_000.0, "prior_orders": 0.1}

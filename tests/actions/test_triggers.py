@@ -47,6 +47,16 @@ def test_a_cart_is_left_when_no_order_follows() -> None:
     assert found["a"][0] == days_before(3)
 
 
+def test_an_order_of_which_only_the_day_is_told_may_have_followed_the_cart() -> None:
+    carts = [event(name, "cart_add", 3) for name in ("dated", "timed", "before")]
+    midnights = {"dated": datetime(2024, 5, 29), "before": datetime(2024, 5, 28)}
+    orders = [{**order(name, 3), "occurred_at": moment} for name, moment in midnights.items()]
+    orders.append({**order("timed", 3), "occurred_at": datetime(2024, 5, 29, 11)})
+    assert set(lists(transactions=orders, events=carts)["cart_left"]) == {"timed", "before"}
+    in_kyiv = [{**orders[0], "occurred_at": datetime(2024, 5, 28, 21)}]
+    assert set(lists(transactions=in_kyiv, events=carts[:1], timezone="Europe/Kyiv")["cart_left"]) == set()
+
+
 def test_silence_is_told_in_the_week_in_which_it_gets_so_long() -> None:
     orders = [order(name, days) for name, days in {"a": 60, "b": 61, "c": 67, "d": 68, "e": 59, "visitor": 62}.items()]
     found = lists(transactions=orders, events=[event("visitor", "visit", 5), event("a", "email_sent", 5)])["inactive"]
@@ -100,6 +110,17 @@ def test_an_add_on_is_dropped_when_another_subscription_runs_on() -> None:
     assert found == {"dropped": (days_before(3), "ended gift")}
 
 
+def test_events_are_told_by_their_names_whatever_case_and_punctuation() -> None:
+    events = [
+        event("a", "Cart Add", 3), event("b", "COMPLAINT!", 2), event("c", "E-mail Sent", 5), event("d", "Tier-Change", 5),
+        event("e", "Visit", 5),
+    ]  # fmt: skip
+    found = lists(transactions=[order(name, 62) for name in "cde"], events=events)
+    assert set(found["cart_left"]) == {"a"}
+    assert set(found["complaint"]) == {"b"}
+    assert set(found["inactive"]) == {"c", "d"}
+
+
 def test_complaints_are_counted() -> None:
     events = [event("a", "complaint", 2), event("a", "complaint", 3), event("b", "complaint", 9), event("c", "visit", 1)]
     assert lists(events=events)["complaint"] == {"a": (days_before(2), "2 complaints")}
@@ -145,3 +166,5 @@ def test_a_list_that_cannot_be_made_says_why() -> None:
     assert found["add_on_dropped"] == "the data has no subscriptions"
     assert found["anniversary"] == "left out by triggers.without"
     assert found["inactive"] == {}
+    without_ends = [{"customer_id": "nobody", "started_at": datetime(2024, 1, 1)}]
+    assert lists(subscriptions=without_ends)["add_on_dropped"] == "the data has no subscriptions.ended_at"

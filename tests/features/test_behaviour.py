@@ -236,12 +236,13 @@ def test_no_event_type_can_take_the_name_of_another_feature():
         transactions=[order("ann", on="2024-01-01", amount=1.0, product_id=None, discount=None, store_id=None, **row)],
         events=[event("ann", "nps", on="2024-01-01", **row)],
         customers=[{"customer_id": "ann", "signed_up_at": datetime(2023, 1, 1), "age": 30}],
+        subscriptions=[shop.subscription("ann", "2023-01-01", plan="basic")],
     )
     schema = Schema.of(engine)
     others = [feature.name for feature in catalogue(schema)]
     shapes = (r"n_(.+)_\d+d", r"trend_(.+)_\d+d", r"days_since_(.+)")
     taken = {found[1] for name in others for shape in shapes if (found := re.fullmatch(shape, name))}
-    assert {"orders", "signup", "spend", "event", "event_days", "categories"} <= taken
+    assert {"orders", "signup", "spend", "event", "event_days", "categories", "subscription_end"} <= taken
     names = [feature.name for feature in catalogue(Schema(schema.columns, (*sorted(taken - {"nps"}), "nps", "nps value")))]
     assert [name for name, n in Counter(names).items() if n > 1] == []
 

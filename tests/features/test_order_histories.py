@@ -83,6 +83,7 @@ def test_cdnow_is_counted_as_its_authors_count():
         ({"timezone": ""}, HistoryError, "timezone == '' is no zone"),
         ({"timezone": "localtime"}, HistoryError, "timezone == 'localtime' is no zone"),
         ({"as_of": "2024-01-31"}, CvmError, "as_of is of type str, must be a date"),
+        ({"as_of": pd.NaT}, CvmError, "as_of is of type NaTType, must be a date"),
         (
             {"as_of": date(2020, 1, 1)},
             HistoryError,

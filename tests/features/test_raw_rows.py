@@ -7,7 +7,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from cvm.engines import DuckDBEngine
+from cvm.engines import DuckDBEngine, QueryError
 from cvm.errors import HistoryError
 from cvm.features.raw_rows import RawTable
 
@@ -137,6 +137,12 @@ def test_what_is_no_array_of_objects_is_refused(engine, cell, message):
 def test_a_fault_of_an_attribute_names_the_object(engine):
     with pytest.raises(HistoryError, match=r"Row 2: customer\.age is no number"):
         CUSTOMERS.load(engine, {2: {"age": "old"}})
+
+
+def test_what_was_sent_is_let_go_once_it_is_read(engine):
+    loaded(engine, TRANSACTIONS, {0: [LINE]})
+    with pytest.raises(QueryError, match="given_rows"):
+        engine.table("SELECT * FROM given_rows")
 
 
 def test_messages_hold_no_values(engine):

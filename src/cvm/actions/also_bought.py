@@ -76,8 +76,8 @@ def also_bought(engine: DuckDBEngine, history: PurchaseHistory) -> pa.Table:
 def _pairs_of(engine: DuckDBEngine, history: PurchaseHistory, kind: ItemKind) -> pa.Table:
     engine.execute(f"CREATE OR REPLACE TEMP TABLE {_OWNED} AS {_owned_query(history, kind)}")
     try:
-        n_customers = engine.row(f"SELECT count(DISTINCT customer_id) AS n FROM {_OWNED}")["n"]
-        n_items = engine.row(f"SELECT count(DISTINCT item) AS n FROM {_OWNED}")["n"]
+        counted = f"SELECT count(DISTINCT customer_id) AS customers, count(DISTINCT item) AS items FROM {_OWNED}"
+        n_customers, n_items = engine.row(counted).values()
         pairs = engine.table(_counts_query())
     finally:
         engine.execute(f"DROP TABLE {_OWNED}")

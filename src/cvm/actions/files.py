@@ -48,8 +48,9 @@ def write_triggers(lists: Iterable[TriggerList], folder: Path, *, as_of: date) -
     with replaced_directory(folder) as target:
         told = []
         for one in lists:
-            file = None if one.rows is None else f"{one.name}.csv"
-            if one.rows is not None and file:
+            file = None
+            if one.rows is not None:
+                file = f"{one.name}.csv"
                 texts = [pc.cast(one.rows[name], pa.string()) for name in one.rows.column_names]
                 columns = pa.table(texts, names=one.rows.column_names)
                 write_csv(target / file, columns.column_names, columns.to_batches(max_chunksize=_ROWS))

@@ -68,7 +68,7 @@ class NextBest:
         ``SCHEMA``, one row per customer who gets an action, by customer.
     score_columns : dict of str to Array
         ``next_best_action``, ``expected_uplift`` and ``expected_net_value`` of every scored customer, by customer.
-    customer_ids : Array
+    customer_ids : ChunkedArray
         Of every scored customer, sorted.
     rules : tuple of (PlaybookRule, RuleCounts)
     notes : tuple of str
@@ -76,7 +76,7 @@ class NextBest:
 
     actions: pa.Table
     score_columns: dict[str, pa.Array]
-    customer_ids: pa.Array
+    customer_ids: pa.ChunkedArray
     rules: tuple[tuple[PlaybookRule, RuleCounts], ...]
     notes: tuple[str, ...]
 
@@ -168,8 +168,9 @@ def _losing(rules: Sequence[PlaybookRule], customers: ScoredCustomers, chosen: I
 
 
 def _candidates(rule: PlaybookRule, customers: ScoredCustomers, evidence: Evidence | None) -> Candidates:
-    net = customers.net_of(rule) if rule.treatment else np.full(customers.n, np.nan)
-    segments = {name: customers.text(name) for name in TEXTS} if evidence else {}
+    net = customers.own_net_of(rule)
+    by = evidence.segment_by if evidence else None
+    segments = {by: customers.text(by)} if by in TEXTS else {}
     return Candidates(
         holds=rule.when.holds(customers.columns(rule, rule.when.columns), n=customers.n),
         may_be_reached=customers.reached(rule.channel),
@@ -184,9 +185,8 @@ def _score_columns(rules: Sequence[PlaybookRule], customers: ScoredCustomers, ch
     uplift, net = customers.best_uplift.copy(), customers.best_net.copy()
     for position, rule in enumerate(rules):
         rows = chosen == position
-        known = rule.treatment is not None
-        uplift[rows] = customers.uplift_of(rule)[rows] if known else np.nan
-        net[rows] = customers.net_of(rule)[rows] if known else np.nan
+        uplift[rows] = np.nan if rule.treatment is None else customers.uplift_of(rule)[rows]
+        net[rows] = customers.own_net_of(rule)[rows]
     return {
         "next_best_action": pa.array(action, pa.string(), mask=chosen == NO_RULE),
         UPLIFT: pa.array(uplift, from_pandas=True),
@@ -203,7 +203,7 @@ def _actions(
     parts = [SCHEMA.empty_table()]
     for position, rule in enumerate(rules):
         rows = pa.array(np.flatnonzero(chosen == position))
-        net = customers.net_of(rule) if rule.treatment else np.full(customers.n, np.nan)
+        net = customers.own_net_of(rule)
         n = len(rows)
         columns = {
             "customer_id": customers.rows["customer_id"].take(rows),

@@ -75,7 +75,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class RuleCounts:
-    """What became of those for whom a rule holds and whom no earlier rule took; the five add up to ``n_held``."""
+    """What became of those for whom a rule holds and whom no earlier rule took; the other four add up to ``n_held``."""
 
     n_held: int
     n_out_of_reach: int

@@ -126,7 +126,8 @@ def _scored_query(history: PurchaseHistory, kind: ItemKind, weights: Weights, n_
         f"<= {_PAIRS_OF_ITEM if weights.with_pairs else 0}"
     )
     lift = (
-        f"SELECT own.customer_id, pair.also_bought AS item, max(pair.lift) AS lift, arg_max(pair.item, pair.lift) AS beside "
+        f"SELECT own.customer_id, pair.also_bought AS item, max(pair.lift) AS lift, "
+        "arg_max(pair.item, struct_pack(lift := pair.lift, item := pair.item)) AS beside "
         f"FROM {_OWN} AS own JOIN ({strongest}) AS pair ON pair.item = own.item GROUP BY own.customer_id, pair.also_bought"
     )
     candidates = (

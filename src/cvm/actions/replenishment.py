@@ -84,6 +84,7 @@ def replenishment(engine: DuckDBEngine, history: PurchaseHistory) -> Replenishme
         rows = _without_told_categories(engine, history, *(one.rows for one in found))
     return Replenishment(
         rows.sort_by([("customer_id", "ascending"), ("item_kind", "ascending"), ("item", "ascending")]),
+        # What follows no cycle by product may follow one by category, so that the last kind tells what is left out.
         n_irregular=found[-1].n_irregular,
         n_lapsed=sum(one.n_lapsed for one in found),
     )

@@ -48,11 +48,15 @@ class ScoredCustomers:
         return self.number(f"uplift {rule.treatment}") if rule.treatment in self.arms else np.full(self.n, np.nan)
 
     def net_of(self, rule: PlaybookRule) -> Floats:
-        """The same less cost."""
+        """The same less cost: that of the rule, of the best treatment for a rule without one."""
         return self.best_net if rule.treatment is None else self.uplift_of(rule) - rule.cost
 
+    def own_net_of(self, rule: PlaybookRule) -> Floats:
+        """Expected net value of a rule's own treatment; NaN for a rule without one."""
+        return np.full(self.n, np.nan) if rule.treatment is None else self.net_of(rule)
+
     def at_risk(self) -> Floats:
-        """Value at risk."""
+        """Value at risk, ``clv x p_churn``; NaN where either is not known."""
         return self.number("p_churn") * self.number("clv")
 
     def columns(self, rule: PlaybookRule, names: set[str]) -> dict[str, Any]:

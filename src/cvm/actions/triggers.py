@@ -18,8 +18,8 @@ from cvm.actions.purchase_history import PurchaseHistory
 from cvm.actions.replenishment import Replenishment, due_between
 from cvm.actions.settings import TriggerSettings
 from cvm.engines import DuckDBEngine, literal
-from cvm.engines.sql import literals
-from cvm.features.churn import FIRM_EVENTS
+from cvm.engines.sql import local_moment
+from cvm.features.churn import EVENT_NAME, OWN_ACCORD
 
 SCHEMA = pa.schema([("customer_id", pa.string()), ("since", pa.date32()), ("detail", pa.string())])
 # Share of steady customers who may be called less active by chance.
@@ -79,13 +79,12 @@ class _Shop:
         bought = self.history.orders
         if not self.history.has("events"):
             return bought
-        own = f"NOT ends_with(event_type, '_sent') AND event_type NOT IN ({literals(FIRM_EVENTS)})"
-        return f"({bought}) UNION ALL SELECT customer_id, day FROM ({self.events(own)})"
+        return f"({bought}) UNION ALL SELECT customer_id, day FROM ({self.events(OWN_ACCORD)})"
 
 
 @dataclass(frozen=True)
 class _Trigger:
-    """How a list is made, and the tables it needs."""
+    """How a list is made, and the tables and columns (``table.column``) without which it cannot be."""
 
     meaning: str
     needs: tuple[str, ...]
@@ -109,11 +108,11 @@ def trigger_lists(
     shop, found = _Shop(engine, history, settings, due), []
     for name, trigger in _TRIGGERS.items():
         meaning = trigger.meaning.format(**vars(settings))
-        missing = [table for table in trigger.needs if not history.has(*table.split("."))]
+        missing = next((place for place in trigger.needs if not history.has(*place.split("."))), None)
         if name in settings.without:
             found.append(TriggerList(name, meaning, None, "left out by triggers.without"))
         elif missing:
-            found.append(TriggerList(name, meaning, None, f"the data has no {' and no '.join(missing)}"))
+            found.append(TriggerList(name, meaning, None, f"the data has no {missing}"))
         else:
             rows = trigger.rows(shop).cast(SCHEMA)
             found.append(TriggerList(name, meaning, rows.sort_by([("customer_id", "ascending"), ("since", "ascending")])))
@@ -129,7 +128,10 @@ def _cart_left(shop: _Shop) -> pa.Table:
         "SELECT customer_id, max(occurred_at) AS left_at, arg_max(day, occurred_at) AS since "
         f"FROM ({shop.events(_is('cart_add'))}) GROUP BY customer_id"
     )
-    last = f"SELECT customer_id, max(occurred_at) AS ordered_at FROM ({shop.history.lines_kept}) GROUP BY customer_id"
+    # Where only the day of an order is told, which is its midnight, it may have followed any cart of that day.
+    clocks = local_moment("occurred_at", shop.history.timezone)
+    ordered = f"occurred_at + CASE WHEN {clocks} = CAST({clocks} AS DATE) THEN INTERVAL 1 DAY ELSE INTERVAL 0 DAY END"
+    last = f"SELECT customer_id, max({ordered}) AS ordered_at FROM ({shop.history.lines_kept}) GROUP BY customer_id"
     return shop.engine.table(
         f"SELECT customer_id, since, 'cart without an order since' AS detail FROM ({carts}) LEFT JOIN ({last}) "
         f"USING (customer_id) WHERE coalesce(ordered_at < left_at, TRUE) AND left_at + {hours} >= {since} "
@@ -220,21 +222,23 @@ def _replenishment(shop: _Shop) -> pa.Table:
 
 
 def _is(event_type: str) -> str:
-    return f"event_type = {literal(event_type)}"
+    return f"{EVENT_NAME} = {literal(event_type)}"
 
 
 _TRIGGERS = {
     "cart_left": _Trigger(
         "put something into a cart and did not order within {cart_hours} hours, nor since", ("events",), _cart_left
     ),
-    "inactive": _Trigger("neither ordered nor did anything else for {inactive_days} days", ("transactions",), _inactive),
+    "inactive": _Trigger("neither ordered nor did anything else for {inactive_days} days", (), _inactive),
     "falling_activity": _Trigger(
         "active on fewer of the last {falling_days} days than the {falling_against_days} before explain",
-        ("transactions",),
+        (),
         _falling_activity,
     ),
-    "add_on_dropped": _Trigger("ended a subscription and kept another", ("subscriptions",), _add_on_dropped),
+    "add_on_dropped": _Trigger(
+        "ended a subscription and kept another", ("subscriptions", "subscriptions.ended_at"), _add_on_dropped
+    ),
     "complaint": _Trigger("complained", ("events",), _complaint),
     "anniversary": _Trigger("first order a whole number of years ago within the next {window_days} days", (), _anniversary),
-    "replenishment": _Trigger("expected to buy again within {window_days} days of today", ("transactions",), _replenishment),
+    "replenishment": _Trigger("expected to buy again within {window_days} days of today", (), _replenishment),
 }

@@ -88,6 +88,10 @@ class DuckDBEngine:
         """Make an Arrow table, or once a stream of batches, readable as ``name``."""
         self._connection.register(name, table)
 
+    def unregister(self, name: str) -> None:
+        """Let go of what was registered as ``name``."""
+        self._connection.unregister(name)
+
     def show_parquet(self, name: str, path: Path) -> None:
         """Make Parquet readable as ``name``: a file, or a folder of files."""
         self.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS SELECT * FROM {parquet([path])}")

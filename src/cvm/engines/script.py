@@ -93,9 +93,9 @@ class Script:
             If the warehouse has no word for something, or allows fewer columns.
         """
         tree = warehouse_tree(self._parameterised(schema).sql(dialect="duckdb"), warehouse)
+        meanings = {shortened(name, warehouse.max_name_bytes): text for name, text in self.columns.items()}
         for projection in (one for select in tree.find_all(exp.Select) for one in select.selects):
-            name = projection.alias
-            meaning = self._meanings(warehouse).get(name)
+            meaning = meanings.get(projection.alias)
             if meaning and not isinstance(projection.unalias(), (exp.Column, exp.Cast)):
                 projection.add_comments([_harmless(meaning)])
         given = {f"{_MARKER}{one.name}": one for one in self.parameters}
@@ -148,9 +148,6 @@ class Script:
         lines = "".join(f"-- {' '.join(line.split())}\n" for line in comment.splitlines())
         name = cte.args["alias"].sql(dialect=warehouse.name)
         return f"\n{lines}{name} AS (\n{indent(written(cte.this, warehouse), '  ')}\n)"
-
-    def _meanings(self, warehouse: Warehouse) -> dict[str, str]:
-        return {shortened(name, warehouse.max_name_bytes): text for name, text in self.columns.items()}
 
     def _parameterised(self, schema: str | None) -> exp.Expr:
         """The query with its parameters and tables as pieces of their own, still DuckDB's."""

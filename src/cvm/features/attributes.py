@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from cvm.engines import identifier
 from cvm.features.catalogue import Feature
+from cvm.ingest.column_types import is_number
 
 # Contact data identifies a person; a consent says who may be written to, not who will buy; a source names a system.
 _NEVER = re.compile(r"customerid|signedupat|email|phone|source|consent.*|mobile(number|no)?|tel(ephone)?(number|no)?")
@@ -18,7 +19,6 @@ _PERSONAL = re.compile(
     r"|(first|last|full|middle|family|given|nick|user|customer|client|contact)?name"
     r"|(home|street|postal|mail|delivery|billing|shipping)?address(line)?[0-9]*"
 )
-_NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DECIMAL\(\d+,\d+\)|DOUBLE|FLOAT|BOOLEAN")
 
 
 def attribute_name(column: str) -> str:
@@ -34,15 +34,15 @@ def attribute_features(columns: Mapping[str, str]) -> Iterator[Feature]:
         if is_never_a_feature(column, found_type):
             continue
         name = attribute_name(column)
-        is_number = _NUMBER.fullmatch(found_type) is not None
-        if is_number or found_type == "VARCHAR":
+        counts = is_number(found_type) or found_type == "BOOLEAN"
+        if counts or found_type == "VARCHAR":
             yield Feature(
                 name,
                 f"max({identifier(name)})",
                 "profile",
-                "as supplied" if is_number else "category",
+                "as supplied" if counts else "category",
                 f"Attribute {column} of the customers table, as known today.",
-                kind="number" if is_number else "category",
+                kind="number" if counts else "category",
             )
 
 

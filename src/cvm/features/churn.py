@@ -17,7 +17,10 @@ from cvm.engines.sql import literals
 from cvm.errors import FeatureMismatchError
 
 # What the firm does alone, beside every message sent (``*_sent``).
-FIRM_EVENTS = ("cashback", "points_earned", "tier_change")
+_FIRM_EVENTS = ("cashback", "points_earned", "tier_change")
+# SQL for what an event is called, whatever its case and punctuation; and for whether it is of the customer's own accord.
+EVENT_NAME = "trim(regexp_replace(lower(event_type), '[^a-z0-9]+', '_', 'g'), '_')"
+OWN_ACCORD = f"NOT ends_with({EVENT_NAME}, '_sent') AND {EVENT_NAME} NOT IN ({literals(_FIRM_EVENTS)})"
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,7 @@ def active_between(start: int, end: int, *, event_day: str | None) -> str:
     ordered = f"SELECT customer_id FROM orders WHERE first_day < {end}"
     if event_day is None:
         return ordered
-    spelled = "trim(regexp_replace(lower(event_type), '[^a-z0-9]+', '_', 'g'), '_')"
     return (
         f"{ordered} UNION SELECT customer_id FROM events WHERE {event_day} >= {start} AND {event_day} < {end} "
-        f"AND NOT ends_with({spelled}, '_sent') AND {spelled} NOT IN ({literals(FIRM_EVENTS)})"
+        f"AND {OWN_ACCORD}"
     )

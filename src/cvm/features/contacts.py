@@ -1,15 +1,14 @@
 """Features of the contacts a customer received, whoever sent them, and of what they answered.
 
-Every event whose type ends in ``sent`` is a contact; ``email_open`` and ``email_click`` answer ``email_sent``, and so for
+Every event whose type ends in ``_sent`` is a contact; ``email_open`` and ``email_click`` answer ``email_sent``, and so for
 every channel. Counts per channel are among the features of each type (``n_email_sent_90d``); these are over all channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from cvm.engines.sql import literals
-from cvm.features.behaviour import column_name
+from cvm.features.behaviour import in_template, is_named, types_by_name
 from cvm.features.catalogue import Feature
 
 _SENT = "_sent"
@@ -22,16 +21,14 @@ def contact_features(event_types: Sequence[str]) -> Iterator[Feature]:
     Answers are set against the contacts of the channels on which they are recorded at all: a letter cannot be opened in a
     log. Several opens of one mail count several times, so a ratio can be above 1.
     """
-    spellings: dict[str, list[str]] = {}
-    for event_type in event_types:
-        spellings.setdefault(column_name(event_type), []).append(event_type)
-    channels = sorted(name.removesuffix(_SENT) for name in spellings if name.endswith(_SENT))
+    types = types_by_name(event_types)
+    channels = sorted(name.removesuffix(_SENT) for name in types if name.endswith(_SENT))
     if not channels:
         return
-    contacts = _is_any(spellings, (f"{channel}{_SENT}" for channel in channels))
+    contacts = is_named((f"{channel}{_SENT}" for channel in channels), types)
     yield Feature(
         "n_contacts_{window}d",
-        f"count(*) FILTER (WHERE {_in_template(contacts)} AND age_days <= {{window}})",
+        f"count(*) FILTER (WHERE {in_template(contacts)} AND age_days <= {{window}})",
         "event",
         "contacts",
         "Contacts received in the last {window} days, over all channels.",
@@ -46,10 +43,10 @@ def contact_features(event_types: Sequence[str]) -> Iterator[Feature]:
         "Days since the last contact, over all channels.",
     )
     for answer, meaning in _ANSWERS.items():
-        answered = [channel for channel in channels if f"{channel}_{answer}" in spellings]
+        answered = [channel for channel in channels if f"{channel}_{answer}" in types]
         if answered:
-            asked = _in_template(_is_any(spellings, (f"{channel}{_SENT}" for channel in answered)))
-            given = _in_template(_is_any(spellings, (f"{channel}_{answer}" for channel in answered)))
+            asked = in_template(is_named((f"{channel}{_SENT}" for channel in answered), types))
+            given = in_template(is_named((f"{channel}_{answer}" for channel in answered), types))
             yield Feature(
                 f"{answer}s_per_contact_{{window}}d",
                 f"CAST(count(*) FILTER (WHERE {given} AND age_days <= {{window}}) AS DOUBLE)"
@@ -59,12 +56,3 @@ def contact_features(event_types: Sequence[str]) -> Iterator[Feature]:
                 f"{meaning} per contact of the last {{window}} days, over the channels that record them.",
                 windows=(90, 365),
             )
-
-
-def _is_any(spellings: Mapping[str, Sequence[str]], names: Iterator[str]) -> str:
-    return f"event_type IN ({literals(spelled for name in names for spelled in spellings[name])})"
-
-
-def _in_template(condition: str) -> str:
-    """Braces of the user's own words, kept through the filling in of windows."""
-    return condition.replace("{", "{{").replace("}", "}}")

@@ -53,7 +53,17 @@ class PastCampaign:
 
 @dataclass(frozen=True)
 class Experiments:
-    """The campaigns that were written down to learn from, and why others were not."""
+    """The campaigns that were written down to learn from, and why others were not.
+
+    Attributes
+    ----------
+    outcome_days : int
+        Days of margin that are the outcome, the day of the draw the first.
+    campaigns : tuple of PastCampaign
+        The newest first.
+    notes : tuple of str
+        A sentence on each campaign that was left out.
+    """
 
     outcome_days: int
     campaigns: tuple[PastCampaign, ...] = ()
@@ -78,6 +88,7 @@ def write_experiments(
     engine : Engine
         Opened on the warehouse.
     folder : Path
+        Replaced as a whole: who was drawn and their outcome, features by day of the draw, and ``experiments.json``.
     as_of : date
         What happened from this day on is not known.
     outcome_days : int

@@ -60,6 +60,8 @@ def order_histories(
         If ``transactions`` is no frame.
     MissingColumnsError
         If it lacks a column.
+    CvmError
+        If ``as_of`` is no date.
     HistoryError
         If a column is of a wrong type, rows lack an id or cannot be read, the zone is none, or nobody has an order.
 
@@ -163,6 +165,6 @@ def _value(name: str, theirs: str, found_type: str, timezone: str) -> str:
 def _date(as_of: date | None, last: date) -> date:
     if as_of is None:
         return last + timedelta(days=1)
-    if not isinstance(as_of, date):
+    if not isinstance(as_of, date) or as_of != as_of:  # NaT calls itself a date
         raise CvmError(f"as_of is of type {type(as_of).__name__}, must be a date, such as datetime.date(2024, 1, 31).")
     return as_of.date() if isinstance(as_of, datetime) else as_of

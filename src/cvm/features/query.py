@@ -77,9 +77,8 @@ def catalogue(schema: Schema, economics: Economics | None = None) -> list[Featur
     entries: list[Iterable[Feature]] = [ORDER_FEATURES, DAY_FEATURES, LINE_FEATURES, money]
     entries += [mix_features(name, relation=f"mix_{name}") for name in MIXED_COLUMNS if schema.has("transactions", name)]
     if schema.has("events"):
-        entries += [event_features(schema.event_types), contact_features(schema.event_types)]
-        if schema.has("events", "value"):
-            entries.append(value_features(schema.event_types))
+        types = schema.event_types
+        entries += [event_features(types), contact_features(types), value_features(types)]
         entries += [
             mix_features(name, relation=f"mix_event_{name}", prefix="event_")
             for name in EVENT_MIXES

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -48,7 +49,7 @@ class RawTable:
     types: Mapping[str, str]
     currency: str
 
-    @property
+    @cached_property
     def wanted(self) -> dict[str, Column]:
         """Columns to read: those of training, and those that say whether a row counts."""
         contract = CONTRACTS[self.name]
@@ -57,7 +58,7 @@ class RawTable:
             name: contract.column(name) or Column(name, _kind(self.types[name]), "") for name in names if name not in _WHO
         }
 
-    @property
+    @cached_property
     def known(self) -> set[str]:
         """Names that a row may have; those that training did not have say nothing to the model."""
         return {*self.types, *(column.name for column in CONTRACTS[self.name].columns)}
@@ -97,6 +98,7 @@ class RawTable:
         engine.register("given_rows", raw)
         checked = f"SELECT *, {self._fault()} AS fault FROM ({self._parsed()})"
         engine.execute(f"CREATE OR REPLACE TEMP TABLE checked_rows AS {checked}")
+        engine.unregister("given_rows")
         self._refuse_faults(engine)
         stored = ", ".join(
             f"{identifier(name)}" if name in self.wanted else f"NULL AS {identifier(name)}"

@@ -77,8 +77,8 @@ def write_features(
     engine : Engine
         Opened on the warehouse.
     folder : Path
-        Replaced as a whole: features, outcomes, ``catalogue.json``, ``churn.json``, ``features.sql``,
-        ``history.json``, ``notes.json``, ``plan.json``.
+        Replaced as a whole: by snapshot features, outcomes, treatments, orders by day and renewals (``features/files.py``);
+        ``catalogue.json``, ``churn.json``, ``features.sql``, ``history.json``, ``notes.json``, ``plan.json``.
     plan : SnapshotPlan
         Which snapshots, and which outcomes.
     timezone : str

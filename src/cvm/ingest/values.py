@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from cvm.engines import identifier, literal
 from cvm.engines.sql import BLANKS
 from cvm.errors import ColumnTypeError
-from cvm.ingest.column_types import FLOATS, has_zone, is_number, is_time
+from cvm.ingest.column_types import FLOATS, INTEGERS, has_zone, is_number, is_time
 from cvm.ingest.contracts import Column, Kind
 from cvm.ingest.numbers import NumberFormat
 from cvm.ingest.times import TimeFormat, utc_time
@@ -117,7 +117,7 @@ def wanted(kind: Kind) -> str:
 
 
 def _text(raw: str, found_type: str, text: str) -> str:
-    if found_type not in FLOATS and not found_type.startswith("DECIMAL"):
+    if found_type in INTEGERS or not is_number(found_type):
         return text
     # Spreadsheets and frames with gaps turn the id 17850 into 17850.0.
     whole = f"CASE WHEN {raw} = trunc({raw}) THEN CAST(TRY_CAST({raw} AS HUGEINT) AS VARCHAR) END"

@@ -46,11 +46,12 @@ class Profile:
 
 
 def profiles(labels: Ints, values: Floats, scaled: Floats, names: Sequence[str]) -> list[Profile]:
-    """Profile of each cluster that has somebody, by its number from 0 on.
+    """Profile of each cluster, by its number from 0 on.
 
     Parameters
     ----------
     labels : array of shape (n_customers,)
+        Cluster of each customer; every number up to the greatest has somebody.
     values, scaled : arrays of shape (n_customers, n_columns)
         Plain, null where not known, and comparable.
     names : sequence of str
