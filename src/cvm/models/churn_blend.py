@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from cvm.models.blend import consistent_miss, learn_weight
-from cvm.models.boosting import Boosted, Task, boosters_from_state, fit_boosted, refit_boosted
+from cvm.models.boosting import Boosted, Task, TrainingRows, boosters_from_state, fit_boosted, refit_boosted
 from cvm.models.churn import ChurnModel, baseline_from_state
 from cvm.models.churn_anchor import anchor_p_churn
 from cvm.models.logits import finite_logit, shift_to, within
@@ -102,7 +102,7 @@ def fit_blended_churn(
     seed : int
     """
     anchored_task = churn_task(samples, columns=columns, settings=settings, seed=seed)
-    free_task = _free_task(samples, columns=columns, settings=settings, seed=seed)
+    free_task = _free_task(anchored_task, samples)
     anchored, free = fit_boosted(anchored_task), fit_boosted(free_task)
     churned = anchored_task.target
     of_anchored, of_free = (
@@ -138,9 +138,9 @@ def refit_blended_churn(
     seed: int,
 ) -> BlendedChurn:
     """The judged recipe on other samples: rounds, slopes, weight and misses stay."""
-    given: dict[str, Any] = {"columns": columns, "settings": settings, "seed": seed}
-    anchored = refit_boosted(churn_task(samples, **given), rounds=judged.anchored.rounds)
-    free = refit_boosted(_free_task(samples, **given), rounds=judged.free.rounds)
+    task = churn_task(samples, columns=columns, settings=settings, seed=seed)
+    anchored = refit_boosted(task, rounds=judged.anchored.rounds)
+    free = refit_boosted(_free_task(task, samples), rounds=judged.free.rounds)
     return _levelled(replace(judged, anchored=anchored, free=free), ahead)
 
 
@@ -179,21 +179,17 @@ def churn_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, st
 
 
 def churn_task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:
-    """What the anchored trees are fitted to: the outcome, from BTYD's logit at each snapshot's own level."""
-    anchor = np.concatenate([_levelled_anchor(sample) for sample in samples])
-    return _task(samples, anchor, columns=columns, settings=settings, seed=seed)
-
-
-def _free_task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:
-    rates = np.concatenate([np.full(len(sample.churned), logit(_rate(sample))) for sample in samples])
-    return _task(samples, rates, columns=columns, settings=settings, seed=seed)
-
-
-def _task(
-    samples: Sequence[Sample], anchor: Floats, *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
-) -> Task:
+    """What the anchored trees are fitted to: the outcome, from the anchor's logit at each snapshot's own level."""
+    rows = TrainingRows([sample.features for sample in samples], columns)
     churned = np.concatenate([sample.churned for sample in samples])
-    return Task(samples, churned, anchor, columns=columns, objective={"objective": "binary"}, settings=settings, seed=seed)
+    anchor = np.concatenate([_levelled_anchor(sample) for sample in samples])
+    return Task(rows, churned, anchor, {"objective": "binary"}, settings, seed)
+
+
+def _free_task(anchored: Task, samples: Sequence[Sample]) -> Task:
+    """What the free trees are fitted to: the same, from each snapshot's rate."""
+    rates = [np.full(len(sample.churned), logit(_rate(sample))) for sample in samples]
+    return replace(anchored, anchor=np.concatenate(rates))
 
 
 def churn_anchor(features: pd.DataFrame) -> Floats:
