@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import lightgbm as lgb
 import numpy as np
@@ -17,6 +17,7 @@ from cvm.models.tree_growing import grown
 from cvm.models.tree_shap import Tree, read_trees, shap_values
 
 Floats = NDArray[np.float64]
+Part = TypeVar("Part")
 
 N_FOLDS = 4
 _MAX_CATEGORIES = 50
@@ -156,6 +157,12 @@ def boosters_from_state(encoders: Mapping[str, Any], trees: Mapping[str, str]) -
         If trees are missing.
     """
     return {part: Boosted(Encoder.from_state(encoder), trees[part]) for part, encoder in encoders.items()}
+
+
+def below(name: str, parts: Mapping[str, Part]) -> dict[str, Part]:
+    """Of boosters, or texts of trees, named ``NAME.PART``: those of one name, by their part."""
+    prefix = f"{name}."
+    return {part.removeprefix(prefix): value for part, value in parts.items() if part.startswith(prefix)}
 
 
 class WithoutTrees:

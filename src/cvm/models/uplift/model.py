@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cvm.evaluation import Estimate, Heterogeneity, UpliftGroups, arm_values, effect_qini, heterogeneity, uplift_by_group
-from cvm.models.boosting import Boosted, customer_folds
+from cvm.models.boosting import Boosted, below, customer_folds
 from cvm.models.uplift.experiment import Experiment
 from cvm.models.uplift.learners import (
     HURDLE,
@@ -105,11 +105,9 @@ def uplift_from_state(state: Mapping[str, Any], trees: Mapping[str, str]) -> Upl
     KeyError
         If a learner is unknown, or trees are missing.
     """
-    learners = {}
-    for name, own in state["learners"].items():
-        prefix = f"{_PLACES[name]}."
-        texts = {part.removeprefix(prefix): text for part, text in trees.items() if part.startswith(prefix)}
-        learners[name] = learner_from_state(own, texts)
+    learners = {
+        name: learner_from_state(own, below(str(_PLACES[name]), trees)) for name, own in state["learners"].items()
+    }
     return UpliftModel(tuple(ArmUplift(**arm) for arm in state["arms"]), learners)
 
 
