@@ -53,17 +53,18 @@ class GroupError:
     grouping, group : str
         Such as ``segment`` and ``vip``; the whole is ``all`` and ``all``.
     n_customers : int
-        Of whom churn is judged.
-    predicted_churn : float
-    observed_churn : GroupFigure
-    calibration_error : GroupFigure
+        Of whom churn is judged. In a group of too few of them no figure of churn is told: None.
+    predicted_churn : float or None
+    observed_churn : GroupFigure or None
+    calibration_error : GroupFigure or None
         Mean predicted less observed churn: above 0, the group is called likelier to leave than it is.
     auc : GroupFigure or None
         None where fewer than 20 left, or stayed.
     n_valued : int
         Of whom value is judged.
     revenue_ratio : GroupFigure or None
-        Predicted over actual revenue of the group: below 1, it is called worth less than it is. None without revenue.
+        Predicted over actual revenue of the group: below 1, it is called worth less than it is. None without revenue, and in a
+        group of which too few are valued.
     """
 
     grouping: str
