@@ -16,16 +16,8 @@ from cvm.models.btyd.families import FAMILIES, Process
 from cvm.models.btyd.hindsight import Hindsight
 from cvm.models.btyd.histories import Histories, customers_in
 from cvm.models.btyd.season import DailyOrders, SeasonClock, fit_on_clock
-from cvm.models.btyd.spend import (
-    SPENDS,
-    Backend,
-    Spend,
-    fit_spend,
-    orders_and_means,
-    spend_from_state,
-    spend_state,
-)
-from cvm.models.choices import Family
+from cvm.models.btyd.spend import SPENDS, Spend, fit_spend, orders_and_means, spend_from_state, spend_state
+from cvm.models.choices import Backend, Family
 
 BTYD_COLUMNS = ("btyd_p_alive", "btyd_p_no_order", "btyd_expected_orders", "btyd_expected_order_value")
 
