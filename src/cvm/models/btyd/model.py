@@ -123,8 +123,16 @@ class Btyd:
         return f"{self.process.label} x {self.spend.label}"
 
     def log_likelihood(self, features: pd.DataFrame, *, as_of: date | None = None) -> float:
-        """Of the order histories, per customer with an order; families are comparable on one clock."""
+        """Of the order histories, per customer with an order; families are comparable on one clock.
+
+        Raises
+        ------
+        InsufficientDataError
+            If nobody has an order.
+        """
         buyers = features[features["n_orders"] > 0]
+        if buyers.empty:
+            raise InsufficientDataError("No customer has an order, so there is no history whose likelihood could be told.")
         return self.process.log_likelihood(*self.histories(buyers, as_of=as_of)) / len(buyers)
 
     def histories(self, buyers: pd.DataFrame, *, as_of: date | None = None) -> tuple[Floats, Floats, Floats]:
