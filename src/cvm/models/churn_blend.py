@@ -1,4 +1,4 @@
-"""Churn by two boosters: one corrects BTYD, one knows nothing of it; their logits are mixed."""
+"""Churn by two boosters: one corrects the anchor (BTYD, or sBG), one starts from nothing; their logits are mixed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BlendedChurn:
     """A weighted mean of two logits, at a level of its own.
 
     ``logit P = weight * anchored_slope * (anchor + trees) + (1 - weight) * free_slope * trees + shift``, where the anchor is
-    BTYD's logit.
+    the logit of what is said before any outcome is learned from: BTYD's of no order, where churn means that.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class BlendedChurn:
 
     def margin(self, features: pd.DataFrame) -> Floats:
         """Logit of the probability."""
-        anchored, free = churn_anchor(features) + self.anchored.margin(features), self.free.margin(features)
+        anchored, free = anchor_logit(features) + self.anchored.margin(features), self.free.margin(features)
         return self.scales["anchored"] * anchored + self.scales["free"] * free + self.shift
 
     def state(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def fit_blended_churn(
         margin = weight * slopes[0] * of_anchored + (1 - weight) * slopes[1] * of_free
         return float(np.mean(np.logaddexp(0.0, margin) - churned * margin))
 
-    asked = np.concatenate([churn_anchor(sample.features) for sample in samples]) + anchored.margin_out_of_fold
+    asked = np.concatenate([anchor_logit(sample.features) for sample in samples]) + anchored.margin_out_of_fold
     parts = np.split(expit(slopes[0] * asked), np.cumsum([len(sample.churned) for sample in samples])[:-1])
     misses = tuple(_miss(part, sample) for part, sample in zip(parts, samples, strict=True))
     model = BlendedChurn(anchored.boosted, free.boosted, *slopes, weight=learn_weight(log_loss), misses=misses)
@@ -156,7 +156,7 @@ def _levelled(model: BlendedChurn, ahead: Snapshot) -> BlendedChurn:
 
 def _anchored(model: BlendedChurn, features: pd.DataFrame) -> Floats:
     """What the anchored trees alone say."""
-    return expit(model.anchored_slope * (churn_anchor(features) + model.anchored.margin(features)))
+    return expit(model.anchored_slope * (anchor_logit(features) + model.anchored.margin(features)))
 
 
 def _miss(p_churn: Floats, sample: Sample) -> float:
@@ -192,13 +192,13 @@ def _free_task(anchored: Task, samples: Sequence[Sample]) -> Task:
     return replace(anchored, anchor=np.concatenate(rates))
 
 
-def churn_anchor(features: pd.DataFrame) -> Floats:
+def anchor_logit(features: pd.DataFrame) -> Floats:
     """Logit of what is said of each customer before any outcome is learned from, kept finite."""
     return finite_logit(anchor_p_churn(features))
 
 
 def _levelled_anchor(sample: Sample) -> Floats:
-    anchor = churn_anchor(sample.features)
+    anchor = anchor_logit(sample.features)
     return anchor + shift_to(anchor, _rate(sample))
 
 
