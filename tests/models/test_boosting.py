@@ -201,7 +201,8 @@ class TestFitBoosted:
         fit = fitted(lesson)
         samples, target, anchor = lesson
         settings = {"num_threads": 1, "min_data_in_leaf": 20}
-        task = Task(training_rows(samples, ["noise", "colour", "recency_days"]), target, anchor, {"objective": "binary"}, settings, 5)
+        rows = training_rows(samples, ["noise", "colour", "recency_days"])
+        task = Task(rows, target, anchor, {"objective": "binary"}, settings, 5)
         assert refit_boosted(task, rounds=fit.boosted.rounds).text == fit.boosted.text
 
     def test_a_text_of_trees_predicts_as_before(self, lesson):

@@ -63,8 +63,8 @@ class GroupError:
     n_valued : int
         Of whom value is judged.
     revenue_ratio : GroupFigure or None
-        Predicted over actual revenue of the group: below 1, it is called worth less than it is. None without revenue, and in a
-        group of which too few are valued.
+        Predicted over actual revenue of the group: below 1, it is called worth less than it is. None without revenue, and
+        in a group of which too few are valued.
     """
 
     grouping: str
