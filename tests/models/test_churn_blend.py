@@ -154,6 +154,7 @@ def test_a_refit_keeps_rounds_slopes_and_weight(blended, samples):
     kept = ("anchored_slope", "free_slope", "weight", "misses")
     assert [getattr(again, name) for name in kept] == [getattr(blended, name) for name in kept]
     assert again.anchored.text != blended.anchored.text
+    assert again.anchored.encoder is again.free.encoder  # rows are made ready once
 
 
 class TestState:
