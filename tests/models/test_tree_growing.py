@@ -53,9 +53,9 @@ WAYS = {
     "folds": lambda task: fit_boosted(task).boosted.rounds,
     "refit": lambda task: refit_boosted(task, rounds=5).rounds,
     "losses": lambda task: FoldLosses(task, lambda y, p: float(np.mean((y - p) ** 2))).loss_of_fold({}, 0),
-    "forest": lambda task: fit_forest(
-        task.rows.features, task.target, columns=["x", "y"], learning=Learning({}, 7)
-    )[1].rounds,
+    "forest": lambda task: (
+        fit_forest(task.rows.features, task.target, columns=["x", "y"], learning=Learning({}, 7))[1].rounds
+    ),
 }
 
 

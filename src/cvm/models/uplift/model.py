@@ -105,9 +105,7 @@ def uplift_from_state(state: Mapping[str, Any], trees: Mapping[str, str]) -> Upl
     KeyError
         If a learner is unknown, or trees are missing.
     """
-    learners = {
-        name: learner_from_state(own, below(str(_PLACES[name]), trees)) for name, own in state["learners"].items()
-    }
+    learners = {name: learner_from_state(own, below(str(_PLACES[name]), trees)) for name, own in state["learners"].items()}
     return UpliftModel(tuple(ArmUplift(**arm) for arm in state["arms"]), learners)
 
 
