@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvm.models.boosting import Boosted, Encoder, Task, customer_folds, fit_boosted, refit_boosted
-from cvm.models.uplift.responses import TaughtRows as Rows
+from cvm.models.boosting import Boosted, Encoder, Task, TrainingRows, customer_folds, fit_boosted, refit_boosted
 from simulated import sample
 
 NUMBERS = {"recency_days": [3.0, np.nan, 40.0], "flag": [True, False, True]}
@@ -120,11 +119,15 @@ def lesson():
     return samples, (colour == "red").astype(float), np.zeros(1000)
 
 
+def training_rows(samples, columns) -> TrainingRows:
+    return TrainingRows([part.features for part in samples], columns)
+
+
 def fitted(lesson, *, seed=5, **settings):
     samples, target, anchor = lesson
     settings = {"num_threads": 1, "min_data_in_leaf": 20, **settings}
     columns = ["noise", "colour", "recency_days"]
-    return fit_boosted(Task(samples, target, anchor, columns, {"objective": "binary"}, settings, seed))
+    return fit_boosted(Task(training_rows(samples, columns), target, anchor, {"objective": "binary"}, settings, seed))
 
 
 class TestWeight:
@@ -137,7 +140,8 @@ class TestWeight:
         sign = np.where(np.arange(800) < 400, 1.0, -1.0)
         target = sign * np.where(features["x"] > 0, 1.0, -1.0)
         settings = {"num_threads": 1, "min_data_in_leaf": 20}
-        return Task([Rows(features)], target, np.zeros(800), ["x"], {"objective": "regression"}, settings, 5, weight=weight)
+        rows = TrainingRows([features], ["x"])
+        return Task(rows, target, np.zeros(800), {"objective": "regression"}, settings, 5, weight=weight)
 
     def test_rows_are_heard_by_their_weight(self):
         high, low = pd.DataFrame({"x": [2.0]}), pd.DataFrame({"x": [-2.0]})
@@ -181,7 +185,7 @@ class TestFitBoosted:
     @pytest.mark.slow  # threads wait for each other wherever the cores are busy
     def test_the_number_of_threads_changes_nothing(self, lesson):
         one, two = fitted(lesson), fitted(lesson, num_threads=2)
-        assert one.rounds == two.rounds
+        assert one.boosted.rounds == two.boosted.rounds
         np.testing.assert_array_equal(one.margin_out_of_fold, two.margin_out_of_fold)
 
     def test_out_of_fold_margins_come_from_trees_that_never_saw_the_customer(self, lesson):
@@ -197,8 +201,9 @@ class TestFitBoosted:
         fit = fitted(lesson)
         samples, target, anchor = lesson
         settings = {"num_threads": 1, "min_data_in_leaf": 20}
-        task = Task(samples, target, anchor, ["noise", "colour", "recency_days"], {"objective": "binary"}, settings, 5)
-        assert refit_boosted(task, rounds=fit.rounds).text == fit.boosted.text
+        rows = training_rows(samples, ["noise", "colour", "recency_days"])
+        task = Task(rows, target, anchor, {"objective": "binary"}, settings, 5)
+        assert refit_boosted(task, rounds=fit.boosted.rounds).text == fit.boosted.text
 
     def test_a_text_of_trees_predicts_as_before(self, lesson):
         fit = fitted(lesson)
@@ -218,5 +223,5 @@ class TestFitBoosted:
         odd = 'share "of", {weird}: [names]\t'
         samples = [replace(part, features=part.features.rename(columns={"colour": odd})) for part in samples]
         settings = {"num_threads": 1, "min_data_in_leaf": 20}
-        fit = fit_boosted(Task(samples, target, anchor, ["noise", odd], {"objective": "binary"}, settings, 5))
+        fit = fit_boosted(Task(training_rows(samples, ["noise", odd]), target, anchor, {"objective": "binary"}, settings, 5))
         assert fit.boosted.importance()[odd] > 0.9

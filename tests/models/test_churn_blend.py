@@ -16,7 +16,7 @@ from cvm.models.churn_blend import (
     BlendedChurn,
     _levelled,
     _levelled_anchor,
-    churn_anchor,
+    anchor_logit,
     churn_from_state,
     churn_seen_at,
     churn_task,
@@ -56,7 +56,7 @@ class TestAnchor:
         part = replace(samples[0], n_orders=n_orders)
         levelled = _levelled_anchor(part)
         assert expit(levelled).mean() == pytest.approx(1 - n_active / 800, abs=1e-9)
-        shift = levelled - churn_anchor(part.features)
+        shift = levelled - anchor_logit(part.features)
         np.testing.assert_allclose(shift, shift[0])
 
     @pytest.mark.parametrize("n_orders", [0, 1])
@@ -65,7 +65,7 @@ class TestAnchor:
         assert np.isfinite(_levelled_anchor(part)).all()
 
     def test_btyds_certainties_have_a_finite_one(self):
-        anchor = churn_anchor(pd.DataFrame({"btyd_p_no_order": [0.0, 0.5, 1.0]}))
+        anchor = anchor_logit(pd.DataFrame({"btyd_p_no_order": [0.0, 0.5, 1.0]}))
         assert np.isfinite(anchor).all()
         assert anchor[1] == 0.0
 
@@ -134,7 +134,7 @@ def test_it_learns_what_btyd_cannot_see(samples):
 
 def test_it_is_the_weighted_mean_of_both_logits(blended):
     features = AHEAD.features
-    anchored = blended.anchored_slope * (churn_anchor(features) + blended.anchored.margin(features))
+    anchored = blended.anchored_slope * (anchor_logit(features) + blended.anchored.margin(features))
     free = blended.free_slope * blended.free.margin(features)
     expected = expit(blended.weight * anchored + (1 - blended.weight) * free + blended.shift)
     np.testing.assert_allclose(blended.p_churn(features), expected)
@@ -154,6 +154,7 @@ def test_a_refit_keeps_rounds_slopes_and_weight(blended, samples):
     kept = ("anchored_slope", "free_slope", "weight", "misses")
     assert [getattr(again, name) for name in kept] == [getattr(blended, name) for name in kept]
     assert again.anchored.text != blended.anchored.text
+    assert again.anchored.encoder is again.free.encoder  # rows are made ready once
 
 
 class TestState:

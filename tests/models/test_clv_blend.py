@@ -159,6 +159,7 @@ def test_a_refit_keeps_rounds_and_weight(blended, samples):
     assert [b.rounds for b in again.boosters.values()] == [b.rounds for b in blended.boosters.values()]
     assert (again.weight, again.misses) == (blended.weight, blended.misses)
     assert again.free.text != blended.free.text
+    assert again.spends.encoder is again.spend.encoder is again.free.encoder  # rows are made ready once
 
 
 class TestState:

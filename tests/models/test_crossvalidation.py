@@ -140,9 +140,20 @@ def test_a_folder_of_something_else_is_never_replaced(found, tmp_path):
     found.write(tmp_path / "empty")
 
 
-@pytest.mark.parametrize("options", [{"folds": 1}, {"folds": 21}, {"repeats": 0}, {"repeats": 21}])
-def test_folds_and_repeats_out_of_range_are_refused(options):
-    with pytest.raises(CvmError, match=r"must be [12] to 20"):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"folds": 1}, "folds == 1, must be a whole number, 2 to 20"),
+        ({"folds": 21}, "folds == 21, must be a whole number, 2 to 20"),
+        ({"folds": 2.5}, r"folds == 2\.5, must be a whole number, 2 to 20"),
+        ({"folds": "5"}, "folds == '5', must be a whole number, 2 to 20"),
+        ({"repeats": 0}, "repeats == 0, must be a whole number, 1 to 20"),
+        ({"repeats": 21}, "repeats == 21, must be a whole number, 1 to 20"),
+        ({"seed": -1}, "seed == -1, must be a whole number, 0 to 2147483647"),
+    ],
+)
+def test_folds_repeats_and_seeds_out_of_range_are_refused(options, message):
+    with pytest.raises(CvmError, match=message):
         cross_validate_churn(customers()[0], label="left", **options)
 
 

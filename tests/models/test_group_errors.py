@@ -108,7 +108,8 @@ def test_the_states_are_json():
     assert json.loads(text)[1]["group"] == "a"
 
 
-def test_groups_at_test_are_tiers_stages_segments_and_attributes_of_few_values():
+def groups(**attributes: np.ndarray) -> dict[str, pd.Series]:
+    """Groups of 400 customers with these attributes."""
     n = 400
     rng = np.random.default_rng(RNG_SEED)
     features = pd.DataFrame(
@@ -119,11 +120,10 @@ def test_groups_at_test_are_tiers_stages_segments_and_attributes_of_few_values()
             "tenure_days": rng.uniform(300, 600, n),
             "last_gap_days": rng.uniform(1, 60, n),
             "historic_value": rng.gamma(2, 50, n),
-            "attribute_region": rng.choice(["north", "south"], n),
-            "attribute_name": [f"name {i}" for i in range(n)],
+            **{f"attribute_{name}": values for name, values in attributes.items()},
         }
     )
-    found = groups_at_test(
+    return groups_at_test(
         features,
         p_churn=pd.Series(rng.random(n), index=features["customer_id"].to_numpy()),
         revenue=rng.gamma(2, 30, n),
@@ -133,5 +133,21 @@ def test_groups_at_test_are_tiers_stages_segments_and_attributes_of_few_values()
         horizon_days=181,
         margin_rate=0.4,
     )
+
+
+REGION = np.resize(["north", "south"], 400)
+
+
+def test_groups_at_test_are_tiers_stages_segments_and_attributes_of_few_values():
+    found = groups(region=REGION, name=np.array([f"name {i}" for i in range(400)]))
     assert list(found) == ["value_tier", "lifecycle_stage", "segment", "region"]
     assert (found["value_tier"] == "top").mean() == pytest.approx(0.05, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["segment", "value_tier", "lifecycle_stage", "all"])
+def test_an_attribute_called_as_another_grouping_takes_the_place_of_none(name):
+    plain, found = groups(), groups(**{name: REGION})
+    assert set(found) == {*plain, f"attribute_{name}"}
+    assert set(found[f"attribute_{name}"]) == {"north", "south"}
+    for grouping, of_customer in plain.items():
+        pd.testing.assert_series_equal(found[grouping], of_customer)

@@ -186,9 +186,9 @@ class TestForecasts:
 
 class TestMetrics:
     def test_names_are_fixed(self, judged):
-        assert tuple(judged.judgement.churn["BTYD"]) == CHURN_METRICS
-        assert tuple(judged.judgement.value["BTYD"]) == VALUE_METRICS
-        assert tuple(value_metrics(np.zeros(3), np.ones(3))) == VALUE_METRICS
+        assert tuple(judged.judgement.churn["BTYD"]) == tuple(CHURN_METRICS)
+        assert tuple(judged.judgement.value["BTYD"]) == tuple(VALUE_METRICS)
+        assert tuple(value_metrics(np.zeros(3), np.ones(3))) == tuple(VALUE_METRICS)
 
     def test_a_perfect_prediction_has_the_best_of_each(self):
         churned = np.repeat([0.0, 1.0], [60, 40])

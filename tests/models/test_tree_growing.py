@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 
 from cvm.errors import InsufficientDataError
-from cvm.models.boosting import Task, fit_boosted, refit_boosted
+from cvm.models.boosting import Task, TrainingRows, fit_boosted, refit_boosted
 from cvm.models.fold_losses import FoldLosses
 from cvm.models.tree_growing import grown
 from cvm.models.uplift.forest import fit_forest
-from cvm.models.uplift.responses import Learning, TaughtRows
+from cvm.models.uplift.responses import Learning
 
 FAULT = "Check failed: (best_split_info.left_count) > (0) at serial_tree_learner.cpp, line 852 ."
 
@@ -22,7 +22,7 @@ def task():
         {"customer_id": np.arange(600).astype(str), "x": rng.normal(size=600), "y": rng.normal(size=600)}
     )
     target = (rng.random(600) < 1 / (1 + np.exp(-features["x"]))).to_numpy(dtype=float)
-    return Task([TaughtRows(features)], target, np.zeros(600), ["x", "y"], {"objective": "binary"}, {}, seed=7)
+    return Task(TrainingRows([features], ["x", "y"]), target, np.zeros(600), {"objective": "binary"}, {}, seed=7)
 
 
 @pytest.fixture
@@ -50,10 +50,12 @@ def stumbling(monkeypatch):
 
 
 WAYS = {
-    "folds": lambda task: fit_boosted(task).rounds,
+    "folds": lambda task: fit_boosted(task).boosted.rounds,
     "refit": lambda task: refit_boosted(task, rounds=5).rounds,
     "losses": lambda task: FoldLosses(task, lambda y, p: float(np.mean((y - p) ** 2))).loss_of_fold({}, 0),
-    "forest": lambda task: fit_forest(task.features, task.target, columns=["x", "y"], learning=Learning({}, 7))[1].rounds,
+    "forest": lambda task: (
+        fit_forest(task.rows.features, task.target, columns=["x", "y"], learning=Learning({}, 7))[1].rounds
+    ),
 }
 
 

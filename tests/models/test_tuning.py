@@ -57,8 +57,8 @@ def test_the_best_trial_out_of_fold_decides(training, asked):
 def test_it_asks_for_the_training_snapshots_and_the_offered_columns_only(training, asked):
     tuned(training)
     for losses, _ in asked:
-        assert all(given is wanted for given, wanted in zip(losses.task.samples, training, strict=True))
-        assert (losses.task.columns, losses.task.seed) == (PLAIN.offered, PLAIN.seed)
+        assert all(given is wanted.features for given, wanted in zip(losses.task.rows.frames, training, strict=True))
+        assert (losses.task.rows.columns, losses.task.seed) == (PLAIN.offered, PLAIN.seed)
 
 
 def test_everything_but_the_settings_is_kept(training, asked):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, TypeVar
 
 import lightgbm as lgb
 import numpy as np
@@ -17,16 +17,17 @@ from cvm.models.tree_growing import grown
 from cvm.models.tree_shap import Tree, read_trees, shap_values
 
 Floats = NDArray[np.float64]
+Part = TypeVar("Part")
 
 N_FOLDS = 4
 _MAX_CATEGORIES = 50
 MAX_ROUNDS = 400
 PATIENCE = 30
-# Below this many rows threads cost more than they gain; where the cores are busy, waiting for each other takes them a
+# Training on fewer rows loses more by threads than it gains; where the cores are busy, waiting for each other takes them a
 # hundred times as long.
 _MIN_ROWS_FOR_THREADS = 100_000
-# SHAP values of few rows are faster row by row, those of many pattern by pattern; they are the same values.
-_MIN_ROWS_FOR_PATTERNS = 1000
+# From so many rows on predictions take all threads, and SHAP values (the same) are faster pattern by pattern.
+_MANY_ROWS = 1000
 
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.05,
@@ -123,13 +124,13 @@ class Boosted:
     def margin(self, features: pd.DataFrame) -> Floats:
         """Sum of the trees for each customer: array of shape (n_customers,)."""
         matrix = self.encoder.matrix(features)
-        threads = 1 if len(matrix) < _MIN_ROWS_FOR_PATTERNS else 0
+        threads = 1 if len(matrix) < _MANY_ROWS else 0
         return np.asarray(self.booster.predict(matrix, raw_score=True, num_threads=threads), dtype=float)
 
     def contributions(self, features: pd.DataFrame) -> Floats:
         """SHAP values of the trees: array of shape (n_customers, n_columns + 1); the last column is their expectation."""
         matrix = self.encoder.matrix(features)
-        if len(matrix) < _MIN_ROWS_FOR_PATTERNS:
+        if len(matrix) < _MANY_ROWS:
             found = self.booster.predict(matrix, pred_contrib=True, num_threads=1)
             return np.asarray(found, dtype=float).reshape(len(matrix), matrix.shape[1] + 1)
         return shap_values(self.trees, matrix)
@@ -158,6 +159,12 @@ def boosters_from_state(encoders: Mapping[str, Any], trees: Mapping[str, str]) -
     return {part: Boosted(Encoder.from_state(encoder), trees[part]) for part, encoder in encoders.items()}
 
 
+def below(name: str, parts: Mapping[str, Part]) -> dict[str, Part]:
+    """Of boosters, or texts of trees, named ``NAME.PART``: those of one name, by their part."""
+    prefix = f"{name}."
+    return {part.removeprefix(prefix): value for part, value in parts.items() if part.startswith(prefix)}
+
+
 class WithoutTrees:
     """A model without boosters."""
 
@@ -171,56 +178,31 @@ class BoostingFit:
     boosted: Boosted
     margin_out_of_fold: Floats
 
-    @property
-    def rounds(self) -> int:
-        """Number of trees."""
-        return self.boosted.rounds
-
-
-class Rows(Protocol):
-    """Customers to learn from, such as those of one snapshot."""
-
-    @property
-    def features(self) -> pd.DataFrame:
-        """``customer_id`` and the columns that trees may use, a row per customer."""
-        ...
-
 
 @dataclass(frozen=True)
-class Task:
-    """What trees are fitted to.
+class TrainingRows:
+    """Rows to learn from, made ready once for all tasks that share them.
 
     Attributes
     ----------
-    samples : sequence of Rows
-        Training snapshots, n_rows customers in all.
-    target, anchor : arrays of shape (n_rows,)
-        The anchor is on the scale of the link (logit, log).
+    frames : sequence of DataFrame
+        Such as one per snapshot, n_rows in all: ``customer_id`` and the columns, a row per customer.
     columns : sequence of str
         Columns the trees may use.
-    objective, settings : mappings
-        LightGBM parameters.
-    seed : int
-    taught : array of bool of shape (n_rows,), optional
-        Rows that trees may learn from; by default all.
-    weight : array of shape (n_rows,), optional
-        How much rows count; by default alike.
     """
 
-    samples: Sequence[Rows]
-    target: Floats
-    anchor: Floats
+    frames: Sequence[pd.DataFrame]
     columns: Sequence[str]
-    objective: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    seed: int
-    taught: NDArray[np.bool_] | None = None
-    weight: Floats | None = None
 
     @cached_property
     def features(self) -> pd.DataFrame:
-        """Rows of all samples."""
-        return pd.concat([sample.features for sample in self.samples], ignore_index=True)
+        """Rows of all frames."""
+        return pd.concat(self.frames, ignore_index=True)
+
+    @cached_property
+    def customer(self) -> NDArray[np.intp]:
+        """Number of the customer that each row is of: array of shape (n_rows,)."""
+        return np.unique(self.features["customer_id"].to_numpy(), return_inverse=True)[1]
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -231,6 +213,34 @@ class Task:
     def matrix(self) -> Floats:
         """The rows as trees see them."""
         return self.encoder.matrix(self.features)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What trees are fitted to.
+
+    Attributes
+    ----------
+    rows : TrainingRows
+    target, anchor : arrays of shape (n_rows,)
+        The anchor is on the scale of the link (logit, log).
+    objective, settings : mappings
+        LightGBM parameters.
+    seed : int
+    taught : array of bool of shape (n_rows,), optional
+        Rows that trees may learn from; by default all.
+    weight : array of shape (n_rows,), optional
+        How much rows count; by default alike.
+    """
+
+    rows: TrainingRows
+    target: Floats
+    anchor: Floats
+    objective: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    seed: int
+    taught: NDArray[np.bool_] | None = None
+    weight: Floats | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -249,9 +259,9 @@ class Task:
 
     def dataset(self) -> lgb.Dataset:
         """The rows in LightGBM's own form."""
-        numbers, columns = self.encoder.numbers, self.encoder.columns
+        numbers, columns = self.rows.encoder.numbers, self.rows.encoder.columns
         return lgb.Dataset(
-            self.matrix,
+            self.rows.matrix,
             label=self.target,
             init_score=self.anchor,
             weight=self.weight,
@@ -268,7 +278,7 @@ def fit_boosted(task: Task) -> BoostingFit:
     A customer's rows of all snapshots are in one fold, so nobody is judged by what trees learned of the same person.
     """
     data = task.dataset()
-    folds = customer_folds(task.features["customer_id"].to_numpy(), seed=task.seed)
+    folds = customer_folds(task.rows.customer, seed=task.seed)
     taught = np.ones(len(task.target), dtype=bool) if task.taught is None else task.taught
     cv = grown(
         lambda parameters: lgb.cv(
@@ -284,7 +294,7 @@ def fit_boosted(task: Task) -> BoostingFit:
     rounds = cv["cvbooster"].best_iteration
     out_of_fold = np.zeros(len(task.target))
     for (_, test), booster in zip(folds, cv["cvbooster"].boosters, strict=True):
-        out_of_fold[test] = booster.predict(task.matrix[test], raw_score=True, num_iteration=rounds)
+        out_of_fold[test] = booster.predict(task.rows.matrix[test], raw_score=True, num_iteration=rounds)
     return BoostingFit(_boosted(task, data, rounds=rounds), out_of_fold)
 
 
@@ -297,7 +307,7 @@ def _boosted(task: Task, data: lgb.Dataset, *, rounds: int) -> Boosted:
     if task.taught is not None:
         data = data.subset(np.flatnonzero(task.taught))
     booster = grown(lambda parameters: lgb.train(parameters, data, num_boost_round=rounds), task.parameters)
-    return Boosted(task.encoder, booster.model_to_string())
+    return Boosted(task.rows.encoder, booster.model_to_string())
 
 
 def customer_folds(customer: NDArray[Any], *, seed: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:

@@ -6,6 +6,8 @@ from typing import Literal
 
 # ``btyd.family``, where it is not "auto".
 Family = Literal["bg_nbd", "mbg_nbd", "pareto_nbd"]
+# ``btyd.backend``
+Backend = Literal["cvm", "lifetimes"]
 # ``train.features``
 Decision = Literal["exclude", "keep"]
 # ``train.treated``

@@ -1,4 +1,4 @@
-"""Churn by two boosters: one corrects BTYD, one knows nothing of it; their logits are mixed."""
+"""Churn by two boosters: one corrects the anchor (BTYD, or sBG), one starts from nothing; their logits are mixed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from cvm.models.blend import consistent_miss, learn_weight
-from cvm.models.boosting import Boosted, Task, boosters_from_state, fit_boosted, refit_boosted
+from cvm.models.boosting import Boosted, Task, TrainingRows, boosters_from_state, fit_boosted, refit_boosted
 from cvm.models.churn import ChurnModel, baseline_from_state
 from cvm.models.churn_anchor import anchor_p_churn
 from cvm.models.logits import finite_logit, shift_to, within
@@ -26,7 +26,7 @@ class BlendedChurn:
     """A weighted mean of two logits, at a level of its own.
 
     ``logit P = weight * anchored_slope * (anchor + trees) + (1 - weight) * free_slope * trees + shift``, where the anchor is
-    BTYD's logit.
+    the logit of what is said before any outcome is learned from: BTYD's of no order, where churn means that.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class BlendedChurn:
 
     def margin(self, features: pd.DataFrame) -> Floats:
         """Logit of the probability."""
-        anchored, free = churn_anchor(features) + self.anchored.margin(features), self.free.margin(features)
+        anchored, free = anchor_logit(features) + self.anchored.margin(features), self.free.margin(features)
         return self.scales["anchored"] * anchored + self.scales["free"] * free + self.shift
 
     def state(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def fit_blended_churn(
     seed : int
     """
     anchored_task = churn_task(samples, columns=columns, settings=settings, seed=seed)
-    free_task = _free_task(samples, columns=columns, settings=settings, seed=seed)
+    free_task = _free_task(anchored_task, samples)
     anchored, free = fit_boosted(anchored_task), fit_boosted(free_task)
     churned = anchored_task.target
     of_anchored, of_free = (
@@ -114,7 +114,7 @@ def fit_blended_churn(
         margin = weight * slopes[0] * of_anchored + (1 - weight) * slopes[1] * of_free
         return float(np.mean(np.logaddexp(0.0, margin) - churned * margin))
 
-    asked = np.concatenate([churn_anchor(sample.features) for sample in samples]) + anchored.margin_out_of_fold
+    asked = np.concatenate([anchor_logit(sample.features) for sample in samples]) + anchored.margin_out_of_fold
     parts = np.split(expit(slopes[0] * asked), np.cumsum([len(sample.churned) for sample in samples])[:-1])
     misses = tuple(_miss(part, sample) for part, sample in zip(parts, samples, strict=True))
     model = BlendedChurn(anchored.boosted, free.boosted, *slopes, weight=learn_weight(log_loss), misses=misses)
@@ -138,9 +138,9 @@ def refit_blended_churn(
     seed: int,
 ) -> BlendedChurn:
     """The judged recipe on other samples: rounds, slopes, weight and misses stay."""
-    given: dict[str, Any] = {"columns": columns, "settings": settings, "seed": seed}
-    anchored = refit_boosted(churn_task(samples, **given), rounds=judged.anchored.rounds)
-    free = refit_boosted(_free_task(samples, **given), rounds=judged.free.rounds)
+    task = churn_task(samples, columns=columns, settings=settings, seed=seed)
+    anchored = refit_boosted(task, rounds=judged.anchored.rounds)
+    free = refit_boosted(_free_task(task, samples), rounds=judged.free.rounds)
     return _levelled(replace(judged, anchored=anchored, free=free), ahead)
 
 
@@ -156,7 +156,7 @@ def _levelled(model: BlendedChurn, ahead: Snapshot) -> BlendedChurn:
 
 def _anchored(model: BlendedChurn, features: pd.DataFrame) -> Floats:
     """What the anchored trees alone say."""
-    return expit(model.anchored_slope * (churn_anchor(features) + model.anchored.margin(features)))
+    return expit(model.anchored_slope * (anchor_logit(features) + model.anchored.margin(features)))
 
 
 def _miss(p_churn: Floats, sample: Sample) -> float:
@@ -179,30 +179,26 @@ def churn_from_state(name: str, state: Mapping[str, Any], trees: Mapping[str, st
 
 
 def churn_task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:
-    """What the anchored trees are fitted to: the outcome, from BTYD's logit at each snapshot's own level."""
-    anchor = np.concatenate([_levelled_anchor(sample) for sample in samples])
-    return _task(samples, anchor, columns=columns, settings=settings, seed=seed)
-
-
-def _free_task(samples: Sequence[Sample], *, columns: Sequence[str], settings: Mapping[str, Any], seed: int) -> Task:
-    rates = np.concatenate([np.full(len(sample.churned), logit(_rate(sample))) for sample in samples])
-    return _task(samples, rates, columns=columns, settings=settings, seed=seed)
-
-
-def _task(
-    samples: Sequence[Sample], anchor: Floats, *, columns: Sequence[str], settings: Mapping[str, Any], seed: int
-) -> Task:
+    """What the anchored trees are fitted to: the outcome, from the anchor's logit at each snapshot's own level."""
+    rows = TrainingRows([sample.features for sample in samples], columns)
     churned = np.concatenate([sample.churned for sample in samples])
-    return Task(samples, churned, anchor, columns=columns, objective={"objective": "binary"}, settings=settings, seed=seed)
+    anchor = np.concatenate([_levelled_anchor(sample) for sample in samples])
+    return Task(rows, churned, anchor, {"objective": "binary"}, settings, seed)
 
 
-def churn_anchor(features: pd.DataFrame) -> Floats:
+def _free_task(anchored: Task, samples: Sequence[Sample]) -> Task:
+    """What the free trees are fitted to: the same, from each snapshot's rate."""
+    rates = [np.full(len(sample.churned), logit(_rate(sample))) for sample in samples]
+    return replace(anchored, anchor=np.concatenate(rates))
+
+
+def anchor_logit(features: pd.DataFrame) -> Floats:
     """Logit of what is said of each customer before any outcome is learned from, kept finite."""
     return finite_logit(anchor_p_churn(features))
 
 
 def _levelled_anchor(sample: Sample) -> Floats:
-    anchor = churn_anchor(sample.features)
+    anchor = anchor_logit(sample.features)
     return anchor + shift_to(anchor, _rate(sample))
 
 

@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from cvm.evaluation import tweedie_deviance
 from cvm.models.blend import consistent_miss, learn_weight
-from cvm.models.boosting import Boosted, BoostingFit, Task, boosters_from_state, fit_boosted, refit_boosted
+from cvm.models.boosting import Boosted, BoostingFit, Task, TrainingRows, boosters_from_state, fit_boosted, refit_boosted
 from cvm.models.btyd import btyd_revenue
 from cvm.models.clv import ValueModel, value_baseline_from_state
 from cvm.models.logits import finite_logit, shift_to, within
@@ -201,7 +201,8 @@ def value_task(samples: Sequence[Sample], *, columns: Sequence[str], settings: M
     """What the free trees are fitted to: revenue, from the log of each snapshot's mean."""
     mean = np.concatenate([np.full(len(sample.revenue), np.log(sample.revenue.mean())) for sample in samples])
     revenue = np.concatenate([sample.revenue for sample in samples])
-    return Task(samples, revenue, mean, columns=columns, objective=_TWEEDIE, settings=settings, seed=seed)
+    rows = TrainingRows([sample.features for sample in samples], columns)
+    return Task(rows, revenue, mean, _TWEEDIE, settings, seed)
 
 
 def _tasks(

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from numbers import Integral
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -42,6 +43,8 @@ LOGISTIC = "logistic regression"
 BASE_RATE = "base rate"
 
 _REPORT = "crossvalidation.json"
+# As ``train.seed`` of params.yaml, which LightGBM takes.
+_MAX_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def cross_validate_churn(
     folds : int, 2 to 20
     repeats : int, 1 to 20
         Draws of the folds.
-    seed : int
+    seed : int, 0 to 2**31 - 1
         The same seed gives the same figures.
     progress : callable
         Told in words what is being done.
@@ -170,9 +173,9 @@ def cross_validate_churn(
     Raises
     ------
     SourceError, MissingColumnsError, InsufficientDataError, CvmError
-        If the table cannot be learned from, see ``labelled_table``; if ``folds`` or ``repeats`` are out of range; if an
-        estimator is no classifier with ``predict_proba``, cannot be copied, or bears the name of one of ours; or if it fails
-        on this table or gives something else than probabilities.
+        If the table cannot be learned from, see ``labelled_table``; if ``folds``, ``repeats`` or ``seed`` is no whole number
+        or out of range; if an estimator is no classifier with ``predict_proba``, cannot be copied, or bears the name of one
+        of ours; or if it fails on this table or gives something else than probabilities.
 
     Examples
     --------
@@ -189,9 +192,9 @@ def cross_validate_churn(
     >>> found.predictions.columns.tolist()
     ['customer_id', 'churned', 'p_churn']
     """
-    for name, value, least in (("folds", folds, 2), ("repeats", repeats, 1)):
-        if not least <= value <= 20:
-            raise CvmError(f"{name} == {value}, must be {least} to 20.")
+    for name, value, least, most in (("folds", folds, 2, 20), ("repeats", repeats, 1, 20), ("seed", seed, 0, _MAX_SEED)):
+        if not (isinstance(value, Integral) and least <= value <= most):
+            raise CvmError(f"{name} == {value!r}, must be a whole number, {least} to {most}.")
     own = _copies(estimators)
     table = labelled_table(frame, label=label, positive=positive, customer_id=customer_id, ignore=ignore)
     churned, customer = table.churned, pd.factorize(table.features["customer_id"])[0]

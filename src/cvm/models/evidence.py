@@ -12,6 +12,7 @@ import pandas as pd
 import cvm
 from cvm.features.snapshots import SnapshotPlan
 from cvm.models.churn_blend import BlendedChurn
+from cvm.models.clv_blend import BlendedValue
 from cvm.models.family_choice import FamilyChoice
 from cvm.models.samples import ProspectRate
 from cvm.models.training import Judged
@@ -45,12 +46,12 @@ def season_and_judgement_notes(plan: SnapshotPlan, judged: Judged | None) -> lis
     elif plan.test and not plan.knows_season(plan.test):
         notes.append(f"Season is corrected in the scores, but not where models were judged: {plan.test} lacks {needed}.")
     if judged:
-        for what, models, winner in (
-            ("churn", judged.churn_models, judged.judgement.churn_winner),
-            ("CLV", judged.value_models, judged.judgement.value_winner),
+        for what, models, winner, booster in (
+            ("churn", judged.churn_models, judged.judgement.churn_winner, BlendedChurn.name),
+            ("CLV", judged.value_models, judged.judgement.value_winner, BlendedValue.name),
         ):
-            if plan.training and winner != BlendedChurn.name:
-                tried = any(model.name == BlendedChurn.name for model in models)
+            if plan.training and winner != booster:
+                tried = any(model.name == booster for model in models)
                 why = "beat the booster" if tried else "stands, because too few outcomes of one kind could teach a booster"
                 notes.append(f"For {what} the baseline {winner!r} {why}; it is what gets promoted.")
     return notes

@@ -62,10 +62,10 @@ class FoldLosses:
 
         To single precision, so that the order in which some sum was taken does not count.
         """
-        encoder, task = self.task.encoder, self.task
-        facts = [lgb.__version__, MAX_ROUNDS, PATIENCE, DEFAULTS, encoder.state(), dict(task.objective), task.seed]
+        task, rows = self.task, self.task.rows
+        facts = [lgb.__version__, MAX_ROUNDS, PATIENCE, DEFAULTS, rows.encoder.state(), dict(task.objective), task.seed]
         digest = hashlib.sha256(json.dumps([*facts, self.loss.__name__]).encode())
-        for values in (task.target, task.anchor, task.matrix):
+        for values in (task.target, task.anchor, rows.matrix):
             digest.update(np.ascontiguousarray(values, dtype=np.float32).tobytes())
         for _, test in self._folds:
             digest.update(test.astype(np.int64).tobytes())
@@ -73,7 +73,7 @@ class FoldLosses:
 
     @cached_property
     def _folds(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        folds = customer_folds(self.task.features["customer_id"].to_numpy(), seed=self.task.seed)
+        folds = customer_folds(self.task.rows.customer, seed=self.task.seed)
         return [(train, test) for train, test in folds if self.task.target[test].sum() > 0]
 
     @cached_property

@@ -33,6 +33,8 @@ _FALSE_DISCOVERIES = 0.05
 _Z = float(norm.ppf((1 + _LEVEL) / 2))
 # Cut by the prediction itself, so that its ranking within them says nothing about fairness.
 _OF_PREDICTIONS = ("value_tier", "lifecycle_stage", "segment")
+# Grouping and group of all customers together.
+_WHOLE = "all"
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,18 @@ class GroupError:
     grouping, group : str
         Such as ``segment`` and ``vip``; the whole is ``all`` and ``all``.
     n_customers : int
-        Of whom churn is judged.
-    predicted_churn : float
-    observed_churn : GroupFigure
-    calibration_error : GroupFigure
+        Of whom churn is judged. In a group of too few of them no figure of churn is told: None.
+    predicted_churn : float or None
+    observed_churn : GroupFigure or None
+    calibration_error : GroupFigure or None
         Mean predicted less observed churn: above 0, the group is called likelier to leave than it is.
     auc : GroupFigure or None
         None where fewer than 20 left, or stayed.
     n_valued : int
         Of whom value is judged.
     revenue_ratio : GroupFigure or None
-        Predicted over actual revenue of the group: below 1, it is called worth less than it is. None without revenue.
+        Predicted over actual revenue of the group: below 1, it is called worth less than it is. None without revenue, and
+        in a group of which too few are valued.
     """
 
     grouping: str
@@ -107,7 +110,7 @@ def group_errors(churn: JudgedCustomers, value: JudgedCustomers, groups: Mapping
     groups : mapping of str to Series
         By grouping, the group of each customer, indexed by ``customer_id``; null where there is none.
     """
-    whole = _error("all", "all", churn, value)
+    whole = _error(_WHOLE, _WHOLE, churn, value)
     found = [whole]
     for grouping, of_customer in groups.items():
         of_churn, of_value = (outcome.customer_id.map(of_customer) for outcome in (churn, value))
@@ -130,6 +133,8 @@ def groups_at_test(
     margin_rate: float,
 ) -> dict[str, pd.Series[Any]]:
     """Value tier, lifecycle stage, segment and attributes of the customers, as they were known at the test snapshot.
+
+    An attribute goes by the name of its column; where that is one of the other groupings, by that of its feature.
 
     Segments are left out where their rules ask for more than is known of the test snapshot.
 
@@ -160,7 +165,9 @@ def groups_at_test(
     columns = {**labels, "growth_potential": potential, "p_churn": known}
     if all(rule.when.columns <= columns.keys() for rule in rules.rules):
         labels["segment"] = rules.segment(columns, n=len(features))
-    labels |= {name.removeprefix(_ATTRIBUTE): features[name].to_numpy() for name in _attributes(features)}
+    for name in _attributes(features):
+        plain = name.removeprefix(_ATTRIBUTE)
+        labels[name if plain in (_WHOLE, *_OF_PREDICTIONS) else plain] = features[name].to_numpy()
     return {name: pd.Series(values, index=features["customer_id"].to_numpy()) for name, values in labels.items()}
 
 
@@ -187,8 +194,8 @@ def _part(whole: JudgedCustomers, rows: NDArray[np.bool_]) -> JudgedCustomers:
 
 def _error(grouping: str, group: str, churn: JudgedCustomers, value: JudgedCustomers) -> GroupError:
     n = len(churn.actual)
-    enough = n >= MIN_CUSTOMERS or (grouping == "all" and n > 1)
-    valued = len(value.actual) >= MIN_CUSTOMERS or grouping == "all"
+    enough = n >= MIN_CUSTOMERS or (grouping == _WHOLE and n > 1)
+    valued = len(value.actual) >= MIN_CUSTOMERS or grouping == _WHOLE
     return GroupError(
         grouping,
         group,

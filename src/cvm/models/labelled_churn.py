@@ -17,7 +17,7 @@ from scipy.special import expit, logit
 
 from cvm.errors import BundleError
 from cvm.features.supplied import Role, roles_from_state, roles_state
-from cvm.models.boosting import Boosted, Encoder, Task, fit_boosted
+from cvm.models.boosting import Boosted, Encoder, Task, TrainingRows, fit_boosted
 from cvm.models.labelled import numbered_rows, read_roles
 
 Floats = NDArray[np.float64]
@@ -112,10 +112,9 @@ def fit_labelled_churn(
     """
     base_rate = float(churned.mean())
     task = Task(
-        [_Customers(features)],
+        TrainingRows([features], list(roles)),
         target=churned,
         anchor=np.full(len(churned), logit(base_rate)),
-        columns=list(roles),
         objective={"objective": "binary"},
         settings={
             "min_data_in_leaf": int(np.clip(len(churned) / _LEAVES_PER_BASE, _MIN_IN_LEAF, _MAX_IN_LEAF)),
@@ -150,11 +149,6 @@ def read_labelled_churn(folder: Path) -> LabelledChurn:
         raise BundleError(
             f"{folder} holds no churn model that can be read ({error}). Write it again with `cvm crossvalidate --out`."
         ) from None
-
-
-@dataclass(frozen=True)
-class _Customers:
-    features: pd.DataFrame
 
 
 def _digest(content: bytes) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from cvm.evaluation import ContactTerms
-from cvm.models.choices import Decision, Family, Treated
+from cvm.models.choices import Backend, Decision, Family, Treated
 from cvm.segments import Segmentation
 
 
@@ -45,7 +45,7 @@ class TrainSettings:
     active_days: int
     currency: str
     discount_rate_per_year: float
-    backend: Any
+    backend: Backend
     allow_constant_amount: bool
     trials: int
     timeout_s: int | None

@@ -170,7 +170,7 @@ def train(
         bands=fit_bands(known, knows_season=plan.knows_season(plan.score)),
         prospects=prospects,
         reference=reference,
-        value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),
+        value_cuts=ValueCuts((0.0, 0.0, 0.0), (0.0,) * 101),  # until they are cut below, from what this bundle predicts
         rfm_cuts=rfm_cuts,
         peers=Peers.fit(buyers, rfm_cuts),
         segmentation=settings.segmentation,

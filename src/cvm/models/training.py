@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,30 @@ from cvm.models.samples import Floats, Sample, Snapshot
 _MIN_PER_CLASS = 50
 
 Metrics = dict[str, float]
+
+# Ranking and calibration of churn probabilities, of (churned, probability).
+CHURN_METRICS: Mapping[str, Callable[[Floats, Floats], float]] = {
+    "auc": area_under_roc,
+    "average_precision": average_precision,
+    "brier": brier_score,
+    "calibration_error": calibration_error,
+    "lift_top_decile": partial(lift_at, share=0.1),
+    "mean_predicted": lambda _, p_churn: float(p_churn.mean()),
+    "mean_actual": lambda churned, _: float(churned.mean()),
+}
+
+# Level, error and ranking of expected revenue, of (revenue, predicted); money relative to its actual mean.
+VALUE_METRICS: Mapping[str, Callable[[Floats, Floats], float]] = {
+    "ratio": ratio,
+    "mae": mean_absolute_error,
+    "rmse": root_mean_squared_error,
+    "tweedie_deviance": tweedie_deviance,
+    "spearman": spearman,
+    "ngini": normalised_gini,
+    "decmape": decile_error,
+    "value_share_top_10": partial(value_share_at, share=0.1),
+    "value_share_top_20": partial(value_share_at, share=0.2),
+}
 
 
 @dataclass(frozen=True)
@@ -126,61 +151,20 @@ def can_teach_value(samples: Sequence[Sample]) -> bool:
 
 
 def churn_metrics(churned: Floats, p_churn: Floats) -> Metrics:
-    """Ranking and calibration of churn probabilities on one snapshot; NaN where it has no customer to judge."""
+    """``CHURN_METRICS`` on one snapshot; NaN where it has no customer to judge."""
     if len(churned) == 0:
         return dict.fromkeys(CHURN_METRICS, float("nan"))
-    return {
-        "auc": area_under_roc(churned, p_churn),
-        "average_precision": average_precision(churned, p_churn),
-        "brier": brier_score(churned, p_churn),
-        "calibration_error": calibration_error(churned, p_churn),
-        "lift_top_decile": lift_at(churned, p_churn, share=0.1),
-        "mean_predicted": float(p_churn.mean()),
-        "mean_actual": float(churned.mean()),
-    }
+    return {name: metric(churned, p_churn) for name, metric in CHURN_METRICS.items()}
 
 
 def value_metrics(revenue: Floats, predicted: Floats) -> Metrics:
-    """Level, error and ranking of expected revenue on one snapshot; money relative to its actual mean.
+    """``VALUE_METRICS`` on one snapshot.
 
     Without any revenue in the window nothing is comparable and every figure is NaN.
     """
     if revenue.sum() <= 0:
         return dict.fromkeys(VALUE_METRICS, float("nan"))
-    return {
-        "ratio": ratio(revenue, predicted),
-        "mae": mean_absolute_error(revenue, predicted),
-        "rmse": root_mean_squared_error(revenue, predicted),
-        "tweedie_deviance": tweedie_deviance(revenue, predicted),
-        "spearman": spearman(revenue, predicted),
-        "ngini": normalised_gini(revenue, predicted),
-        "decmape": decile_error(revenue, predicted),
-        "value_share_top_10": value_share_at(revenue, predicted, share=0.1),
-        "value_share_top_20": value_share_at(revenue, predicted, share=0.2),
-    }
-
-
-CHURN_METRICS = (
-    "auc",
-    "average_precision",
-    "brier",
-    "calibration_error",
-    "lift_top_decile",
-    "mean_predicted",
-    "mean_actual",
-)
-
-VALUE_METRICS = (
-    "ratio",
-    "mae",
-    "rmse",
-    "tweedie_deviance",
-    "spearman",
-    "ngini",
-    "decmape",
-    "value_share_top_10",
-    "value_share_top_20",
-)
+    return {name: metric(revenue, predicted) for name, metric in VALUE_METRICS.items()}
 
 
 @dataclass(frozen=True)

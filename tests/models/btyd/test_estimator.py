@@ -89,6 +89,14 @@ def test_who_never_ordered_teaches_nothing_and_gets_no_figure(histories, fitted)
         assert np.isfinite(found[:-2]).all()
 
 
+def test_where_nobody_ordered_there_is_nothing_to_score(fitted):
+    nobody = pd.DataFrame({name: [0.0, 0.0] if name == "n_orders" else [np.nan, np.nan] for name in HISTORY_COLUMNS})
+    assert np.isnan(fitted.predict(nobody)).all()
+    assert np.isnan(fitted.clv(nobody)).all()
+    with pytest.raises(InsufficientDataError, match="No customer has an order"):
+        fitted.score(nobody)
+
+
 def test_input_is_left_as_it_is_and_its_index_comes_back(histories):
     given = histories.set_axis(np.arange(len(histories)) * 7, axis=0)
     before = given.copy()

@@ -80,6 +80,11 @@ def test_a_customer_is_drawn_once(drawn):
         experiment_of(**{**drawn, "features": twice})
 
 
+def test_features_that_do_not_tell_whose_they_are_are_refused(drawn):
+    with pytest.raises(ExperimentError, match="features have no column customer_id"):
+        experiment_of(**{**drawn, "features": drawn["features"].rename(columns={"customer_id": "client"})})
+
+
 def test_too_few_customers_or_responses_are_refused(drawn):
     few = {name: value.head(300) if hasattr(value, "head") else value for name, value in drawn.items()}
     with pytest.raises(InsufficientDataError, match=r"Arm 'control' has 1\d\d customers, .* at least 200 and 20"):

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cvm.models.btyd.distinct import Floats, distinct
-from cvm.models.btyd.model import Btyd
+from cvm.models.btyd.model import Btyd, btyd_revenue
 
 _MONTH_DAYS = 365 / 12
 
@@ -92,7 +92,7 @@ def clv_by_period(
     expected = btyd.predict(features, horizon_days=horizon_days, lead_days=lead_days, as_of=as_of)
     order_value = expected["btyd_expected_order_value"].to_numpy(float)
     if horizon_revenue is None:
-        horizon_revenue = expected["btyd_expected_orders"].to_numpy(float) * order_value
+        horizon_revenue = btyd_revenue(expected)
     edges = month_edges(clv_days)
     shares = _shares_of_window(btyd, features, edges, horizon_days=horizon_days, lead_days=lead_days, as_of=as_of)
     revenue = shares * horizon_revenue[:, None]

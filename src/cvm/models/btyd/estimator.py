@@ -182,6 +182,8 @@ class BuyTillYouDie(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # s
         Raises
         ------
         NotFittedError, FeatureMismatchError
+        InsufficientDataError
+            If no customer has an order.
         """
         histories = self._known(X)
         return self.btyd_.log_likelihood(histories)

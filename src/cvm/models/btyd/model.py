@@ -16,16 +16,8 @@ from cvm.models.btyd.families import FAMILIES, Process
 from cvm.models.btyd.hindsight import Hindsight
 from cvm.models.btyd.histories import Histories, customers_in
 from cvm.models.btyd.season import DailyOrders, SeasonClock, fit_on_clock
-from cvm.models.btyd.spend import (
-    SPENDS,
-    Backend,
-    Spend,
-    fit_spend,
-    orders_and_means,
-    spend_from_state,
-    spend_state,
-)
-from cvm.models.choices import Family
+from cvm.models.btyd.spend import SPENDS, Spend, fit_spend, orders_and_means, spend_from_state, spend_state
+from cvm.models.choices import Backend, Family
 
 BTYD_COLUMNS = ("btyd_p_alive", "btyd_p_no_order", "btyd_expected_orders", "btyd_expected_order_value")
 
@@ -131,8 +123,16 @@ class Btyd:
         return f"{self.process.label} x {self.spend.label}"
 
     def log_likelihood(self, features: pd.DataFrame, *, as_of: date | None = None) -> float:
-        """Of the order histories, per customer with an order; families are comparable on one clock."""
+        """Of the order histories, per customer with an order; families are comparable on one clock.
+
+        Raises
+        ------
+        InsufficientDataError
+            If nobody has an order.
+        """
         buyers = features[features["n_orders"] > 0]
+        if buyers.empty:
+            raise InsufficientDataError("No customer has an order, so there is no history whose likelihood could be told.")
         return self.process.log_likelihood(*self.histories(buyers, as_of=as_of)) / len(buyers)
 
     def histories(self, buyers: pd.DataFrame, *, as_of: date | None = None) -> tuple[Floats, Floats, Floats]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,7 @@ from cvm.models.btyd.distinct import Floats, distinct
 from cvm.models.btyd.gamma_gamma import GammaGamma
 from cvm.models.btyd.histories import customers_in
 from cvm.models.btyd.uncertainty import Estimates
-
-Backend = Literal["cvm", "lifetimes"]
+from cvm.models.choices import Backend
 
 
 class Spend(Protocol):

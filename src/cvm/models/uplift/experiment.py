@@ -92,8 +92,8 @@ def experiment_of(
     Raises
     ------
     ExperimentError
-        If there is no control or no treatment, a customer is there twice, a number is missing, or the arms cannot have been
-        drawn at random with these propensities.
+        If there is no control or no treatment, no column tells customers, one is there twice, a number is missing, or the
+        arms cannot have been drawn at random with these propensities.
     InsufficientDataError
         If an arm has fewer than 200 customers, or 20 with an outcome above 0, or no feature tells customers apart.
     """
@@ -121,6 +121,8 @@ def experiment_parts(
         raise ExperimentError(
             f"The arms are {sorted(found)}: without {CONTROL!r} and a treatment no effect is identified. Hold some out."
         )
+    if "customer_id" not in features:
+        raise ExperimentError("features have no column customer_id: name the one that tells customers apart so.")
     n_repeated = int(features.duplicated([name for name in _KEYS if name in features]).sum())
     if n_repeated:
         raise ExperimentError(
@@ -131,7 +133,7 @@ def experiment_parts(
     if n_bad:
         raise ExperimentError(f"outcome is missing or infinite for {n_bad:,} of {len(values):,} customers.")
     arms = (CONTROL, *sorted(found - {CONTROL}))
-    code = np.array([arms.index(name) for name in arms])[pd.Categorical(names, categories=arms).codes]
+    code = pd.Categorical(names, categories=arms).codes.astype(np.intp)
     columns = tuple(str(name) for name in features.columns if name not in _KEYS)
     drawn_with = np.ones(len(names)) if propensity is None else _drawn_with(names, arms, propensity)
     return Experiment(features.reset_index(drop=True), columns, arms, code, drawn_with, values)

@@ -55,4 +55,4 @@ def fit_forest(
     # LightGBM refuses forests that start anywhere but at 0.
     data = task.dataset().set_init_score(None)
     trees = grown(lambda parameters: lgb.train(parameters, data, num_boost_round=_N_TREES), task.parameters)
-    return level, Boosted(task.encoder, trees.model_to_string())
+    return level, Boosted(task.rows.encoder, trees.model_to_string())

@@ -26,7 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cvm.evaluation import arm_values
-from cvm.models.boosting import Boosted, Encoder
+from cvm.models.boosting import Boosted, below, boosters_from_state
 from cvm.models.uplift.experiment import Experiment
 from cvm.models.uplift.forest import fit_forest
 from cvm.models.uplift.hurdle import HurdleDifference, fit_hurdle
@@ -188,7 +188,7 @@ class MeanLearner:
     def from_state(cls, state: Mapping[str, Any], boosters: Mapping[str, Boosted]) -> MeanLearner:
         """See ``learner_from_state``."""
         parts = sorted(state["parts"].items())
-        return cls({name: _learner(part, _below(name, boosters)) for name, part in parts})
+        return cls({name: _learner(part, below(name, boosters)) for name, part in parts})
 
 
 _FORMS = (ResponseDifference, ControlResponse, SignalMean, LinearEffect, HurdleDifference, RelativeEffect, MeanLearner)
@@ -209,18 +209,12 @@ def learner_from_state(state: Mapping[str, Any], trees: Mapping[str, str]) -> Le
     KeyError
         If the kind is unknown, or trees are missing.
     """
-    encoders = state["encoders"].items()
-    return _learner(state, {part: Boosted(Encoder.from_state(encoder), trees[part]) for part, encoder in encoders})
+    return _learner(state, boosters_from_state(state["encoders"], trees))
 
 
 def _learner(state: Mapping[str, Any], boosters: Mapping[str, Boosted]) -> Learner:
     learner: Learner = _KINDS[state["kind"]].from_state(state["state"], boosters)
     return learner
-
-
-def _below(name: str, boosters: Mapping[str, Boosted]) -> dict[str, Boosted]:
-    prefix = f"{name}."
-    return {part.removeprefix(prefix): trees for part, trees in boosters.items() if part.startswith(prefix)}
 
 
 @dataclass(frozen=True)

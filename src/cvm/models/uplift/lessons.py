@@ -20,6 +20,7 @@ from cvm.errors import ExperimentError, InsufficientDataError
 from cvm.evaluation import UpliftGroups
 from cvm.features.files import read_drawn, read_experiments, read_features
 from cvm.features.treatments import CONTROL
+from cvm.models.boosting import Boosted, below
 from cvm.models.btyd.season import SeasonClock
 from cvm.models.uplift.experiment import Experiment, experiment_of
 from cvm.models.uplift.model import ArmEvidence, UpliftModel, fit_uplift, uplift_from_state
@@ -70,7 +71,7 @@ class Uplift:
         return np.array([one.cost for one in self.treatments])
 
     @property
-    def boosters(self) -> dict[str, Any]:
+    def boosters(self) -> dict[str, Boosted]:
         """The trees by treatment and part."""
         found = enumerate(self.treatments)
         return {f"{place}.{part}": trees for place, one in found for part, trees in one.model.boosters.items()}
@@ -94,9 +95,7 @@ class Uplift:
         """
         treatments = []
         for place, one in enumerate(state["treatments"]):
-            prefix = f"{place}."
-            own = {part.removeprefix(prefix): text for part, text in trees.items() if part.startswith(prefix)}
-            model = uplift_from_state(one["model"], own)
+            model = uplift_from_state(one["model"], below(str(place), trees))
             treatments.append(TreatmentUplift(one["arm"], one["cost"], tuple(one["campaigns"]), model))
         return cls(state["outcome_days"], tuple(treatments))
 

@@ -11,7 +11,7 @@ differences are stretched or shrunk to the size found to be true:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cvm.evaluation import Estimate, Heterogeneity, UpliftGroups, arm_values, effect_qini, heterogeneity, uplift_by_group
-from cvm.models.boosting import Boosted, customer_folds
+from cvm.models.boosting import Boosted, below, customer_folds
 from cvm.models.uplift.experiment import Experiment
 from cvm.models.uplift.learners import (
     HURDLE,
@@ -105,11 +105,7 @@ def uplift_from_state(state: Mapping[str, Any], trees: Mapping[str, str]) -> Upl
     KeyError
         If a learner is unknown, or trees are missing.
     """
-    learners = {}
-    for name, own in state["learners"].items():
-        prefix = f"{_PLACES[name]}."
-        texts = {part.removeprefix(prefix): text for part, text in trees.items() if part.startswith(prefix)}
-        learners[name] = learner_from_state(own, texts)
+    learners = {name: learner_from_state(own, below(str(_PLACES[name]), trees)) for name, own in state["learners"].items()}
     return UpliftModel(tuple(ArmUplift(**arm) for arm in state["arms"]), learners)
 
 
@@ -246,10 +242,8 @@ def fit_uplift(experiment: Experiment, *, settings: Mapping[str, Any] | None = N
     arms, evidence, out_of_fold = [], [], []
     for column, arm in enumerate(experiment.arms[1:]):
         signal = others.arm_values[:, column + 1] - others.arm_values[:, 0]
-        known, uplift = _judged(
-            arm, signal, {name: effect[:, column] for name, effect in others.effects.items()}, others.fold
-        )
-        known = replace(known, caveat=experiment.caveat)
+        effects = {name: effect[:, column] for name, effect in others.effects.items()}
+        known, uplift = _judged(arm, signal, effects, others.fold, caveat=experiment.caveat)
         evidence.append(known)
         out_of_fold.append(uplift)
         arms.append(_arm_uplift(known, fitted, experiment, column))
@@ -295,7 +289,9 @@ def _out_of_fold(experiment: Experiment, learning: Learning) -> _OutOfFold:
     return _OutOfFold(fold, in_every_fold, arm_values(*given, n_arms=n_arms, expected=expected))
 
 
-def _judged(arm: str, signal: Floats, effects: Mapping[str, Floats], fold: NDArray[np.intp]) -> tuple[ArmEvidence, Floats]:
+def _judged(
+    arm: str, signal: Floats, effects: Mapping[str, Floats], fold: NDArray[np.intp], *, caveat: str
+) -> tuple[ArmEvidence, Floats]:
     """The evidence on one treatment, and the uplift it leaves of the chosen candidate's effects."""
     candidates = {
         name: CandidateRanking(effect_qini(signal, effect), heterogeneity(signal, effect, fold=fold))
@@ -306,7 +302,8 @@ def _judged(arm: str, signal: Floats, effects: Mapping[str, Floats], fold: NDArr
     p_value = min(1.0, len(candidates) * found.p_value)
     slope = found.slope.value if p_value < _FALSE_CLAIMS else 0.0
     uplift = found.mean_effect.value + slope * effects[chosen]
-    evidence = ArmEvidence(arm, found.mean_effect, candidates, chosen, p_value, uplift_by_group(signal, uplift))
+    groups = uplift_by_group(signal, uplift)
+    evidence = ArmEvidence(arm, found.mean_effect, candidates, chosen, p_value, groups, caveat)
     return evidence, uplift
 
 

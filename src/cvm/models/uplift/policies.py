@@ -92,7 +92,7 @@ def policy_evidence(
         Scores known before the draw by which one would contact otherwise, such as churn risk or value; highest first,
         customers without a score last.
     seed : int
-        Of the customers contacted by chance only where rankings tie.
+        Decides where customers tie in a ranking.
 
     Raises
     ------

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from cvm.models.boosting import Boosted, Task, customer_folds, fit_boosted, refit_boosted
+from cvm.models.boosting import Boosted, Task, TrainingRows, customer_folds, fit_boosted, refit_boosted
 from cvm.models.uplift.experiment import Experiment
 
 Floats = NDArray[np.float64]
@@ -35,13 +35,6 @@ class Learning:
 
     settings: Mapping[str, Any]
     seed: int
-
-
-@dataclass(frozen=True)
-class TaughtRows:
-    """Features of customers to learn from, as ``boosting.Task`` wants them."""
-
-    features: pd.DataFrame
 
 
 def link_of(outcome: Floats) -> str:
@@ -189,7 +182,7 @@ def boosting_task(
     learning: Learning,
 ) -> Task:
     """What trees are fitted to, in the form of ``boosting``."""
-    return Task([TaughtRows(features)], target, anchor, columns, objective, learning.settings, learning.seed)
+    return Task(TrainingRows([features], columns), target, anchor, objective, learning.settings, learning.seed)
 
 
 def _linked(link: str, mean: Floats) -> Floats:
