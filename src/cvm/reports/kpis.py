@@ -137,9 +137,9 @@ def _goals(goals: Sequence[Mapping[str, Any]]) -> Table:
         if goal["lower"] is not None:
             interval = f"{figure(goal['lower'], unit)} to {figure(goal['upper'], unit)}"
         table.add_row(
-            Text(goal["goal"]),
+            goal["goal"],
             goal["metric"],
-            Text(goal["segment"] or "all"),
+            goal["segment"] or "all",
             figure(goal["baseline"], unit),
             Text(figure(goal["value"], unit), style="bold"),
             interval,
