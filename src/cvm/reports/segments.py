@@ -63,7 +63,6 @@ def _matrix_table(migrations: Migrations, order: Sequence[str]) -> Table:
     rows, columns = [*segments, *([None] if None in starts else [])], [*segments, *([None] if None in ends else [])]
     # In the width of a narrow terminal: numbers are never cut, names of segments fold at their underscores.
     table = titled_table(f"Moves from {migrations.previous_as_of} (rows) to {migrations.as_of} (columns)")
-    table.collapse_padding = True
     table.add_column("from \\ to", no_wrap=True)
     for name in columns:
         header = _GONE if name is None else name.replace("_", "_\n")
