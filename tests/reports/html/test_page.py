@@ -261,6 +261,12 @@ def test_what_was_evaluated_later_is_not_known_yet(bare, until, n):
     assert len(content.wholes) == n // 2
 
 
+def test_a_campaign_starts_on_a_day_of_the_business(bare):
+    files.write_campaign(bare.workspace.effects, assigned_from="2025-10-02T22:00:00")
+    days = {arm.started for zone in ("UTC", "Europe/Kyiv") for arm in campaigns.read(replace(bare, timezone=zone)).arms}
+    assert days == {date(2025, 10, 2), date(2025, 10, 3)}
+
+
 def rows_of_kpis(base, **values):
     """Orders and NPS of October to January, as a run in the middle of January leaves them."""
     months = [date(2025, 10, 1), date(2025, 11, 1), date(2025, 12, 1), date(2026, 1, 1), date(2026, 2, 1)]
