@@ -6,7 +6,7 @@ flatter or blame itself: nobody who is in vip today has been lost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -134,7 +134,7 @@ def _progress(engine: Engine, goal: Goal, periods: Mapping[int, Period], coverag
     is_any_over = bool(periods)
     periods = {number: period for number, period in periods.items() if period.end <= goal.deadline + _DAY}
     reasons = {number: coverage.reason(kpi, period) for number, period in periods.items()}
-    values = _values(engine, kpi, goal) if periods else {}
+    values = _values(engine, kpi, goal, periods) if periods else {}
     known = {number: value for number, value in values.items() if value is not None and reasons.get(number, "") is None}
     last = max(periods, default=None)
     if last is None:
@@ -205,10 +205,23 @@ def _target(goal: Goal, baseline: float) -> float:
     return baseline * (1 + goal.target) if goal.is_relative else goal.target
 
 
-def _values(engine: Engine, kpi: Kpi, goal: Goal) -> dict[int, float | None]:
-    """By number of the period; null where the denominator is 0."""
+def _values(engine: Engine, kpi: Kpi, goal: Goal, periods: Collection[int]) -> dict[int, float | None]:
+    """By number of the period, where there is anybody to measure; null where the denominator is 0."""
     rows = engine.table(f"SELECT period, {_ratio(kpi)} AS value FROM kpi_goal WHERE {_of(goal)} GROUP BY period")
-    return dict(zip(rows["period"].to_pylist(), rows["value"].to_pylist(), strict=True))
+    found = dict(zip(rows["period"].to_pylist(), rows["value"].to_pylist(), strict=True))
+    # Of people who did nothing there are no rows, and sums of nothing are 0.
+    nothing = 0.0 if kpi.denominator is None else None
+    return {number: nothing for number in _peopled(engine, kpi, goal, periods)} | found
+
+
+def _peopled(engine: Engine, kpi: Kpi, goal: Goal, periods: Collection[int]) -> Collection[int]:
+    """Periods of the calendar in which there is somebody to measure, whether or not they did anything."""
+    if kpi.is_snapshot:
+        return ()
+    if goal.segment is None:
+        return periods
+    began = engine.table(f"SELECT DISTINCT period FROM kpi_start_segment WHERE {_of(goal)}")["period"].to_pylist()
+    return set(began) & set(periods)
 
 
 def _interval(engine: Engine, kpi: Kpi, goal: Goal, *, number: int, value: float) -> tuple[float | None, float | None]:
