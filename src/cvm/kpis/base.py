@@ -15,8 +15,8 @@ temporary table       one row per
 ``kpi_behaviour``     customer, month and channel: events by what they mean
 ====================  ==========================================================================================
 
-Days are numbers since 1970-01-01 in the business time zone, months numbers since year 0. Tables that only these are made of
-(``line``, ``kpi_placed``, ``kpi_spell``, ``kpi_message``) are dropped once they are there.
+Days are numbers since 1970-01-01 in the business time zone, months numbers since year 0. What only helps
+to make them (``line``, ``kpi_placed``, ``kpi_spell``, ``kpi_message``) is dropped at once.
 """
 
 from __future__ import annotations
