@@ -341,6 +341,8 @@ def test_every_run_of_monitoring_is_a_point_and_earlier_scores_are_told_by_segme
     assert "outside of what is usual in 1 of 2 months" in found
     assert "120 of 181" in found
     assert "everybody" in found
+    latest = {**content.latest, "backtests": [{**one, "segment": "at_risk"} for one in content.latest["backtests"]]}
+    assert ">під ризиком<" in str(monitoring.section(replace(content, latest=latest), words("uk")).html(words("uk")))
 
 
 def test_examples_of_findings_never_show(page):
