@@ -304,6 +304,14 @@ def test_cohorts_of_later_months_are_left_out_and_missing_ones_told(full):
     assert ["The file ends with Dec" in text for text in said_of] == [False, True]
 
 
+def test_a_cohort_whose_earlier_payments_are_not_known_hides_no_other(full):
+    content = cohorts.read(full)
+    oldest, following = sorted({row["cohort"] for row in content.cohorts})[:2]
+    rows = [{**row, "margin": None} if row["cohort"] == oldest else row for row in content.cohorts]
+    found = str(cohorts.section(replace(content, cohorts=rows), words("en")).html(words("en")))
+    assert f"A customer of {words('en').month(following)} has brought a margin of" in found
+
+
 @pytest.mark.parametrize(("module", "command"), [(summary, "cvm kpis"), (actions, "cvm actions")])
 def test_goals_and_lists_of_another_day_are_told(full, bare, module, command):
     stale = "This is as of 1\N{NO-BREAK SPACE}Oct\N{NO-BREAK SPACE}2025"
