@@ -323,6 +323,14 @@ def test_goals_and_lists_of_another_day_are_told(full, bare, module, command):
     assert f"{stale}, which is not the day of this report. Run {command}." in said(bare, module)
 
 
+def test_what_nobody_has_measured_is_not_expected_to_bring_nothing(full):
+    content = actions.read(full)
+    blind = replace(content, actions=[{**row, "net": None} for row in content.actions])
+    found = str(actions.section(blind, words("en")).html(words("en"))).partition("</figure>")[0]
+    assert "The commonest action is" in found
+    assert "0\N{NO-BREAK SPACE}EUR" not in found.partition("<figure>")[2]
+
+
 def test_the_page_says_when_another_model_made_the_scores(full):
     assert "were made by model" not in said(full, summary)
     other = replace(full, bundle=SimpleNamespace(**{**vars(full.bundle), "model_version": "ffffffffffff"}))
