@@ -56,7 +56,7 @@ class Span:
 
 
 def later(month: date, *, months: int) -> date:
-    """First day of a month so many months on.
+    """First day of a month so many months on, or back where there are fewer than 0.
 
     >>> later(date(2023, 11, 1), months=3)
     datetime.date(2024, 2, 1)
