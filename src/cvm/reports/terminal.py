@@ -1,4 +1,4 @@
-"""The closing tables of a run."""
+"""The tables of a run: quality of the data, segments, judgement, files."""
 
 from __future__ import annotations
 
