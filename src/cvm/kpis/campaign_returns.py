@@ -56,9 +56,7 @@ def campaign_rows(folder: Path, *, currency: str, timezone: str = "UTC", until: 
     MissingOutputError
         If a file is no evaluation; its name says which.
     """
-    found = from_evaluations(
-        folder, lambda one: _returns(one, timezone) if one["currency"] == currency else (), until=until
-    )
+    found = from_evaluations(folder, lambda one: _returns(one, timezone) if one["currency"] == currency else (), until=until)
     if not found:
         return pd.DataFrame()
     rows = pd.DataFrame(found)

@@ -209,7 +209,7 @@ def _values(engine: Engine, kpi: Kpi, goal: Goal, periods: Collection[int]) -> d
     found = dict(zip(rows["period"].to_pylist(), rows["value"].to_pylist(), strict=True))
     # Of people who did nothing there are no rows, and sums of nothing are 0.
     nothing = 0.0 if kpi.denominator is None else None
-    return {number: nothing for number in _peopled(engine, kpi, goal, periods)} | found
+    return dict.fromkeys(_peopled(engine, kpi, goal, periods), nothing) | found
 
 
 def _peopled(engine: Engine, kpi: Kpi, goal: Goal, periods: Collection[int]) -> Collection[int]:
