@@ -206,9 +206,9 @@ def _target(goal: Goal, baseline: float) -> float:
 def _values(engine: Engine, kpi: Kpi, goal: Goal, periods: Collection[int]) -> dict[int, float | None]:
     """By number of the period, where there is anybody to measure; null where the denominator is 0."""
     rows = engine.table(f"SELECT period, {ratio(kpi)} AS value FROM kpi_goal WHERE {_of(goal)} GROUP BY period")
-    found = dict(zip(rows["period"].to_pylist(), rows["value"].to_pylist(), strict=True))
+    found: dict[int, float | None] = dict(zip(rows["period"].to_pylist(), rows["value"].to_pylist(), strict=True))
     # Of people who did nothing there are no rows, and sums of nothing are 0.
-    nothing = 0.0 if kpi.denominator is None else None
+    nothing: float | None = 0.0 if kpi.denominator is None else None
     return dict.fromkeys(_peopled(engine, kpi, goal, periods), nothing) | found
 
 
