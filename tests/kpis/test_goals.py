@@ -147,3 +147,13 @@ def test_a_segment_that_nobody_is_in_is_not_measured(engine, scores, tmp_path):
         "nobody was in segment 'vpi' in the last scores before 2024-05-01",
         "nobody is in segment 'vpi' in the scores of 2024-04-30",
     ]
+
+
+def test_people_who_did_nothing_bought_for_nothing(engine, scores, tmp_path):
+    spent = replace(GOAL, name="spent", segment="core", baseline=100.0)
+    each = replace(GOAL, name="each", metric="average_order_value", segment="core", baseline=100.0)
+    asked = KpiSettings(active_days=25)
+    found = compute_kpis(engine, asked, [spent, each], score_files=scores, effects=tmp_path, as_of=date(2024, 6, 1)).goals
+    # Only g was core on 30 April, and ordered nothing in May.
+    assert (found[0].value, found[0].status) == (0, "behind")
+    assert (found[1].value, found[1].reason) == (None, "no orders")

@@ -38,15 +38,16 @@ def evaluation(**changes):
             {"segment": "vip", "arm": "letter", "n_treated": 25, "effect": effect(6.0)},
             {"segment": "core", "arm": "letter", "n_treated": 75, "effect": None},
         ],
+        "verdicts": [{"arm": arm, "word": "works"} for arm in ("letter", "mail", "odd")],
         **changes,
     }  # fmt: skip
 
 
 class TestCampaignReturns:
-    def rows(self, folder, *evaluations, until=datetime(2024, 4, 1)):
+    def rows(self, folder, *evaluations, **options):
         for number, found in enumerate(evaluations):
             (folder / f"{number}.json").write_text(json.dumps(found))
-        rows = campaign_rows(folder, currency="USD", until=until).to_dict("records")
+        rows = campaign_rows(folder, currency="USD", **{"until": datetime(2024, 4, 1), **options}).to_dict("records")
         return {(row["kpi"], row["group_by"], row["group"]): row for row in rows}
 
     def test_returns_by_hand(self, tmp_path):
@@ -60,6 +61,16 @@ class TestCampaignReturns:
         assert (free["reason"], free["value"] == free["value"]) == ("the campaign cost nothing", False)
         assert not [key for key in found if "odd" in str(key) or "core" in str(key)]
         assert {key[0] for key in found} == set(CAMPAIGN_KPIS)
+
+    def test_arms_that_differ_by_more_than_chance_returned_nothing_that_could_be_told(self, tmp_path):
+        verdicts = [{"arm": "letter", "word": "not identified"}, {"arm": "mail", "word": "inconclusive"}]
+        found = self.rows(tmp_path, evaluation(verdicts=verdicts))
+        assert set(found) == {("campaign_roi", "campaign", "spring: mail"), ("campaign_roi", "all", None)}
+
+    def test_a_campaign_lasts_from_day_to_day_of_the_business(self, tmp_path):
+        nights = evaluation(assigned_from="2024-02-29T22:00:00", observed_until="2024-03-31T21:00:00")
+        found = self.rows(tmp_path, nights, timezone="Europe/Kyiv")["campaign_roi", "all", None]
+        assert (found["period_start"], found["period_end"]) == (date(2024, 3, 1), date(2024, 4, 1))
 
     def test_another_currency_and_no_campaign_at_all_are_nothing(self, tmp_path):
         assert campaign_rows(tmp_path / "none", currency="USD").empty

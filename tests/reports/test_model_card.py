@@ -23,6 +23,7 @@ def test_markdown_takes_nothing_for_markup():
     text = markdown(files.bundle(), words("en"))
     assert "<script>" not in text
     assert r"\<script\>" in text
+    assert r"- \*all\* of them\*" in markdown(files.bundle({"notes": ["*all* of them*"]}), words("en"))
 
 
 def test_a_model_that_was_not_judged_says_so():

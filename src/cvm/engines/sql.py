@@ -54,6 +54,11 @@ def midnight(day: date, timezone: str) -> datetime:
     return datetime.combine(day, time(), tzinfo=ZoneInfo(timezone)).astimezone(UTC).replace(tzinfo=None)
 
 
+def day_of(moment: datetime, timezone: str) -> date:
+    """Day of a zone in which a moment lies that is UTC, without zone."""
+    return moment.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).date()
+
+
 def local_day(moment: str, timezone: str) -> str:
     """SQL for the day of a UTC moment in a zone."""
     return f"CAST({local_moment(moment, timezone)} AS DATE)"

@@ -5,7 +5,6 @@ temporary table       one row per
 ====================  ==========================================================================================
 ``kpi_day``           day, with its month
 ``kpi_person``        customer, and the number that stands for them (``who``)
-``line``              transaction line: day, amount, margin, channel
 ``kpi_order``         order, net of the returns known: day, channel of its sales
 ``kpi_subscription``  subscription: held at every midnight in ``(starts, ends]``
 ``kpi_customer``      customer: day and channel of the first order, attributes, segment in the latest scores
@@ -16,7 +15,8 @@ temporary table       one row per
 ``kpi_behaviour``     customer, month and channel: events by what they mean
 ====================  ==========================================================================================
 
-Days are numbers since 1970-01-01 in the business time zone, months numbers since year 0.
+Days are numbers since 1970-01-01 in the business time zone, months numbers since year 0. What only helps
+to make them (``line``, ``kpi_placed``, ``kpi_spell``, ``kpi_message``) is dropped at once.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from cvm.campaigns.effect_table import from_evaluations
+from cvm.engines.sql import day_of
 
 CAMPAIGN_KPIS: dict[str, str] = {
     "campaign_roi": "(incremental margin - cost) / cost, of everybody treated, from `cvm evaluate`",
@@ -30,7 +31,7 @@ class _Return:
     end: date
 
 
-def campaign_rows(folder: Path, *, currency: str, until: datetime | None = None) -> pd.DataFrame:
+def campaign_rows(folder: Path, *, currency: str, timezone: str = "UTC", until: datetime | None = None) -> pd.DataFrame:
     """ROI of every campaign's arms, of all together, and by segment over all campaigns that were evaluated so.
 
     Parameters
@@ -39,6 +40,8 @@ def campaign_rows(folder: Path, *, currency: str, until: datetime | None = None)
         ``outputs/effects``; one that does not exist holds none.
     currency : str
         Campaigns evaluated in another are left out.
+    timezone : str
+        Its days are those of the periods.
     until : datetime or None
         As ``from_evaluations`` takes it.
 
@@ -46,16 +49,14 @@ def campaign_rows(folder: Path, *, currency: str, until: datetime | None = None)
     -------
     DataFrame
         The columns of the KPIs. ``group_by`` is campaign (``campaign: arm``), all or segment; a period lasts from the first
-        assignment to the last day observed. Effects that are not identified are left out.
+        assignment to the last day observed. Arms whose effect is not identified are left out.
 
     Raises
     ------
     MissingOutputError
         If a file is no evaluation; its name says which.
     """
-    found = from_evaluations(
-        folder, lambda evaluated: list(_returns(evaluated)) if evaluated["currency"] == currency else [], until=until
-    )
+    found = from_evaluations(folder, lambda one: _returns(one, timezone) if one["currency"] == currency else (), until=until)
     if not found:
         return pd.DataFrame()
     rows = pd.DataFrame(found)
@@ -77,14 +78,14 @@ def campaign_rows(folder: Path, *, currency: str, until: datetime | None = None)
     )
 
 
-def _day(moment: str) -> date:
-    return datetime.fromisoformat(moment).date()
-
-
-def _returns(evaluated: Mapping[str, Any]) -> Iterator[_Return]:
-    days = [_day(evaluated[name]) for name in ("assigned_from", "observed_until")]
+def _returns(evaluated: Mapping[str, Any], timezone: str) -> Iterator[_Return]:
+    moments = (datetime.fromisoformat(evaluated[name]) for name in ("assigned_from", "observed_until"))
+    days = [day_of(moment, timezone) for moment in moments]
+    told = {verdict["arm"] for verdict in evaluated["verdicts"] if verdict["word"] != "not identified"}
     each: dict[str, float] = {}
     for arm in evaluated["earned"]:
+        if arm["arm"] not in told:
+            continue
         each[arm["arm"]] = arm["cost"] / arm["n_treated"] if arm["n_treated"] else 0.0
         if arm["net"]["standard_error"] is not None:
             group = f"{evaluated['campaign_id']}: {arm['arm']}"

@@ -40,10 +40,7 @@ def hold_periods(engine: Engine, periods: Mapping[int, Period]) -> None:
     }
     engine.register("kpi_given_period", pa.table({name: pa.array(values, pa.int32()) for name, values in columns.items()}))
     engine.execute("CREATE OR REPLACE TEMP TABLE kpi_period AS SELECT * FROM kpi_given_period")
-    engine.execute(
-        "CREATE OR REPLACE TEMP TABLE kpi_part AS SELECT DISTINCT month, period FROM kpi_day "
-        "JOIN kpi_period ON day >= start_day AND day < end_day"
-    )
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE kpi_part AS {part_rows()}")
     engine.execute(f"CREATE OR REPLACE TEMP TABLE kpi_bought AS {bought_rows('period, who')}")
 
 
@@ -57,20 +54,33 @@ def hold_start_segments(engine: Engine, files: Mapping[int, Path]) -> None:
     )
 
 
-def cells(relation: str, rows: str, *, by: Mapping[str, str], measures: Sequence[Measure]) -> str:
-    """SQL for the sums of a relation's measures: columns ``period``, those of ``by``, and one per measure.
+def cells(rows: Mapping[str, str], *, by: Mapping[str, str]) -> str:
+    """SQL for the sums of the measures of several relations, one relation after the other.
 
     Parameters
     ----------
-    relation : str
-    rows : str
-        Query of its rows, with ``period`` and ``who``.
+    rows : mapping of str to str
+        Relation to the query of its rows, with ``period`` and ``who``.
     by : mapping of str to str
-        Name of each column to what it tells: one of segment, acquisition_channel, cohort, first_channel, channel,
-        segment_at_start, bin. By ``segment_at_start`` only periods count for which the segments are known.
-    measures : sequence of Measure
-        Columns, in their order; of other relations they are null.
+        Name of each column to what it tells: one of segment, acquisition_channel, cohort, channel, segment_at_start, bin. By
+        ``segment_at_start`` only periods count for which the segments are known; the channel of ``joined`` is that of the
+        first order.
+
+    Returns
+    -------
+    str
+        A query with ``period``, the columns of ``by``, and one per measure, null in rows of other relations.
     """
+    measures = [measure for relation in rows for measure in measures_of(relation)]
+    of_first = {name: "first_channel" if told == "channel" else told for name, told in by.items()}
+    return " UNION ALL ".join(
+        _cells_of_one(relation, query, by=of_first if relation == "joined" else by, measures=measures)
+        for relation, query in rows.items()
+    )
+
+
+def _cells_of_one(relation: str, rows: str, *, by: Mapping[str, str], measures: Sequence[Measure]) -> str:
+    """SQL for the sums of a relation's measures, in the order of ``measures``, of which others are null."""
     given = {"segment": f"coalesce(held.segment, '{UNKNOWN}')"} if relation == "scored" else {}
     dimensions = {**_DIMENSIONS, **given}
     named = [f"{dimensions[told]} AS {name}" for name, told in by.items()]
@@ -112,14 +122,15 @@ def joined_rows() -> str:
 def purchase_rows(*, by_channel: bool = False) -> str:
     """Rows of ``purchase``; costs have no channel."""
     if by_channel:
-        bought = bought_rows("period, who, channel")
-        return f"{bought} HAVING sum(n_orders) > 0 OR {_is_money('revenue')} OR {_is_money('margin')}"
+        # Sums of floats may miss 0, by what the order of rows leaves.
+        is_any = "n_orders > 0 OR round(revenue, 4) <> 0 OR round(margin, 4) <> 0"
+        return f"SELECT * FROM ({bought_rows('period, who, channel')}) WHERE {is_any}"
     return "SELECT * FROM kpi_bought"
 
 
-def _is_money(what: str) -> str:
-    """SQL for whether a sum is of any amount; sums of floats may miss 0, by what the order of rows leaves."""
-    return f"round(sum({what}), 4) <> 0"
+def part_rows() -> str:
+    """Months of each period."""
+    return "SELECT DISTINCT month, period FROM kpi_day JOIN kpi_period ON day >= start_day AND day < end_day"
 
 
 def bought_rows(keys: str) -> str:
@@ -130,20 +141,23 @@ def bought_rows(keys: str) -> str:
 
 def leader_rows() -> str:
     """Rows of ``leader``: whoever is in the upper quarter of buyers by revenue or margin, which holds the top fifth."""
-    what = ("revenue", "margin")
-    cuts = ", ".join(f"quantile_disc({name}, 0.75) AS {name}_cut" for name in what)
-    # Who is first of equals must not depend on the order of rows: neither in a sum, nor by the number of a customer.
-    ranks = ", ".join(
-        f"row_number() OVER (PARTITION BY period ORDER BY round({name}, 4) DESC, customer_id) AS {name}_rank"
-        for name in what
-    )
+    cuts = ", ".join(f"quantile_disc({name}, 0.75) AS {name}_cut" for name in ("revenue", "margin"))
     buyers = "SELECT period, who, revenue, margin FROM kpi_bought WHERE n_orders > 0"
     upper = (
         f"SELECT period, who, revenue, margin, n_ranked FROM ({buyers}) "
         f"JOIN (SELECT period, count(*) AS n_ranked, {cuts} FROM ({buyers}) GROUP BY period) USING (period) "
         "WHERE revenue >= revenue_cut OR margin >= margin_cut"
     )
-    return f"SELECT period, who, revenue, margin, n_ranked, {ranks} FROM ({upper}) JOIN kpi_person USING (who)"
+    return f"SELECT period, who, revenue, margin, n_ranked, {leader_ranks()} FROM ({upper}) JOIN kpi_person USING (who)"
+
+
+def leader_ranks() -> str:
+    """Columns with the rank of each buyer of a period by revenue and by margin."""
+    # Who is first of equals must not depend on the order of rows: neither in a sum, nor by the number of a customer.
+    return ", ".join(
+        f"row_number() OVER (PARTITION BY period ORDER BY round({name}, 4) DESC, customer_id) AS {name}_rank"
+        for name in ("revenue", "margin")
+    )
 
 
 def behaviour_rows(*, by_channel: bool = False) -> str:

@@ -9,7 +9,6 @@ from typing import Literal
 
 from cvm.kpis.measures import MEASURES, Measure
 
-Group = Literal["all", "channel", "segment", "segment_at_start", "acquisition_channel", "cohort"]
 GROUPS: dict[str, str] = {
     "all": "everybody",
     "channel": "channel of the order, of the event, or for new customers of their first order",
@@ -73,6 +72,16 @@ class Kpi:
     def is_snapshot(self) -> bool:
         """Whether it is of a run of scores, not of a period."""
         return any(measure.relation == "scored" for measure in self.measures)
+
+
+def ratio(kpi: Kpi) -> str:
+    """SQL of the value of a KPI over cells; null where its denominator is not above 0."""
+    top = formula(kpi.numerator)
+    if kpi.denominator is None:
+        return top
+    bottom = formula(kpi.denominator)
+    # A warehouse may divide before it looks at the condition.
+    return f"CASE WHEN {bottom} > 0 THEN ({top}) / nullif({bottom}, 0) END"
 
 
 def formula(template: str) -> str:

@@ -6,7 +6,7 @@ flatter or blame itself: nobody who is in vip today has been lost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -17,12 +17,12 @@ from cvm.engines import Engine, literal
 from cvm.evaluation import REPLICATES, middle, wilson_interval
 from cvm.evaluation.bootstrap import MIN_BINS
 from cvm.kpis.catalogue import KPIS
-from cvm.kpis.cells import hold_periods, hold_start_segments, scored_rows, snapshot_of
+from cvm.kpis.cells import scored_rows, snapshot_of
 from cvm.kpis.coverage import Coverage
-from cvm.kpis.definition import Kpi, formula
+from cvm.kpis.definition import Kpi, formula, ratio
 from cvm.kpis.periods import Period, calendar_periods
 from cvm.kpis.settings import Goal, Scores
-from cvm.kpis.table import START_SEGMENT_DAYS, fill, relation_rows, runs_of
+from cvm.kpis.table import START_SEGMENT_DAYS, fill, hold_calendar, relation_rows, runs_of
 
 LEVEL = 0.95
 _SEED = 7
@@ -115,9 +115,7 @@ def _fill(
         rows = {"scored": scored_rows(runs_of(scores, list(periods)))}
         segment = "segment"
     else:
-        hold_periods(engine, periods)
-        starts = {number: scores.before(period.start, within_days=START_SEGMENT_DAYS) for number, period in periods.items()}
-        hold_start_segments(engine, {number: path for number, path in starts.items() if path})
+        hold_calendar(engine, periods, scores)
         rows = {name: query for name, query in relation_rows(coverage).items() if name in relations}
         segment = "segment_at_start"
     fill(engine, "kpi_goal", rows, by={"bin": "bin"} | ({"segment": segment} if by_segment else {}))
@@ -134,7 +132,7 @@ def _progress(engine: Engine, goal: Goal, periods: Mapping[int, Period], coverag
     is_any_over = bool(periods)
     periods = {number: period for number, period in periods.items() if period.end <= goal.deadline + _DAY}
     reasons = {number: coverage.reason(kpi, period) for number, period in periods.items()}
-    values = _values(engine, kpi, goal) if periods else {}
+    values = _values(engine, kpi, goal, periods) if periods else {}
     known = {number: value for number, value in values.items() if value is not None and reasons.get(number, "") is None}
     last = max(periods, default=None)
     if last is None:
@@ -205,10 +203,23 @@ def _target(goal: Goal, baseline: float) -> float:
     return baseline * (1 + goal.target) if goal.is_relative else goal.target
 
 
-def _values(engine: Engine, kpi: Kpi, goal: Goal) -> dict[int, float | None]:
-    """By number of the period; null where the denominator is 0."""
-    rows = engine.table(f"SELECT period, {_ratio(kpi)} AS value FROM kpi_goal WHERE {_of(goal)} GROUP BY period")
-    return dict(zip(rows["period"].to_pylist(), rows["value"].to_pylist(), strict=True))
+def _values(engine: Engine, kpi: Kpi, goal: Goal, periods: Collection[int]) -> dict[int, float | None]:
+    """By number of the period, where there is anybody to measure; null where the denominator is 0."""
+    rows = engine.table(f"SELECT period, {ratio(kpi)} AS value FROM kpi_goal WHERE {_of(goal)} GROUP BY period")
+    found: dict[int, float | None] = dict(zip(rows["period"].to_pylist(), rows["value"].to_pylist(), strict=True))
+    # Of people who did nothing there are no rows, and sums of nothing are 0.
+    nothing: float | None = 0.0 if kpi.denominator is None else None
+    return dict.fromkeys(_peopled(engine, kpi, goal, periods), nothing) | found
+
+
+def _peopled(engine: Engine, kpi: Kpi, goal: Goal, periods: Collection[int]) -> Collection[int]:
+    """Periods of the calendar in which there is somebody to measure, whether or not they did anything."""
+    if kpi.is_snapshot:
+        return ()
+    if goal.segment is None:
+        return periods
+    began = engine.table(f"SELECT DISTINCT period FROM kpi_start_segment WHERE {_of(goal)}")["period"].to_pylist()
+    return set(began) & set(periods)
 
 
 def _interval(engine: Engine, kpi: Kpi, goal: Goal, *, number: int, value: float) -> tuple[float | None, float | None]:
@@ -226,7 +237,7 @@ def _interval(engine: Engine, kpi: Kpi, goal: Goal, *, number: int, value: float
     weights = np.random.default_rng(_SEED).poisson(1.0, (REPLICATES, len(table))).astype(float)
     drawn = dict(zip((measure.name for measure in kpi.measures), (weights @ table).T, strict=True))
     engine.register("kpi_drawn", pa.table({"draw": np.arange(REPLICATES), **drawn}))
-    values = engine.table(f"SELECT {_ratio(kpi)} AS value FROM kpi_drawn GROUP BY draw")["value"].drop_null().to_numpy()
+    values = engine.table(f"SELECT {ratio(kpi)} AS value FROM kpi_drawn GROUP BY draw")["value"].drop_null().to_numpy()
     if len(values) < REPLICATES:  # some draws have nothing to divide by: no upper end
         return None, None
     bounds = middle(values, level=LEVEL)

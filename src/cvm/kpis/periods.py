@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal
 
-PeriodKind = Literal["month", "quarter", "year"]
 MONTHS: dict[str, int] = {"month": 1, "quarter": 3, "year": 12}
 # Days without any row at the edge of a table that may be missing by chance, as a share of the period.
 _EDGE = 0.1
@@ -58,7 +56,7 @@ class Span:
 
 
 def later(month: date, *, months: int) -> date:
-    """First day of a month so many months on.
+    """First day of a month so many months on, or back where there are fewer than 0.
 
     >>> later(date(2023, 11, 1), months=3)
     datetime.date(2024, 2, 1)

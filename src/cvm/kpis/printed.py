@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 from cvm.engines import identifier, literal
 from cvm.engines.script import SNAPSHOT, Parameter, Script, assembled
@@ -12,10 +13,18 @@ from cvm.features.query import Schema, contract_days
 from cvm.features.subscriptions import subscription_days
 from cvm.kpis.base import base_queries, number_of
 from cvm.kpis.catalogue import KPIS
-from cvm.kpis.cells import behaviour_rows, bought_rows, cells, joined_rows, purchase_rows, standing_rows
-from cvm.kpis.definition import Kpi, formula
+from cvm.kpis.cells import (
+    behaviour_rows,
+    bought_rows,
+    cells,
+    joined_rows,
+    leader_ranks,
+    part_rows,
+    purchase_rows,
+    standing_rows,
+)
+from cvm.kpis.definition import Kpi, ratio
 from cvm.kpis.event_kinds import EVENT_KINDS, event_kinds
-from cvm.kpis.measures import measures_of
 from cvm.kpis.periods import MONTHS
 from cvm.kpis.settings import KpiSettings, Scores
 
@@ -84,9 +93,9 @@ def kpis_script(schema: Schema, settings: KpiSettings, as_of: date) -> Script:
         rows["behaviour"] = behaviour_rows()
         by_channel["behaviour"] = behaviour_rows(by_channel=True)
     attributes = [name for name in ("acquisition_channel", "cohort") if name == "cohort" or schema.has("customers", name)]
-    pieces["kpi_cell"] = _cells(rows, {name: name for name in attributes})
+    pieces["kpi_cell"] = cells(rows, by={name: name for name in attributes})
     if by_channel:
-        pieces["kpi_channel_cell"] = _cells(by_channel, {"channel": "channel"})
+        pieces["kpi_channel_cell"] = cells(by_channel, by={"channel": "channel"})
     kpis = [kpi for kpi in KPIS.values() if _is_told(kpi, schema, rows)]
     values = [_values(kpis, "all")]
     values += [_values([kpi for kpi in kpis if name in kpi.groups], name, every=kpis) for name in attributes]
@@ -160,41 +169,23 @@ def _periods(settings: KpiSettings) -> dict[str, str]:
         "HAVING max(day) < (SELECT as_of_day FROM snapshot)"
         for place, kind in enumerate(settings.periods)
     ]
-    # As in ``leader_rows``, who is first of equals must not depend on the order of rows.
-    ranks = ", ".join(
-        f"row_number() OVER (PARTITION BY period ORDER BY round({name}, 4) DESC, customer_id) AS {name}_rank"
-        for name in ("revenue", "margin")
-    )
     return {
         "kpi_period": " UNION ALL ".join(kinds),
-        "kpi_part": "SELECT DISTINCT month, period FROM kpi_day JOIN kpi_period ON day >= start_day AND day < end_day",
+        "kpi_part": part_rows(),
         "kpi_bought": bought_rows("period, who"),
-        "kpi_bought_by_channel": (
-            f"SELECT * FROM ({bought_rows('period, who, channel')}) "
-            "WHERE n_orders > 0 OR round(revenue, 4) <> 0 OR round(margin, 4) <> 0"
-        ),
+        "kpi_bought_by_channel": purchase_rows(by_channel=True),
         "kpi_leader": (
-            f"SELECT period, who, revenue, margin, count(*) OVER (PARTITION BY period) AS n_ranked, {ranks} "
+            f"SELECT period, who, revenue, margin, count(*) OVER (PARTITION BY period) AS n_ranked, {leader_ranks()} "
             "FROM kpi_bought JOIN kpi_person USING (who) WHERE n_orders > 0"
         ),
     }
-
-
-def _cells(rows: Mapping[str, str], by: Mapping[str, str]) -> str:
-    """Sums of the measures of several relations; of a measure that is not a relation's they are null."""
-    measures = [measure for relation in rows for measure in measures_of(relation)]
-    parts = []
-    for relation, query in rows.items():
-        told = {name: "first_channel" if relation == "joined" and of == "channel" else of for name, of in by.items()}
-        parts.append(cells(relation, query, by=told, measures=measures))
-    return " UNION ALL ".join(parts)
 
 
 def _values(kpis: Sequence[Kpi], group_by: str, *, every: Sequence[Kpi] | None = None) -> str:
     """KPIs of one kind of group; of ``every`` other they are null."""
     source = "kpi_channel_cell" if group_by == "channel" else "kpi_cell"
     told = {kpi.name for kpi in kpis}
-    columns = [f"{_value(kpi) if kpi.name in told else 'CAST(NULL AS DOUBLE)'} AS {kpi.name}" for kpi in (every or kpis)]
+    columns = [f"{ratio(kpi) if kpi.name in told else 'CAST(NULL AS DOUBLE)'} AS {kpi.name}" for kpi in (every or kpis)]
     if group_by == "all":  # a period without anybody counts 0
         return (
             f"SELECT period, 'all' AS group_by, CAST(NULL AS VARCHAR) AS \"group\", {', '.join(columns)} "
@@ -206,16 +197,7 @@ def _values(kpis: Sequence[Kpi], group_by: str, *, every: Sequence[Kpi] | None =
     )
 
 
-def _value(kpi: Kpi) -> str:
-    top = formula(kpi.numerator)
-    if kpi.denominator is None:
-        return top
-    bottom = formula(kpi.denominator)
-    return f"CASE WHEN {bottom} > 0 THEN ({top}) / nullif({bottom}, 0) END"
-
-
-def _listed(row: Mapping[str, object]) -> str:
-    def value(one: object) -> str:
-        return "CAST(NULL AS VARCHAR)" if one is None else literal(str(one) if isinstance(one, str) else int(str(one)))
-
-    return ", ".join(f"{value(one)} AS {identifier(name)}" for name, one in row.items())
+def _listed(row: Mapping[str, Any]) -> str:
+    """Columns with the values of a row: texts, numbers and nulls of text."""
+    values = ("CAST(NULL AS VARCHAR)" if value is None else literal(value) for value in row.values())
+    return ", ".join(f"{value} AS {identifier(name)}" for name, value in zip(row, values, strict=True))

@@ -19,7 +19,7 @@ class KpiSettings:
     ----------
     periods : tuple of {"month", "quarter", "year"}
     group_by : tuple of str
-        Of ``catalogue.GROUPS`` beside ``all``; those that the data cannot tell apart are left out.
+        Of ``definition.GROUPS`` beside ``all``; those that the data cannot tell apart are left out.
     active_days, inactivity_days : int
         Who ordered within so many days is a customer; by the second churn rate, active.
     active_events : tuple of str

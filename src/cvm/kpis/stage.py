@@ -81,7 +81,7 @@ def compute_kpis(
         stand = goal_progress(engine, goals, scores, coverage)
     # Without an as_of all on file is known: events, so evaluations too, may go on after the last transaction.
     until = midnight(as_of, settings.timezone) if as_of else None
-    returns = campaign_rows(effects, currency=settings.economics.currency, until=until)
+    returns = campaign_rows(effects, currency=settings.economics.currency, timezone=settings.timezone, until=until)
     rows = pd.concat([rows, returns], ignore_index=True)
     table = pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False)
     return KpiOutcome(coverage.as_of, table, cohorts, stand, tuple(_notes(coverage, settings)))

@@ -29,7 +29,6 @@ from cvm.kpis.cells import (
 )
 from cvm.kpis.coverage import Coverage
 from cvm.kpis.definition import Kpi, formula
-from cvm.kpis.measures import measures_of
 from cvm.kpis.periods import Period, calendar_periods
 from cvm.kpis.settings import KpiSettings, Scores
 
@@ -77,14 +76,8 @@ def kpi_rows(engine: Engine, schema: Schema, settings: KpiSettings, scores: Scor
     calendar = calendar_periods(settings.periods, first=coverage.orders.first, end=coverage.as_of)
     runs = list(scores.files)[-2:]
     periods = dict(enumerate([*calendar, *map(snapshot_of, runs)]))
-    hold_periods(engine, {number: period for number, period in periods.items() if period.kind != "snapshot"})
-    starts = {
-        number: path
-        for number, period in periods.items()
-        if period.kind != "snapshot" and (path := scores.before(period.start, within_days=START_SEGMENT_DAYS))
-    }
-    hold_start_segments(engine, starts)
-    snapshots = [number for number, period in periods.items() if period.kind == "snapshot"]
+    hold_calendar(engine, dict(enumerate(calendar)), scores)
+    snapshots = list(periods)[len(calendar) :]
     sources = list(_sources(engine, schema, settings, scores, coverage, snapshots=snapshots))
     kpis, frames = coverage.kpis(), []
     for source in sources:
@@ -108,6 +101,13 @@ def kpi_rows(engine: Engine, schema: Schema, settings: KpiSettings, scores: Scor
     found["place"] = found["kpi"].map({name: place for place, name in enumerate(KPIS)})
     order = ["place", "period", "group_by", "period_start", "group"]
     return found.sort_values(order, ignore_index=True)[SCHEMA.names]
+
+
+def hold_calendar(engine: Engine, periods: Mapping[int, Period], scores: Scores) -> None:
+    """Hold periods of the calendar under their numbers, and the segments that customers began them in, for ``cells``."""
+    hold_periods(engine, periods)
+    starts = {number: scores.before(period.start, within_days=START_SEGMENT_DAYS) for number, period in periods.items()}
+    hold_start_segments(engine, {number: path for number, path in starts.items() if path})
 
 
 def _sources(
@@ -165,24 +165,8 @@ def _filled(engine: Engine, table: str, rows: Mapping[str, str], *, by: Sequence
 
 
 def fill(engine: Engine, table: str, rows: Mapping[str, str], *, by: Mapping[str, str]) -> None:
-    """Make a temporary table hold the cells of several relations; a customer has the channel of their first order.
-
-    Parameters
-    ----------
-    engine : Engine
-    table : str
-    rows : mapping of str to str
-        Relation to the query of its rows.
-    by : mapping of str to str
-        As ``cells`` takes it.
-    """
-    measures = [measure for relation in rows for measure in measures_of(relation)]
-    of_first = {name: "first_channel" if told == "channel" else told for name, told in by.items()}
-    parts = [
-        cells(relation, query, by=of_first if relation == "joined" else by, measures=measures)
-        for relation, query in rows.items()
-    ]
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {' UNION ALL '.join(parts)}")
+    """Make a temporary table hold the cells of several relations; ``rows`` and ``by`` as ``cells`` takes them."""
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {cells(rows, by=by)}")
 
 
 def _held(kpis: Sequence[Kpi], group_by: str, source: Source) -> list[Kpi]:

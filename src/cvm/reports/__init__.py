@@ -1,1 +1,1 @@
-"""What people see: figures and terminal tables."""
+"""What people see: tables of the terminal, figures, the HTML page and the model card."""

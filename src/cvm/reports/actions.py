@@ -69,7 +69,7 @@ def _actions(found: Actions, decided: NextBest) -> Table:
     for header in shown:
         table.add_column(header, justify="left" if header in _WORDS else "right", style="bold" if header == "rule" else None)
     for row in rows:
-        table.add_row(*(Text(row[header]) for header in shown))
+        table.add_row(*(row[header] for header in shown))
     table.add_section()
     table.add_row(*(whole.get(header, "") for header in shown), style="bold")
     return table
@@ -95,7 +95,7 @@ def _due(found: Actions) -> Table:
     )
     largest = by.sort_values("n", ascending=False, kind="stable").head(_MAX_ITEMS)
     for (kind, item), row in largest.iterrows():
-        table.add_row(Text(str(item)), kind, f"{int(row['n']):,}", f"{row['cycle']:,.0f}", f"{int(row['late']):,}")
+        table.add_row(str(item), kind, f"{int(row['n']):,}", f"{row['cycle']:,.0f}", f"{int(row['late']):,}")
     if len(by) > _MAX_ITEMS:
         table.add_row(
             Text(f"and {len(by) - _MAX_ITEMS:,} more", style="dim"),
@@ -121,9 +121,7 @@ def _pairs(found: Actions) -> Iterator[RenderableType]:
         table.add_column(header, justify="right", overflow="fold")
     strongest = np.lexsort((-pairs["lift"].to_numpy(), pairs["p_value"].to_numpy()))[:_MAX_PAIRS]
     for row in pairs.take(strongest).to_pylist():
-        table.add_row(
-            Text(row["item"]), Text(row["also_bought"]), row["item_kind"], f"{row['n_both']:,}", f"{row['lift']:.1f}"
-        )
+        table.add_row(row["item"], row["also_bought"], row["item_kind"], f"{row['n_both']:,}", f"{row['lift']:.1f}")
     yield table
 
 

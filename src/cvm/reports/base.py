@@ -35,9 +35,11 @@ class Base:
     hash_salt : str or None
         Key that customer ids are hashed with; None shows them as they are.
     segment_goals : mapping of str to str
-        What is wanted of customers of a segment, for segments of the user's own.
+        What is wanted of customers of each segment, by its rule.
     until : datetime or None
         UTC; evaluations that observed anything after it are not known yet. None: all on file are.
+    timezone : str
+        Of the business.
     """
 
     engine: DuckDBEngine
@@ -47,6 +49,7 @@ class Base:
     hash_salt: str | None = None
     segment_goals: Mapping[str, str] = field(default_factory=dict)
     until: datetime | None = None
+    timezone: str = "UTC"
 
     @property
     def currency(self) -> str:

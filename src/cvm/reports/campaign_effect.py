@@ -129,7 +129,6 @@ def _guardrails(found: CampaignEffect) -> Table:
     for header in ("control", "difference", ""):
         table.add_column(header, justify="right")
     for guard in found.guardrails:
-        sign, style = ("not identified", "") if guard.word == "not identified" else (guard.word, _GUARD_STYLES[guard.word])
         table.add_row(
             guard.arm,
             guard.metric.removeprefix("did_").replace("_", " "),
@@ -137,7 +136,7 @@ def _guardrails(found: CampaignEffect) -> Table:
             f"{guard.effect.value:+.2%} ({guard.effect.lower:+.2%} to {guard.effect.upper:+.2%})"
             if isfinite(guard.effect.standard_error)
             else f"{guard.effect.value:+.2%}",
-            Text(sign, style=style),
+            Text(guard.word, style=_GUARD_STYLES.get(guard.word, "")),
         )
     return table
 
@@ -240,8 +239,8 @@ def _return(value: float | None, bounds: Interval | Effect | None, cost: float) 
     return f"{value:.0%}\n({lower}…{upper})"
 
 
-def _percent(value: float, *, sign: str = "+") -> str:
-    return f"{value:{sign}.1%}" if isfinite(value) else "unbounded"
+def _percent(value: float) -> str:
+    return f"{value:+.1%}" if isfinite(value) else "unbounded"
 
 
 def _p_value(effect: Effect) -> str:

@@ -34,7 +34,7 @@ def _models_table(found: CrossValidation) -> Table:
     for header in _HEADERS.values():
         table.add_column(header, justify="right")
     for name, metrics in found.metrics.items():
-        table.add_row(Text(name), *(f"{metrics[key]:.3f}" for key in _HEADERS))
+        table.add_row(name, *(f"{metrics[key]:.3f}" for key in _HEADERS))
     return table
 
 
@@ -71,5 +71,5 @@ def _features_table(found: CrossValidation) -> Table:
     table.add_column("column", no_wrap=True)
     table.add_column("share of the gain", justify="right")
     for name, share in islice(found.model.boosted.importance().items(), _MOST_FEATURES):
-        table.add_row(Text(name), f"{share:.1%}")
+        table.add_row(name, f"{share:.1%}")
     return table

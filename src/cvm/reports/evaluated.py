@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from cvm.campaigns.effect_table import from_evaluations
+from cvm.engines.sql import day_of
 
 # Verdict on an effect that is none, such as of arms that differ by more than chance.
 _UNTOLD = "not identified"
@@ -20,7 +21,7 @@ class Arm:
 
     campaign: str
     arm: str
-    started: datetime
+    started: date
     is_partial: bool
     metric: str
     currency: str
@@ -60,7 +61,7 @@ class Whole:
     roi: Mapping[str, float | None] | None
 
 
-def read_arms(effects: Path, *, until: datetime | None) -> list[Arm]:
+def read_arms(effects: Path, *, until: datetime | None, timezone: str) -> list[Arm]:
     """Every treatment of every campaign evaluated on what was known at a moment, the newest first.
 
     Parameters
@@ -69,13 +70,15 @@ def read_arms(effects: Path, *, until: datetime | None) -> list[Arm]:
         Folder of evaluations; one that does not exist holds none.
     until : datetime or None
         UTC; evaluations that observed anything after it are left out; None leaves out none.
+    timezone : str
+        Whose days campaigns start on.
 
     Raises
     ------
     MissingOutputError
         If a file is no evaluation; its name says which.
     """
-    arms = from_evaluations(effects, _arms, until=until)
+    arms = from_evaluations(effects, lambda found: _arms(found, timezone), until=until)
     return sorted(arms, key=lambda arm: (-arm.started.toordinal(), arm.campaign, arm.arm))
 
 
@@ -103,7 +106,7 @@ def _wholes(found: Mapping[str, Any], until: datetime | None) -> Iterator[Whole]
     yield Whole(found["campaign_id"], found["currency"], total["n_treated"], total["cost"], net, roi)
 
 
-def _arms(found: Mapping[str, Any]) -> Iterator[Arm]:
+def _arms(found: Mapping[str, Any], timezone: str) -> Iterator[Arm]:
     effects = {one["arm"]: one for one in found["effects"] if one["metric"] == found["metric"]}
     words = {one["arm"]: one["word"] for one in found["verdicts"]}
     for money in found["earned"]:
@@ -112,7 +115,7 @@ def _arms(found: Mapping[str, Any]) -> Iterator[Arm]:
         yield Arm(
             found["campaign_id"],
             arm,
-            datetime.fromisoformat(found["assigned_from"]),
+            day_of(datetime.fromisoformat(found["assigned_from"]), timezone),
             found["is_partial"],
             found["metric"],
             found["currency"],

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cvm.kpis.files import COHORTS, GOALS, KPIS, latest_complete, read_kpi_file
-from cvm.kpis.periods import MONTHS, Period
+from cvm.kpis.periods import MONTHS, Period, later
 from cvm.reports.tables import titled_table
 
 # What is better when it grows, when it shrinks, and what is neither.
@@ -77,23 +77,18 @@ def _headlines(kpis: pd.DataFrame) -> RenderableType:
     return table
 
 
-def _compared(kind: str) -> list[str]:
-    return ["before"] if kind == "year" else ["before", "year ago"]
+def _compared(kind: str) -> dict[str, int]:
+    """What a period is set against, and how many months earlier that began."""
+    return {"before": MONTHS[kind]} | ({} if kind == "year" else {"year ago": 12})
 
 
 def _cells(values: Mapping[Any, float], unit: str, name: str, kind: str, start: date, good: int) -> list[Text]:
     now = values.get((name, kind, start))
     found = [Text(figure(now, unit))]
-    steps = [MONTHS[kind]] if kind == "year" else [MONTHS[kind], 12]
-    for months in steps:
-        then = values.get((name, kind, _earlier(start, months=months)))
+    for months in _compared(kind).values():
+        then = values.get((name, kind, later(start, months=-months)))
         found.append(_change(now, then, unit=unit, good=good))
     return found
-
-
-def _earlier(start: date, *, months: int) -> date:
-    number = start.year * 12 + start.month - 1 - months
-    return date(number // 12, number % 12 + 1, 1)
 
 
 def figure(value: float | None, unit: str) -> str:
@@ -137,9 +132,9 @@ def _goals(goals: Sequence[Mapping[str, Any]]) -> Table:
         if goal["lower"] is not None:
             interval = f"{figure(goal['lower'], unit)} to {figure(goal['upper'], unit)}"
         table.add_row(
-            Text(goal["goal"]),
+            goal["goal"],
             goal["metric"],
-            Text(goal["segment"] or "all"),
+            goal["segment"] or "all",
             figure(goal["baseline"], unit),
             Text(figure(goal["value"], unit), style="bold"),
             interval,

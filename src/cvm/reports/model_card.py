@@ -16,8 +16,8 @@ from cvm.models.bundle import Bundle
 from cvm.models.group_errors import MIN_CUSTOMERS
 from cvm.reports.words import NOTHING, Words
 
-CHURN_METRICS = ("auc", "brier", "calibration_error", "lift_top_decile", "mean_predicted", "mean_actual")
-VALUE_METRICS = ("ratio", "mae", "spearman", "ngini", "value_share_top_10")
+_CHURN_METRICS = ("auc", "brier", "calibration_error", "lift_top_decile", "mean_predicted", "mean_actual")
+_VALUE_METRICS = ("ratio", "mae", "spearman", "ngini", "value_share_top_10")
 _ATTRIBUTE = "attribute_"
 
 
@@ -70,7 +70,7 @@ def model_card(bundle: Bundle, words: Words) -> list[Part]:
         "data": [_data(bundle, words)],
         "windows": [_windows(bundle, words)],
         "metrics": list(_metrics(evidence, words)),
-        "groups": _groups(evidence, words),
+        "groups": _groups(group_rows(bundle), words),
         "limits": [Points([words(f"card.limit_{name}") for name in ("cause", "change", "small")])],
         "versions": [Facts([*versions, (words("card.fingerprint"), evidence.get("data_fingerprint", NOTHING))])],
     }
@@ -197,7 +197,7 @@ def _metrics(evidence: Mapping[str, Any], words: Words) -> Iterator[Facts | Poin
     if not judgement:
         yield Points([words("card.unjudged")])
         return
-    for what, names in (("churn", CHURN_METRICS), ("value", VALUE_METRICS)):
+    for what, names in (("churn", _CHURN_METRICS), ("value", _VALUE_METRICS)):
         models, winner = judgement[what], judgement[f"{what}_winner"]
         headers = [words(f"card.models_{what}"), *(words(f"metrics.{name}") for name in names)]
         order = sorted(models, key=lambda name: name != winner)
@@ -214,8 +214,7 @@ def _metric(value: float | None, words: Words) -> str:
     return NOTHING if value is None else words.number(value, 3)
 
 
-def _groups(evidence: Mapping[str, Any], words: Words) -> list[Facts | Points | Grid]:
-    errors = list((evidence.get("judged") or {}).get("groups") or ())
+def _groups(errors: Sequence[Mapping[str, Any]], words: Words) -> list[Facts | Points | Grid]:
     if len(errors) < 2:
         return [Points([words("card.no_groups", n=words.number(MIN_CUSTOMERS))])]
     method = words("card.groups_method", n=words.number(MIN_CUSTOMERS), groups=words.number(len(errors) - 1))
@@ -248,5 +247,5 @@ def _markdown(block: Facts | Points | Grid) -> list[str]:
 def _plain(text: str) -> str:
     """Text that Markdown neither marks up nor takes for HTML."""
     for sign in "\\`*_<>|[]":
-        text = text.replace(sign, f"\\{sign}") if sign != "*" or not text.endswith("*") else text
+        text = text.replace(sign, f"\\{sign}")
     return " ".join(text.split())

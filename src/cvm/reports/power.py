@@ -7,7 +7,6 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -54,7 +53,7 @@ def group_table(plan: PowerPlan, groups: Sequence[GroupPower], *, segment_by: st
     if plan.effect is not None:
         table.add_column("power", justify="right")
     for group in groups:
-        table.add_row(escape(group.name), f"{group.n_customers:,}", *_group_cells(plan, group, currency))
+        table.add_row(group.name, f"{group.n_customers:,}", *_group_cells(plan, group, currency))
     if segment_by is None:
         return table
     caution = (

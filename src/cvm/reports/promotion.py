@@ -28,6 +28,7 @@ _SPOKE = {
     "nobody": "nobody",
 }
 _VERDICTS = {"promoted": "bold green", "forced": "bold yellow", "kept": "bold red", "rolled back": "bold yellow"}
+_MOST_DECISIONS = 20
 
 
 def decision_tables(decision: Decision) -> Iterator[RenderableType]:
@@ -38,12 +39,12 @@ def decision_tables(decision: Decision) -> Iterator[RenderableType]:
         yield _figures(decision)
 
 
-def history_table(decisions: Sequence[Decision], *, most: int = 20) -> Table:
+def history_table(decisions: Sequence[Decision]) -> Table:
     """The latest decisions, newest first."""
     table = titled_table("Decisions")
     for header in ("decided at (UTC)", "decision", "champion before", "champion after", "reason"):
         table.add_column(header, overflow="fold")
-    for decision in reversed(decisions[-most:]):
+    for decision in reversed(decisions[-_MOST_DECISIONS:]):
         table.add_row(
             f"{decision.decided_at:%Y-%m-%d %H:%M}",
             Text(decision.verdict, style=_VERDICTS[decision.verdict]),

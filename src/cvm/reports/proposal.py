@@ -63,20 +63,18 @@ def _columns_table(proposed: ProposedTable) -> Table:
     for header in ("cvm's column", "yours", "because"):
         table.add_column(header)
     if candidate.preset:
-        table.add_row("all", Text(f"preset {candidate.preset}"), Text(candidate.reason))
+        table.add_row("all", f"preset {candidate.preset}", candidate.reason)
     for ours, match in {} if candidate.preset else candidate.matches.items():
-        table.add_row(ours, Text(match.shown, style="bold"), Text(match.note))
+        table.add_row(ours, Text(match.shown, style="bold"), match.note)
     for key, (value, reason) in proposed.writing.keys.items():
-        table.add_row(
-            Text(key, style="dim"), Text(str(value).lower() if isinstance(value, bool) else repr(value)), Text(reason)
-        )
+        table.add_row(Text(key, style="dim"), str(value).lower() if isinstance(value, bool) else repr(value), reason)
     if proposed.skips_anonymous:
-        table.add_row(Text("skip_without", style="dim"), "customer_id", Text(proposed.skips_anonymous))
+        table.add_row(Text("skip_without", style="dim"), "customer_id", proposed.skips_anonymous)
     if proposed.attributes:
-        table.add_row(Text("attributes", style="dim"), Text(", ".join(proposed.attributes)), "kept under their own names")
+        table.add_row(Text("attributes", style="dim"), ", ".join(proposed.attributes), "kept under their own names")
     if proposed.unused:
         what = "of persons, or different in every row" if proposed.ignore else "nothing of ours is made of them"
-        table.add_row(Text("not used", style="dim"), Text(", ".join(proposed.unused), style="dim"), Text(what, style="dim"))
+        table.add_row("not used", ", ".join(proposed.unused), what, style="dim")
     return table
 
 
@@ -91,5 +89,5 @@ def _decisions_table(proposal: Proposal) -> Table:
         ("windows.horizon_days", str(proposal.rehearsal.horizon_days), proposal.horizon_reason),
         ("churn.definition", *proposal.churn_definition),
     ):
-        table.add_row(key, Text(value, style="bold"), Text(reason))
+        table.add_row(key, Text(value, style="bold"), reason)
     return table

@@ -63,19 +63,18 @@ def _matrix_table(migrations: Migrations, order: Sequence[str]) -> Table:
     rows, columns = [*segments, *([None] if None in starts else [])], [*segments, *([None] if None in ends else [])]
     # In the width of a narrow terminal: numbers are never cut, names of segments fold at their underscores.
     table = titled_table(f"Moves from {migrations.previous_as_of} (rows) to {migrations.as_of} (columns)")
-    table.collapse_padding = True
     table.add_column("from \\ to", no_wrap=True)
     for name in columns:
         header = _GONE if name is None else name.replace("_", "_\n")
         total = f"{sum(counts.get((start, name), 0) for start in rows):,}"
-        table.add_column(Text(header), justify="right", overflow="fold", min_width=len(total))
+        table.add_column(header, justify="right", overflow="fold", min_width=len(total))
     for header in ("all", "stayed"):
         table.add_column(header, justify="right", style="bold", no_wrap=True)
     for start in rows:
         cells = [_cell(counts.get((start, end), 0), stayed=start == end) for end in columns]
         n = sum(counts.get((start, end), 0) for end in columns)
         stayed = f"{counts.get((start, start), 0) / n:.0%}" if start is not None and n else ""
-        table.add_row(Text(_NOT_BEFORE if start is None else start), *cells, f"{n:,}", stayed)
+        table.add_row(_NOT_BEFORE if start is None else start, *cells, f"{n:,}", stayed)
     table.add_section()
     totals = [f"{sum(counts.get((start, end), 0) for start in rows):,}" for end in columns]
     n, n_stayed = (int(found["n_customers"].sum()) for found in (migrations.in_both, migrations.stayed))
@@ -117,7 +116,7 @@ def _flows_table(migrations: Migrations, currency: str) -> RenderableType:
         style = "green" if now >= then else "red"
         bar = Text("█" * max(round(_BAR * abs(now - then) / largest), 1), style=style)
         moved_value = Text(f"{now - then:+,.0f}", style=style)
-        table.add_row(Text(start), Text(end), f"{n:,}", f"{then:,.0f}", f"{now:,.0f}", moved_value, bar)
+        table.add_row(start, end, f"{n:,}", f"{then:,.0f}", f"{now:,.0f}", moved_value, bar)
     return table
 
 
@@ -160,7 +159,7 @@ def _clusters_table(clusters: Mapping[str, Any], currency: str) -> Table:
     for cluster in clusters["clusters"]:
         churn = cluster["mean_p_churn"]
         table.add_row(
-            Text(cluster["name"]),
+            cluster["name"],
             f"{cluster['n']:,}",
             f"{cluster['share']:.1%}",
             f"{cluster['mean_clv']:,.2f}",

@@ -1,4 +1,4 @@
-"""The closing tables of a run."""
+"""The tables of a run: quality of the data, segments, judgement, files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def segment_table(scores: pd.DataFrame, *, currency: str, goals: Mapping[str, st
     segments = dict(list(scores.groupby("segment")))
     for name in sorted(segments, key=lambda name: -segments[name]["clv"].mean()):
         cells = _segment_cells(segments[name], n=len(scores), total_clv=total_clv)
-        table.add_row(Text(str(name)), Text(goals.get(str(name), "")), *cells)
+        table.add_row(str(name), goals.get(str(name), ""), *cells)
     table.add_section()
     table.add_row("all", "", *_segment_cells(scores, n=len(scores), total_clv=total_clv), style="bold")
     return table

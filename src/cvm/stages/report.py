@@ -38,6 +38,7 @@ def run_report(params: Params, *, progress: Progress = silent) -> StageOutcome:
             hash_salt=params.campaigns.salt if params.report.hash_ids else None,
             segment_goals=params.segments.rule_set.goals,
             until=known_until(params),
+            timezone=params.business.timezone,
         )
         page = report_html(base, language=params.report.language)
         other_models = base.other_models()

@@ -261,6 +261,12 @@ def test_what_was_evaluated_later_is_not_known_yet(bare, until, n):
     assert len(content.wholes) == n // 2
 
 
+def test_a_campaign_starts_on_a_day_of_the_business(bare):
+    files.write_campaign(bare.workspace.effects, assigned_from="2025-10-02T22:00:00")
+    days = {arm.started for zone in ("UTC", "Europe/Kyiv") for arm in campaigns.read(replace(bare, timezone=zone)).arms}
+    assert days == {date(2025, 10, 2), date(2025, 10, 3)}
+
+
 def rows_of_kpis(base, **values):
     """Orders and NPS of October to January, as a run in the middle of January leaves them."""
     months = [date(2025, 10, 1), date(2025, 11, 1), date(2025, 12, 1), date(2026, 1, 1), date(2026, 2, 1)]
@@ -298,6 +304,14 @@ def test_cohorts_of_later_months_are_left_out_and_missing_ones_told(full):
     assert ["The file ends with Dec" in text for text in said_of] == [False, True]
 
 
+def test_a_cohort_whose_earlier_payments_are_not_known_hides_no_other(full):
+    content = cohorts.read(full)
+    oldest, following = sorted({row["cohort"] for row in content.cohorts})[:2]
+    rows = [{**row, "margin": None} if row["cohort"] == oldest else row for row in content.cohorts]
+    found = str(cohorts.section(replace(content, cohorts=rows), words("en")).html(words("en")))
+    assert f"A customer of {words('en').month(following)} has brought a margin of" in found
+
+
 @pytest.mark.parametrize(("module", "command"), [(summary, "cvm kpis"), (actions, "cvm actions")])
 def test_goals_and_lists_of_another_day_are_told(full, bare, module, command):
     stale = "This is as of 1\N{NO-BREAK SPACE}Oct\N{NO-BREAK SPACE}2025"
@@ -307,6 +321,14 @@ def test_goals_and_lists_of_another_day_are_told(full, bare, module, command):
     path = bare.workspace.triggers / "triggers.json"
     path.write_text(path.read_text().replace(str(files.AS_OF), str(files.PREVIOUS)))
     assert f"{stale}, which is not the day of this report. Run {command}." in said(bare, module)
+
+
+def test_what_nobody_has_measured_is_not_expected_to_bring_nothing(full):
+    content = actions.read(full)
+    blind = replace(content, actions=[{**row, "net": None} for row in content.actions])
+    found = str(actions.section(blind, words("en")).html(words("en"))).partition("</figure>")[0]
+    assert "The commonest action is" in found
+    assert "0\N{NO-BREAK SPACE}EUR" not in found.partition("<figure>")[2]
 
 
 def test_the_page_says_when_another_model_made_the_scores(full):
@@ -335,6 +357,8 @@ def test_every_run_of_monitoring_is_a_point_and_earlier_scores_are_told_by_segme
     assert "outside of what is usual in 1 of 2 months" in found
     assert "120 of 181" in found
     assert "everybody" in found
+    latest = {**content.latest, "backtests": [{**one, "segment": "at_risk"} for one in content.latest["backtests"]]}
+    assert ">під ризиком<" in str(monitoring.section(replace(content, latest=latest), words("uk")).html(words("uk")))
 
 
 def test_examples_of_findings_never_show(page):

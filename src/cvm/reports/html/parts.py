@@ -118,7 +118,7 @@ def figure(
     takeaway : str
         Out of the data.
     plot : mapping
-        ``data`` and ``layout`` of Plotly; colours such as ``@accent`` are those of the theme.
+        As ``plots.plot`` makes it; colours such as ``@accent`` are those of the theme.
     columns, rows
         The same as a table.
     definition : str, optional
@@ -127,7 +127,6 @@ def figure(
         Of columns of money.
     """
     name = key.replace(".", "-").replace("_", "-")
-    height = int(plot.get("height", 360))
     return tag(
         "figure",
         tag(
@@ -138,7 +137,7 @@ def figure(
         tag(
             "div",
             class_="plot",
-            style=f"height:{height}px",
+            style=f"height:{plot['height']}px",
             role="img",
             aria_labelledby=f"{name}-title",
             aria_describedby=f"{name}-takeaway",
@@ -236,6 +235,27 @@ def interval(words: Words, found: Mapping[str, float | None] | None, *, kind: In
 
     bounds = words("page.from_to", lower=written(found["lower"]), upper=written(found["upper"]))
     return tag("span", tag("strong", written(value)), tag("small", bounds), data_v=f"{value:.10g}", class_="interval")
+
+
+def interval_of_total(words: Words, total: float | None, portfolio: Mapping[str, Any] | None, name: str) -> str | None:
+    """The interval of what all customers come to; nothing where there is no total, or no interval was learned.
+
+    Parameters
+    ----------
+    words : Words
+    total : float or None
+    portfolio : mapping or None
+        Of a bundle's evidence: ``level``, and factors ``lower`` and ``upper`` under each name.
+    name : {"clv", "revenue"}
+    """
+    if not portfolio or not total:
+        return None
+    return words(
+        "page.interval",
+        level=words.percent(portfolio["level"], 0),
+        lower=words.short(total * portfolio[name]["lower"]),
+        upper=words.short(total * portfolio[name]["upper"]),
+    )
 
 
 def _written(words: Words, kind: Kind, value: float) -> tuple[str, str]:

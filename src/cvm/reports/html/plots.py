@@ -127,12 +127,12 @@ def bars(
 
 def line(
     x: Sequence[Any], y: Numbers, *, label: str = "", hover: Sequence[str] = (), colour: str = "@accent",
-    dash: str = "solid", mode: str = "lines",
+    dash: str = "solid",
 ) -> Plot:  # fmt: skip
-    """A line, or points on one."""
+    """A line."""
     return {
         "type": "scatter",
-        "mode": mode,
+        "mode": "lines",
         "x": list(x),
         "y": list(y),
         "name": escaped(label),
@@ -140,7 +140,6 @@ def line(
         "hovertemplate": "%{customdata}<extra></extra>" if hover else None,
         "hoverinfo": None if hover else "skip",
         "line": {"color": colour, "dash": dash, "width": 2.4 if dash == "solid" else 1.2},
-        "marker": {"color": colour, "size": 7},
     }
 
 

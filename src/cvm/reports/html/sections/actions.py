@@ -14,7 +14,7 @@ from cvm.reports.base import Base
 from cvm.reports.html.markup import Child
 from cvm.reports.html.parts import MOST_ROWS, Column, Section, figure, note, subtitle, table
 from cvm.reports.html.plots import axis, bars, plot
-from cvm.reports.words import Words
+from cvm.reports.words import NOTHING, Words
 
 _COMMAND = "cvm actions"
 _PAIRS = 50
@@ -126,14 +126,18 @@ def _figure(content: Content, words: Words) -> Child:
     drawn = {name: (n, net or 0.0) for name, (n, net) in by_action.items() if net is not None or not worth}
     ranked = sorted(drawn.items(), key=lambda item: item[1][1] if worth else item[1][0])
     names = [name for name, _ in ranked]
+
+    def expected(net: float) -> str:
+        return words.money(net, content.currency) if worth else NOTHING
+
     hover = [
-        words("actions.hover", action=name, n=words.count(n, "customers"), net=words.money(net, content.currency))
-        for name, (n, net) in ranked
+        words("actions.hover", action=name, n=words.count(n, "customers"), net=expected(net)) for name, (n, net) in ranked
     ]
     values = [net if worth else n for _, (n, net) in ranked]
     colours = ["@series1" if value < 0 else "@accent" for value in values]
     top, (n, net) = ranked[-1]
-    takeaway = words("actions.takeaway", action=top, n=words.count(n, "customers"), net=words.money(net, content.currency))
+    key = "actions.takeaway" if worth else "actions.takeaway_unknown"
+    takeaway = words(key, action=top, n=words.count(n, "customers"), net=expected(net))
     layout = {
         "xaxis": axis(words("columns.expected_net") + f", {content.currency}" if worth else words("columns.customers")),
         "yaxis": axis(type="category", showgrid=False),

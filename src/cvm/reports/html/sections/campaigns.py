@@ -27,7 +27,8 @@ class Content:
 def read(base: Base) -> Content:
     """What ``cvm evaluate`` wrote."""
     effects, until = base.workspace.effects, base.until
-    return Content(base.currency, read_arms(effects, until=until), read_wholes(effects, until=until))
+    arms = read_arms(effects, until=until, timezone=base.timezone)
+    return Content(base.currency, arms, read_wholes(effects, until=until))
 
 
 def section(content: Content, words: Words) -> Section:
@@ -158,7 +159,7 @@ def _table(content: Content, words: Words) -> list[Child]:
             interval(words, arm.margin),
             arm.cost,
             arm.n_treated,
-            arm.started.date(),
+            arm.started,
         ]
         for arm in content.arms
     ]

@@ -41,7 +41,7 @@ def _part(part: Part, words: Words) -> list[Child]:
 
 def _block(block: Facts | Points | Grid, title: str, words: Words) -> Markup:
     if isinstance(block, Facts):
-        return definitions([(term, meaning) for term, meaning in block.pairs])
+        return definitions(block.pairs)
     if isinstance(block, Points):
         points = tag(
             "ul", [tag("li", english(one, words) if block.in_english else one) for one in block.sentences], class_="points"
@@ -108,7 +108,7 @@ def _errors(errors: Sequence[Mapping[str, Any]], words: Words) -> list[Child]:
             max(error["n_customers"], error["n_valued"]),
             error["predicted_churn"],
             *(
-                _figure_cell(error[name], words, share=name != "auc" and name != "revenue_ratio")
+                _figure_cell(error[name], words, share=name in ("observed_churn", "calibration_error"))
                 for name in ("observed_churn", "calibration_error", "auc", "revenue_ratio")
             ),
             tag("span", words("card.differs"), class_="badge warn") if error["is_off"] else None,

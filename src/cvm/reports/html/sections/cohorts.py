@@ -124,40 +124,41 @@ def _retention(words: Words, whole: Sequence[Mapping[str, Any]], at: Sequence[Ma
 
 def _margin(content: Content, words: Words, whole: Sequence[Mapping[str, Any]]) -> Child:
     """A few cohorts spread over time; more lines than that cannot be told apart."""
-    cohorts = sorted({row["cohort"] for row in whole})
+    known = [row for row in whole if row["margin"] is not None]
+    if not known:
+        return None
+    cohorts = sorted({row["cohort"] for row in known})
     step = max(1, -(-len(cohorts) // _LINES))
     shown = cohorts[::step]
     colours = ("@accent", "@series1", "@series2", "@series3", "@series4", "@series5")
     traces = []
     for colour, cohort in zip(colours, shown, strict=False):
-        known = [row for row in whole if row["cohort"] == cohort and row["margin"] is not None]
+        own = [row for row in known if row["cohort"] == cohort]
         hover = [
-            f"{words.month(cohort)}, +{row['months_since']}: {words.money(row['margin'], content.currency)}" for row in known
+            f"{words.month(cohort)}, +{row['months_since']}: {words.money(row['margin'], content.currency)}" for row in own
         ]
         traces.append(
             line(
-                [row["months_since"] for row in known],
-                [row["margin"] for row in known],
+                [row["months_since"] for row in own],
+                [row["margin"] for row in own],
                 label=words.month(cohort),
                 hover=hover,
                 colour=colour,
             )
         )
-    oldest = [row for row in whole if row["cohort"] == cohorts[0] and row["margin"] is not None]
-    if not oldest:
-        return None
+    last = [row for row in known if row["cohort"] == cohorts[0]][-1]
     takeaway = words(
         "cohorts.margin_takeaway",
         cohort=words.month(cohorts[0]),
-        margin=words.money(oldest[-1]["margin"], content.currency),
-        months=words.count(oldest[-1]["months_since"], "months_later"),
+        margin=words.money(last["margin"], content.currency),
+        months=words.count(last["months_since"], "months_later"),
     )
     columns = [
         Column(words("cohorts.cohort"), "date"),
         Column(words("cohorts.months"), "count"),
         Column(words("cohorts.margin"), "money"),
     ]
-    rows = [[row["cohort"], row["months_since"], row["margin"]] for row in whole if row["cohort"] in shown]
+    rows = [[row["cohort"], row["months_since"], row["margin"]] for row in known if row["cohort"] in shown]
     layout = {"xaxis": axis(words("cohorts.months")), "yaxis": axis(content.currency, rangemode="tozero")}
     return figure(
         words,

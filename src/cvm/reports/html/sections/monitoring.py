@@ -159,7 +159,7 @@ def _backtests(backtests: Sequence[Mapping[str, Any]], words: Words) -> Child:
     rows = [
         [
             one["day"],
-            one["segment"] or words("monitoring.everybody"),
+            words.known("segments", one["segment"]) if one["segment"] else words("monitoring.everybody"),
             words("monitoring.passed_of", days=words.number(one["passed"]), all=words.number(one["of"])),
             one["n_customers"],
             one["p_churn"],

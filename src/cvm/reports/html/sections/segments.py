@@ -13,6 +13,7 @@ from cvm.reports.html.markup import Child
 from cvm.reports.html.parts import MOST_ROWS, Column, Section, figure, note, subtitle, table
 from cvm.reports.html.plots import axis, bars, grid_layout, heatmap, plot, share_axis
 from cvm.reports.words import Words
+from cvm.segments import DEFAULT_RULES
 
 _COMMAND = "cvm segment"
 _SEGMENTS = """
@@ -86,14 +87,11 @@ def section(content: Content, words: Words) -> Section:
 
 
 def _goal(content: Content, words: Words, segment: str) -> str:
-    return words.texts.get(f"segment_goals.{segment}", "") if segment not in content.goals else _own(content, words, segment)
-
-
-def _own(content: Content, words: Words, segment: str) -> str:
-    """The goal as written in params, unless it is the one that ships, which has a translation."""
-    shipped = words.texts.get(f"segment_goals.{segment}")
-    is_shipped = shipped is not None and content.goals[segment] == words.texts.get(f"segment_goals_shipped.{segment}")
-    return shipped if is_shipped and shipped else content.goals[segment]
+    """As written in params, unless it is the one that ships, which has a translation."""
+    given = content.goals.get(segment)
+    if given is None or given == DEFAULT_RULES.goals.get(segment):
+        return words.texts.get(f"segment_goals.{segment}", "")
+    return given
 
 
 def _sizes(content: Content, words: Words, *, n: float, clv: float) -> Child:

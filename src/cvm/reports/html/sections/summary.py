@@ -12,7 +12,17 @@ import pandas as pd
 from cvm.kpis.files import latest_complete
 from cvm.reports.base import Base
 from cvm.reports.html.markup import Child, Markup, tag
-from cvm.reports.html.parts import Column, Section, card, cards, months_missing, note, subtitle, table
+from cvm.reports.html.parts import (
+    Column,
+    Section,
+    card,
+    cards,
+    interval_of_total,
+    months_missing,
+    note,
+    subtitle,
+    table,
+)
 from cvm.reports.words import NOTHING, Words
 
 _COMMAND = "cvm kpis"
@@ -108,11 +118,14 @@ def _cards(content: Content, words: Words) -> list[Markup]:
         value = now[key] or 0.0
         return card(label, words.money(value, currency), *notes, _change(content, words, key), title=words.number(value, 2))
 
+    def between(key: str) -> str | None:
+        return interval_of_total(words, now[key], content.portfolio, key)
+
     days = words.count(content.horizon_days, "days")
     found = [
         card(words("summary.customers"), words.number(now["n"]), _change(content, words, "n")),
-        money("clv", words("summary.clv", days=words.count(content.clv_days, "days")), _between(content, words, "clv")),
-        money("revenue", words("summary.revenue", days=days), _between(content, words, "revenue")),
+        money("clv", words("summary.clv", days=words.count(content.clv_days, "days")), between("clv")),
+        money("revenue", words("summary.revenue", days=days), between("revenue")),
         money("at_risk", words("summary.at_risk"), words("summary.at_risk_note")),
     ]
     if n_judged:
@@ -123,18 +136,6 @@ def _cards(content: Content, words: Words) -> list[Markup]:
         worth = None if now["net"] is None else words("summary.actions_note", net=words.money(now["net"], currency))
         found.append(card(words("summary.actions"), words.number(now["n_actions"]), worth))
     return found
-
-
-def _between(content: Content, words: Words, key: str) -> str | None:
-    if not content.portfolio or not content.now[key]:
-        return None
-    bounds, total = content.portfolio[key], content.now[key]
-    return words(
-        "page.interval",
-        level=words.percent(content.portfolio["level"], 0),
-        lower=words.short(total * bounds["lower"]),
-        upper=words.short(total * bounds["upper"]),
-    )
 
 
 def _change(content: Content, words: Words, key: str) -> Markup | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cvm.reports.base import Base
 from cvm.reports.html.markup import Child
-from cvm.reports.html.parts import Column, Section, card, cards, figure, subtitle, table
+from cvm.reports.html.parts import Column, Section, card, cards, figure, interval_of_total, subtitle, table
 from cvm.reports.html.plots import axis, bars, guide, intervals, line, plot, share_axis
 from cvm.reports.words import Words
 
@@ -88,17 +88,7 @@ def _totals(content: Content, words: Words) -> Child:
     found = []
     for name, days in (("clv", content.clv_days), ("revenue", content.horizon_days)):
         total = content.totals[name] or 0.0
-        bounds = content.portfolio[name] if content.portfolio else None
-        interval = (
-            words(
-                "page.interval",
-                level=words.percent(content.portfolio["level"], 0),
-                lower=words.short(total * bounds["lower"]),
-                upper=words.short(total * bounds["upper"]),
-            )
-            if bounds and content.portfolio
-            else None
-        )
+        interval = interval_of_total(words, total, content.portfolio, name)
         label = words(f"value.total_{name}", days=words.count(days, "days"))
         found.append(card(label, words.money(total, content.currency), interval, title=words.number(total, 2)))
     n = content.totals["n"] or 0

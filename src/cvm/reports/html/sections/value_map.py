@@ -21,7 +21,7 @@ SELECT value_tier, CAST(least(floor(p_churn * {_BANDS}), {_BANDS - 1}) AS INTEGE
 FROM {{file}} WHERE p_churn IS NOT NULL AND value_tier IS NOT NULL GROUP BY ALL
 """
 _TOP = f"""
-SELECT customer_id, segment, value_tier, clv, clv_lower, clv_upper, p_churn, clv * p_churn AS at_risk,
+SELECT customer_id, segment, clv, clv_lower, clv_upper, p_churn, clv * p_churn AS at_risk,
        expected_next_order_date, reasons[1].sentence AS reason
 FROM {{file}} WHERE p_churn IS NOT NULL AND clv > 0 ORDER BY at_risk DESC, customer_id LIMIT {MOST_ROWS}
 """
