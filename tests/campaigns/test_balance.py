@@ -87,6 +87,12 @@ def test_arms_that_are_not_alike_are_told() -> None:
     )
 
 
+def test_columns_that_are_neither_numbers_nor_flags_nor_texts_are_left_out() -> None:
+    arms = ["control"] * 800 + ["mail"] * 3200
+    found = checked(arms, baskets=[[1, 2], [3]] * 2000, tags=[["a"], ["b"]] * 2000, age=[1.0, 2.0] * 2000)
+    assert {one.covariate for one in found.balance} == {"age"}
+
+
 def test_gaps_are_a_covariate_of_their_own() -> None:
     arms = ["control"] * 800 + ["mail"] * 3200
     ages = [None if number < 400 else float(number % 50) for number in range(4000)]

@@ -31,7 +31,12 @@ def test_an_empty_list_names_nobody(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "cause"),
-    [(b"id,name\na1,Ada\n", "none is 'customer_id'"), ("имя".encode("cp1251"), "it is not UTF-8 text")],
+    [
+        (b"id,name\na1,Ada\n", "has 2 columns and none is 'customer_id'"),
+        ("имя".encode("cp1251"), "it is not UTF-8 text"),
+        (b'a1\nb2\n"c3\nd4\n', "cannot be read after line 2: unexpected end of data"),
+        (b"a1\n" + b'"c3\n' + 50_000 * b"d4\n" + b"e5\n" * 20_000, "cannot be read after line 1: .* Close every quote"),
+    ],
 )
 def test_a_list_that_cannot_be_read_is_refused(tmp_path, content, cause):
     (tmp_path / "list.csv").write_bytes(content)

@@ -93,6 +93,10 @@ def test_scores_younger_than_the_campaign_are_refused(scores):
     younger = {date(2024, 3, 2): files[date(2024, 3, 2)]}
     with pytest.raises(ExperimentError, match=r"\(2024-03-02 is the first\) are younger than the campaign \(2024-03-01\)"):
         judged(tables, segment_by="value_tier", score_files=younger)
+    older = files[date(2024, 1, 1)]
+    pq.write_table(pq.read_table(older).drop_columns("value_tier"), older)
+    with pytest.raises(ExperimentError, match=r"\(2024-03-02 is the first\) are younger than the campaign \(2024-03-01\)"):
+        judged(tables, segment_by="value_tier", score_files={date(2024, 1, 1): older} | younger)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,14 @@ def test_who_is_put_in_by_hand_is_paid_first_and_gets_the_best_open_treatment():
     assert found.arm.tolist() == [1, 1, 0]
 
 
+def test_a_budget_that_is_spent_to_the_last_cent_holds():
+    given = pool(np.full((3, 1), 2.0), is_included=np.ones(3, dtype=bool))
+    asked = settings(treatments=(MAIL,), limits={"budget": 0.3})
+    assert 3 * MAIL.cost > 0.3  # as floats
+    found = select(given, asked)
+    assert found.role.tolist() == [INCLUDED] * 3
+
+
 def test_the_explored_are_those_whom_all_treatments_may_reach():
     given = pool(np.full((100, 2), np.nan))
     given.is_open[:50, 1] = False
@@ -51,6 +59,14 @@ def test_the_explored_are_those_whom_all_treatments_may_reach():
     assert len(explored) == 10
     assert explored.min() >= 50
     assert set(explored) == set(50 + np.argsort(given.lottery[50:])[:10])
+
+
+def test_nobody_is_explored_where_too_few_are_left_for_all_arms():
+    few, enough = (np.array([[2.0]] * (100 - n) + [[-1.0]] * n) for n in (10, 11))
+    found = select(pool(few), settings(exploration_share=0.1))
+    assert EXPLORED not in found.role
+    assert "nobody is drawn to learn from" in found.notes[0]
+    assert (select(pool(enough), settings(exploration_share=0.1)).role == EXPLORED).sum() == 2
 
 
 def test_what_is_set_aside_to_learn_from_is_no_more_than_it_can_cost():

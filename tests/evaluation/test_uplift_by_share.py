@@ -51,6 +51,15 @@ def test_ties_at_the_end_of_the_share_count_in_part():
     assert shuffled.lower == pytest.approx(found.lower)
 
 
+def test_a_share_of_whole_customers_takes_no_further_one():
+    assert 0.07 * 100 > 7  # as floats
+    outcome, treated, score = experiment(100, seed=4)
+    first = np.argsort(-score)
+    treated[first[:8]] = [1, 1, 1, 1, 1, 1, 0, 0]
+    with pytest.raises(ExperimentError, match="an arm has fewer than two"):
+        uplift_at_share(outcome, treated, score, share=0.07)
+
+
 def test_the_interval_covers_the_truth_as_often_as_it_says():
     covered = []
     for seed in range(400):

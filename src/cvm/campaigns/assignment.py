@@ -15,7 +15,7 @@ from math import isnan, nan
 
 import numpy as np
 
-from cvm.engines import identifier, literal
+from cvm.engines import literal
 from cvm.errors import CvmError
 from cvm.features.treatments import CONTROL
 
@@ -140,7 +140,7 @@ def ledger_rows(drawn: str, split: Split, *, campaign_id: str) -> str:
     """SQL that makes ``customer_id`` and ``arm`` rows for the ledger: with their campaign and propensity."""
     return (
         f"SELECT {literal(campaign_id)} AS campaign_id, customer_id, arm, {split.propensity_sql('arm')} AS propensity "
-        f"FROM ({drawn}) AS {identifier('drawn')}"
+        f"FROM ({drawn}) AS drawn"
     )
 
 

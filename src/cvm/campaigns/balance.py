@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from math import nan, sqrt
 
 import numpy as np
-from scipy.stats import chi2, norm
+from scipy.stats import norm
 
 from cvm.campaigns.assignment import AssignmentError, Split
 from cvm.engines import Engine, identifier, literal
+from cvm.evaluation import sample_ratio_test
 from cvm.features.treatments import CONTROL
+from cvm.ingest.column_types import is_number
 
-# A healthy draw is called faulty once in so many campaigns (Fabijan et al. 2019, KDD, recommend a small level).
+# In this share of campaigns a healthy draw is called faulty (Fabijan et al. 2019, KDD, recommend a small level).
 SRM_ALPHA = 0.001
 BALANCE_ALPHA = 0.001
 # Below this standardised difference a covariate hardly matters (Austin 2009, Statistics in Medicine 28).
@@ -26,7 +28,6 @@ SMALL_DIFFERENCE = 0.1
 _MAX_VALUES = 10
 _FEWEST_OF_A_VALUE = 20
 _LEAST_SHARE = 0.01
-_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN")
 
 
 @dataclass(frozen=True)
@@ -128,21 +129,18 @@ def ratio_check(counts: Mapping[str, int], split: Split) -> RatioCheck:
     ------
     AssignmentError
         If there is an arm that the split does not know, or nobody at all.
-
-    Source
-    ------
-    Pearson (1900); in experiments Fabijan et al. (2019), Diagnosing Sample Ratio Mismatch.
     """
     strangers = sorted(set(counts) - set(split.shares))
     if strangers:
         raise AssignmentError(f"The arms {strangers} are not among {list(split.shares)}; correct the ledger or the shares.")
-    total = sum(counts.values())
-    if total <= 0:
+    if sum(counts.values()) <= 0:
         raise AssignmentError("No customer is in any arm, so there is nothing to check.")
     found = {arm: int(counts.get(arm, 0)) for arm in split.shares}
-    expected = {arm: total * share for arm, share in split.shares.items()}
-    statistic = sum((found[arm] - expected[arm]) ** 2 / expected[arm] for arm in found)
-    return RatioCheck(found, expected, statistic, float(chi2.sf(statistic, len(found) - 1)))
+    statistic, p_value = sample_ratio_test(
+        np.array(list(found.values()), dtype=float), np.array(list(split.shares.values()), dtype=float)
+    )
+    expected = {arm: sum(found.values()) * share for arm, share in split.shares.items()}
+    return RatioCheck(found, expected, statistic, p_value)
 
 
 def draw_check(engine: Engine, assigned: str, covariates: str, split: Split) -> DrawCheck:
@@ -180,9 +178,9 @@ def _measured(engine: Engine, covariates: str) -> dict[str, str]:
     measured = {}
     for name, kind in engine.columns(covariates).items():
         column = identifier(name)
-        if name == "customer_id":
+        if name == "customer_id" or kind.endswith("]"):  # a list
             continue
-        if kind.startswith(_NUMBERS):
+        if is_number(kind) or kind == "BOOLEAN":
             number = f"CAST({column} AS DOUBLE)"
             measured[name] = f"CASE WHEN isfinite({number}) THEN {number} END"
         elif kind.startswith(("VARCHAR", "ENUM")):

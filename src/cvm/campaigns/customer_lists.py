@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from cvm.errors import SourceError
@@ -25,7 +26,7 @@ def read_customer_list(file: Path, *, pseudonyms: KeyedHash | None = None) -> tu
     Raises
     ------
     SourceError
-        If it cannot be read, or has several columns and none of them is ``customer_id``.
+        If it cannot be read, has several columns and none of them is ``customer_id``, or a quote that is never closed.
     """
     try:
         text = file.read_text(encoding="utf-8-sig")
@@ -43,17 +44,27 @@ def as_stored(ids: Iterable[str], pseudonyms: KeyedHash | None) -> tuple[str, ..
 
 
 def _ids(file: Path, text: str) -> Iterator[str]:
+    """Ids in their order; no message shows what a line holds: where titles are missing, that is a person."""
     lines = text.splitlines()
     header = lines[0] if lines else ""
     delimiter = max(",;\t", key=header.count)
-    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
-    if _COLUMN not in names and len(names) > 1:
+    # Strict: else a quote that is never closed makes one id of all lines that follow, and nobody is told.
+    rows, n_read = csv.reader(lines, delimiter=delimiter, strict=True), 0
+    try:
+        names = [name.strip() for name in next(rows, [])]
+        has_titles = _COLUMN in names
+        if not has_titles and len(names) > 1:
+            raise SourceError(
+                f"The list of customers {str(file)!r} has {len(names)} columns and none is {_COLUMN!r}. Name the column of "
+                "ids so in the first line, or write one id a line."
+            )
+        position = names.index(_COLUMN) if has_titles else 0
+        for row in chain([] if has_titles else [names], rows):
+            n_read = rows.line_num
+            if len(row) > position and row[position].strip():
+                yield row[position].strip()
+    except csv.Error as error:
         raise SourceError(
-            f"The list of customers {str(file)!r} has the columns {names} and none is {_COLUMN!r}. Rename the column of "
-            "ids, or write one id a line."
-        )
-    has_header = _COLUMN in names
-    position = names.index(_COLUMN) if has_header else 0
-    for row in csv.reader(lines[has_header:], delimiter=delimiter):
-        if len(row) > position and row[position].strip():
-            yield row[position].strip()
+            f"The list of customers {str(file)!r} cannot be read after line {n_read:,}: {error}. Close every quote, or "
+            "write one id a line."
+        ) from None

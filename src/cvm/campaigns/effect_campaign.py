@@ -29,6 +29,10 @@ _OPTIONAL = {
 }
 # Of each arm, for its bootstrap: the standard error is then known within 2 %.
 N_BINS = 1_024
+# A propensity of 0 or 1 marks who was put into an arm by hand.
+_CHANCE = "(propensity IS NULL OR (propensity > 0 AND propensity < 1))"
+_DRAWN = f"NOT is_mixed AND {_CHANCE}"
+_DAYS = "(epoch(stop) - epoch(start)) / 86400"
 
 
 @dataclass(frozen=True)
@@ -205,12 +209,6 @@ def _campaign(engine: Engine, campaign_id: str, settings: EvaluationSettings, *,
             ).to_pylist()
         },
     )
-
-
-# A propensity of 0 or 1 marks who was put into an arm by hand.
-_CHANCE = "(propensity IS NULL OR (propensity > 0 AND propensity < 1))"
-_DRAWN = f"NOT is_mixed AND {_CHANCE}"
-_DAYS = "(epoch(stop) - epoch(start)) / 86400"
 
 
 def _bin(campaign_id: str) -> str:

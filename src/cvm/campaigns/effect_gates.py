@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from scipy.stats import chi2
 
+from cvm.campaigns.balance import BALANCE_ALPHA, SMALL_DIFFERENCE
 from cvm.campaigns.effect_campaign import DrawnCampaign, bears_campaign
 from cvm.campaigns.effect_result import EffectGate
 from cvm.campaigns.effect_sample_ratio import sample_ratio_gate
@@ -19,9 +20,6 @@ from cvm.features.treatments import CONTROL, UNTREATED
 
 # Checks whose serious failure leaves no comparison to make; others, such as contamination, only blur it.
 BREAKS_RANDOMISATION = ("sample ratio", "balance", "mixed")
-_BALANCE_ALPHA = 0.001
-# Differences of standardised means beyond this are usually called an imbalance (Austin 2009, Statistics in Medicine 28).
-_MAX_SMD = 0.1
 # One customer with more of an arm's variance makes its mean far from normal.
 _MAX_SHARE_OF_ONE = 0.05
 # Per arm: the more arms, the likelier two accounts of a person had drawn different ones.
@@ -83,10 +81,10 @@ def _balance(moments: Mapping[str, Moments], covariates: tuple[str, ...]) -> Ite
         worst = int(np.argmax(np.abs(standardised)))
         what = f"largest standardised difference {standardised[worst]:+.3f} ({used[worst].removeprefix('known_')})"
         text = f"{arm} before the campaign: {what}, p {p_value:.3g}"
-        if p_value < _BALANCE_ALPHA:
+        if p_value < BALANCE_ALPHA:
             yield EffectGate("balance", "serious", f"{text}: the arms were different customers from the start")
         else:
-            wide = abs(standardised[worst]) > _MAX_SMD
+            wide = abs(standardised[worst]) > SMALL_DIFFERENCE
             yield EffectGate("balance", "warning" if wide else "ok", text + (", wide but within chance" if wide else ""))
     if not any(control.varying(covariates)):
         yield EffectGate("balance", "warning", "not checked: nothing is known of the customers before the campaign")

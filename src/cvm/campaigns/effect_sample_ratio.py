@@ -7,14 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.stats import norm
 
+from cvm.campaigns.balance import SRM_ALPHA
 from cvm.campaigns.effect_campaign import DrawnCampaign
 from cvm.campaigns.effect_result import EffectGate
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.errors import ExperimentError
 from cvm.evaluation import BinnedSums, sample_ratio_test
 
-# Usual limit of sample-ratio checks: they are made often, and a real mismatch is far below it.
-SRM_ALPHA = 0.001
 _NAME = "sample ratio"
 # Of all customers; merged accounts and erased persons take a few from any ledger, and so few move no figure.
 _TOLERATED = 0.001

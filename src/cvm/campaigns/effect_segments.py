@@ -49,24 +49,24 @@ def segment_column(engine: Engine, campaign: DrawnCampaign, settings: Evaluation
     if column in customers:
         return _checked(engine, campaign, SegmentColumn("customers", column, None), customers)
     began = _day(engine, campaign.first_at, settings.timezone)
-    known = sorted(settings.score_files, reverse=True)
-    for as_of in known:
+    younger = None
+    for as_of in sorted(settings.score_files, reverse=True):
         relation = parquet([settings.score_files[as_of]])
         columns = engine.columns(relation)
-        if column not in columns:
-            continue
-        usable = [day for day in known if day <= began]
-        if as_of <= began:
+        if column in columns and as_of <= began:
             return _checked(engine, campaign, SegmentColumn(relation, column, as_of), columns)
-        if not usable:
-            raise ExperimentError(
-                f"segment_by == {column!r} is a column of scores, and those on file ({known[-1]} is the first) are younger "
-                f"than the campaign ({began}): they know what it did. Score with windows.as_of={began} first, or name a "
-                "column of customers."
-            )
+        if column in columns:
+            younger = as_of
+    if younger:
+        raise ExperimentError(
+            f"segment_by == {column!r} is a column of scores, and those on file that have it ({younger} is the first) are "
+            f"younger than the campaign ({began}): they know what it did. Score with windows.as_of={began} first, or name a "
+            "column of customers."
+        )
+    last = max(settings.score_files, default=None)
     raise ExperimentError(
         f"segment_by == {column!r} is no column of customers (it has {sorted(set(customers) - {'customer_id'})}), "
-        f"nor of scores {'of ' + str(known[0]) if known else '(there are none)'}."
+        f"nor of scores {f'of {last}' if last else '(there are none)'}."
     )
 
 

@@ -78,7 +78,8 @@ def effect_table(folder: Path, *, until: datetime | None = None) -> pa.Table:
         ============================ =========================================================================
         ``effect, lower, upper``     per customer, of intention to treat, with its interval at ``level``; null where it
                                      is not identified
-        ``segment_by, segment``      column of customers whose values were told apart, and the value; null for all
+        ``segment_by, segment``      column of customers, or of scores, whose values were told apart, and the value; null
+                                     for all
         ``false_discovery_rate``     of the segments of one campaign; null in the rows of all
         ``roi``                      of the arm, in the row of the verdict's metric; null without a cost
         ``verdict``                  works, does harm, inconclusive, not identified: in the row of its metric

@@ -15,6 +15,7 @@ from cvm.engines.sql import literals, local_day
 from cvm.errors import ExperimentError
 from cvm.features.economics import line_margin
 from cvm.features.treatments import CONTROL
+from cvm.ingest.column_types import is_number
 
 OUTCOMES = ("orders", "revenue", "margin", "active")
 # Ratio to its numerator and denominator, each a mean over all customers of the arm.
@@ -28,19 +29,6 @@ RATIOS = {
 GUARDED_EVENTS = ("unsubscribe", "complaint")
 REDEMPTION = "coupon_redeemed"
 _TIMELINE_POINTS = 8
-_NUMERIC = (
-    "TINYINT",
-    "SMALLINT",
-    "INTEGER",
-    "BIGINT",
-    "HUGEINT",
-    "FLOAT",
-    "DOUBLE",
-    "DECIMAL",
-    "BOOLEAN",
-    "UINTEGER",
-    "UBIGINT",
-)
 
 
 @dataclass(frozen=True)
@@ -114,11 +102,11 @@ def choose_variables(engine: Engine, campaign: DrawnCampaign, settings: Evaluati
         )
     customers = engine.columns("customers") if "customers" in engine.tables() else {}
     attributes = tuple(dict.fromkeys(settings.covariates))
+    fit = sorted(column for column, kind in customers.items() if is_number(kind) or kind == "BOOLEAN")
     for name in attributes:
-        if name not in customers or not customers[name].startswith(_NUMERIC):
-            kind = f"is {customers[name]}, not numeric" if name in customers else "is no column of customers"
-            fit = sorted(column for column, kind_ in customers.items() if kind_.startswith(_NUMERIC))
-            raise ExperimentError(f"Covariate {name!r} {kind}; numeric are {fit}. Correct covariates.")
+        if name not in fit:
+            why = f"is {customers[name]}, not numeric" if name in customers else "is no column of customers"
+            raise ExperimentError(f"Covariate {name!r} {why}; numeric are {fit}. Correct covariates.")
     if settings.cost_per_redemption and REDEMPTION not in types:
         raise ExperimentError(
             f"cost_per_redemption == {settings.cost_per_redemption:g}, but no event is of type {REDEMPTION!r}, so nobody "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, inf, isnan
+from typing import Literal
 
 from scipy.stats import norm
 
@@ -54,8 +55,8 @@ def verdict(
     rest = _paid(money) + _harmed(guards)
     alpha = (1 - settings.level) / n_arms
     if best.p_value < alpha:
-        word = "works" if best.value > 0 else "does harm"
-        return ArmVerdict(effect.arm, "works" if best.value > 0 else "does harm", f"{effect.arm} {word}: {size}.{rest}")
+        word: Literal["works", "does harm"] = "works" if best.value > 0 else "does harm"
+        return ArmVerdict(effect.arm, word, f"{effect.arm} {word}: {size}.{rest}")
     bound = always_valid_bound(alpha) if effect.always_valid else float(norm.isf(alpha / 2))
     settle = _settles(best, n, z=bound + _POWER_Z)
     return ArmVerdict(effect.arm, "inconclusive", f"{effect.arm} is inconclusive: {size}.{settle}{rest}")

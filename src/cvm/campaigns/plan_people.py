@@ -31,14 +31,13 @@ from cvm.campaigns.plan_settings import PlanError, PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine, QueryError, identifier, literal
 from cvm.engines.sql import literals, parquet
 from cvm.errors import MissingOutputError
+from cvm.ingest.column_types import is_number
 from cvm.ingest.quality.people import NOBODY
 from cvm.segments import LIFECYCLE_STAGES, SEGMENTS, VALUE_TIERS
 
 # One row per scored customer, while a plan is made.
 PEOPLE = "plan_people"
 _LISTED = "plan_listed"
-_MAX_SHOWN = 5
-_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 
 
 @dataclass(frozen=True)
@@ -191,7 +190,7 @@ def _relation(engine: DuckDBEngine, inputs: PlanInputs, settings: PlanSettings) 
         kinds = engine.columns(scores)
     except QueryError:
         raise MissingOutputError.from_damage(inputs.scores, command="cvm score") from None
-    numbers = [name for name, kind in kinds.items() if kind.startswith(_NUMBERS)]
+    numbers = [name for name, kind in kinds.items() if is_number(kind)]
     audience = settings.audience
     unknown = sorted({*audience.minimum, *audience.maximum} - set(numbers))
     if unknown:
@@ -222,11 +221,10 @@ def _relation(engine: DuckDBEngine, inputs: PlanInputs, settings: PlanSettings) 
 
 def _write_listed(engine: DuckDBEngine, settings: PlanSettings, inputs: PlanInputs) -> None:
     """Write ``_LISTED``: who is put in, left out or suppressed by a list."""
-    both = sorted(set(inputs.included) & set(inputs.excluded))
+    both = set(inputs.included) & set(inputs.excluded)
     if both:
         raise PlanError(
-            f"{len(both):,} customers are both included and excluded by hand, such as {both[:_MAX_SHOWN]}; "
-            "keep each in one of the two lists."
+            f"{len(both):,} customers are both included and excluded by hand; keep each in one of the two lists."
         )
     suppressed = {name for file in settings.suppression for name in read_customer_list(file, pseudonyms=settings.pseudonyms)}
     ids = sorted({*inputs.included, *inputs.excluded, *suppressed})

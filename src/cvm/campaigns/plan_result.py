@@ -27,7 +27,11 @@ class Fate:
 
 @dataclass(frozen=True)
 class PlannedArm:
-    """One arm of a draw; ``value`` is what its contacts are worth together, None in control or where it is unknown."""
+    """One arm of a draw.
+
+    ``n`` are those drawn; ``cost`` is of all contacts, put in by hand or not, and ``value`` what they are worth together,
+    None in control or where it is unknown.
+    """
 
     arm: str
     channel: str | None

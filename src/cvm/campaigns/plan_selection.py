@@ -109,8 +109,7 @@ def select(pool: Pool, settings: PlanSettings) -> Selection:
     arm[free] = chosen.arm[free]
     is_chosen = free & (chosen.arm >= 0)
     explored = _explored(pool, free & ~is_chosen, n_explored, settings)
-    with np.errstate(invalid="ignore"):
-        best = np.where(np.isnan(values), -np.inf, values).max(axis=1, initial=-np.inf)
+    best = np.where(np.isnan(values), -np.inf, values).max(axis=1, initial=-np.inf)
     role = np.select(
         [pool.is_included, is_chosen, explored, np.isneginf(best), best <= 0],
         [INCLUDED, CHOSEN, EXPLORED, UNKNOWN, NOT_WORTH],
@@ -128,8 +127,8 @@ def _favourite(values: Floats, is_open: Bools) -> Ints:
 
 def _less_included(settings: PlanSettings, contacts: Sequence[int]) -> Limits:
     left = settings.limits.less(settings.treatments, contacts)
-    over = [channel for channel, n in left.capacity.items() if n < 0]
-    if over or (left.budget is not None and left.budget < 0):
+    if not settings.limits.hold(settings.treatments, contacts):
+        over = [channel for channel, n in left.capacity.items() if n < 0]
         what = f"the capacity of {', '.join(over)}" if over else f"the budget of {settings.limits.budget:g}"
         raise PlanError(
             f"The {sum(contacts):,} customers put in by hand alone are beyond {what}. Shorten the list of --include, or "
@@ -158,8 +157,8 @@ def _with_floor(pool: Pool, values: Floats, limits: Limits, settings: PlanSettin
     others = choose(
         np.where((first.arm >= 0)[:, None], np.nan, values), treatments, left, treated_share=share, ties=pool.tie
     )
-    together = Choice(np.maximum(first.arm, others.arm), first.value + others.value, best.bound)
-    return Choice(together.arm, together.value, together.value + (best.bound - best.value)), best.value - together.value
+    arm, value = np.maximum(first.arm, others.arm), first.value + others.value
+    return Choice(arm, value, value + (best.bound - best.value)), best.value - value
 
 
 def _to_explore(pool: Pool, free: Bools, limits: Limits, settings: PlanSettings) -> int:
@@ -172,7 +171,12 @@ def _to_explore(pool: Pool, free: Bools, limits: Limits, settings: PlanSettings)
             fewest = middle
         else:
             most = middle - 1
-    return fewest if fewest > len(settings.treatments) else 0  # one customer for each arm at least
+    return _if_one_for_each_arm(fewest, settings)
+
+
+def _if_one_for_each_arm(n: int, settings: PlanSettings) -> int:
+    """So many customers to learn from, if that is one for control and each treatment at least, else none."""
+    return n if n > len(settings.treatments) else 0
 
 
 def _explored_contacts(n: int, settings: PlanSettings) -> list[int]:
@@ -184,7 +188,7 @@ def _explored(pool: Pool, left_over: Bools, n: int, settings: PlanSettings) -> B
     """Drawn among those not chosen whom every treatment may reach, the share of them and ``n`` at most."""
     explored = np.zeros(len(pool.tie), dtype=bool)
     candidates = np.flatnonzero(left_over & pool.is_open.all(axis=1))
-    n = min(n, ceil(settings.exploration_share * len(candidates)))
+    n = _if_one_for_each_arm(min(n, ceil(settings.exploration_share * len(candidates))), settings)
     explored[candidates[np.argsort(pool.lottery[candidates], kind="stable")[:n]]] = True
     return explored
 

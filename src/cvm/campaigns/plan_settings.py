@@ -75,7 +75,7 @@ class ContactPolicy:
     max_per_channel : mapping of str to int
         The same, by channel.
     cooldown_days : mapping of str to int
-        ``order`` or a type of event to the days after it in which nobody is contacted.
+        ``order`` or a type of event to the days, its own the first of them, in which nobody is contacted.
     quiet_weekdays : sequence of str
         On which no campaign starts.
     quiet_dates : sequence of date

@@ -112,7 +112,7 @@ class Design:
         Each compared with the control.
     alpha : float in (0, 0.5)
         Chance of any false alarm, two-sided.
-    power : float in (0.5, 1)
+    power : float in [0.5, 1)
         Chance to find the effect if there is one.
 
     Raises

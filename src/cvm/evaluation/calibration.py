@@ -40,7 +40,7 @@ def reliability(happened: Floats, probability: Floats, *, n_groups: int = 10) ->
 
 
 def calibration_error(happened: Floats, probability: Floats, *, n_groups: int = 10) -> float:
-    """Mean gap between predicted and observed rate over ten equal-mass groups."""
+    """Mean gap between predicted and observed rate over the groups of ``reliability``."""
     groups = reliability(happened, probability, n_groups=n_groups)
     return float(np.average(np.abs(groups.predicted - groups.happened), weights=groups.n_customers))
 

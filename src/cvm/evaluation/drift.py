@@ -7,6 +7,7 @@ chi-squared over the harmonic size (Yurdakul 2018), and what chance may do is to
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -94,9 +95,9 @@ class CategoryProfile:
     @classmethod
     def of(cls, values: NDArray[np.object_]) -> CategoryProfile:
         """Profile of an array of shape (n_customers,); None = missing."""
-        names, counts = _counted(values)
-        total = int(counts.sum())
-        shares = {str(name): float(count / total) for name, count in zip(names, counts, strict=True)}
+        counts = _counted(values)
+        total = sum(counts.values())
+        shares = {name: count / total for name, count in counts.items()}
         least = max(_LEAST_SHARE, LEAST_SHARING / total) if total else 0.0
         common = {name: share for name, share in shares.items() if share >= least}
         if len(common) < len(shares):
@@ -182,8 +183,7 @@ def category_drift(profile: CategoryProfile, values: NDArray[np.object_]) -> Dri
     values : array of shape (n_customers,)
         None = missing.
     """
-    names, counts = _counted(values)
-    now = {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+    now = _counted(values)
     n_known = sum(now.values())
     unknown = {name: count / n_known for name, count in now.items() if name not in profile.shares}
     groups = sorted({*profile.shares, _OTHER} if unknown else profile.shares)
@@ -212,7 +212,7 @@ def _stability_index(before: Floats, now: Floats) -> tuple[float, float]:
     return index, float(chi2.ppf(0.99, n_groups - 1) * (1 / before.sum() + 1 / now.sum()))
 
 
-def _counted(values: NDArray[np.object_]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
-    known = np.array([str(value) for value in values if value is not None and value == value], dtype=str)
-    names, counts = np.unique(known, return_counts=True)
-    return names, counts
+def _counted(values: NDArray[np.object_]) -> dict[str, int]:
+    """Customers by category, sorted by its name; without those who have none."""
+    known = (str(value) for value in values.tolist() if value is not None and value == value)
+    return dict(sorted(Counter(known).items()))

@@ -7,6 +7,7 @@ All compare means of treated and control customers, so one propensity for everyb
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -121,8 +122,10 @@ def _first(score: Floats, share: float) -> Floats:
     """How much of each customer belongs to the first ``share`` of them."""
     if not 0 < share <= 1:
         raise ExperimentError(f"share is {share}, must be above 0 and at most 1: 0.1 is the first tenth of the customers.")
-    wanted = share * len(score)
-    cut = np.partition(score, -int(np.ceil(wanted)))[-int(np.ceil(wanted))]
+    # 0.07 * 100 is a little above 7: a customer of whom no part is wanted would count among those of an arm.
+    wanted = round(share * len(score), 6)
+    last = max(ceil(wanted), 1)
+    cut = np.partition(score, -last)[-last]
     above, at = score > cut, score == cut
     return above + at * ((wanted - above.sum()) / at.sum())
 
