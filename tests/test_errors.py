@@ -11,7 +11,14 @@ import pytest
 
 from cvm import errors
 from cvm.engines import QueryError
-from cvm.errors import CvmError, MissingColumnsError, MissingOutputError, ParamsError, SourceError
+from cvm.errors import (
+    CvmError,
+    MissingColumnsError,
+    MissingOutputError,
+    ParamsError,
+    SourceError,
+    without_password,
+)
 
 FAMILY = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, CvmError)]
 
@@ -82,3 +89,17 @@ def test_a_missing_column_without_a_likely_match_asks_for_yours() -> None:
 def test_a_missing_output_names_the_command_that_writes_it() -> None:
     error = MissingOutputError.from_stage(Path("outputs/plan.json"), command="cvm features")
     assert str(error) == "outputs/plan.json does not exist yet. Run `cvm features` first, or `cvm run` for the whole loop."
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("at postgresql://me:s3cret@host/db: no", "at postgresql://***@host/db: no"),
+        ("postgresql://me:s3/cret@host/db", "postgresql://***@host/db"),
+        ("http://me:s3@cret@host:5000", "http://***@host:5000"),
+        ("http://host:5000 and me@example.org", "http://host:5000 and me@example.org"),
+        ("sqlite:///mlruns/a@b.db", "sqlite:///mlruns/a@b.db"),
+    ],
+)
+def test_no_url_shows_its_password(text: str, shown: str) -> None:
+    assert without_password(text) == shown

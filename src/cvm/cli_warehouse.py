@@ -46,7 +46,11 @@ def check_only_with_sql(sql: str | None, **given: object) -> None:
 
 def show(sql: str, output: Path | None) -> None:
     """Print a query, or write it to a file and say so."""
-    from cvm.stages.printed import write_or_return
+    if output is None:
+        typer.echo(sql, nl=False)
+        return
+    from cvm.writing import replaced_file
 
-    text = write_or_return(sql, output)
-    typer.echo(f"query     written to {output}" if text is None else text, nl=text is None)
+    with replaced_file(output) as temporary:
+        temporary.write_text(sql, encoding="utf-8")
+    typer.echo(f"query     written to {output}")

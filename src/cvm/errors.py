@@ -14,7 +14,8 @@ from typing import Self
 
 def without_password(text: str) -> str:
     """``text`` with the user and password of every URL in it masked."""
-    return re.sub(r"://[^\s/]*@", "://***@", text)
+    # The second form is of a password with a slash in it, which databases take as it is.
+    return re.sub(r"://(?:[^\s/]*|[^\s:/@]*:[^\s@]*)@", "://***@", text)
 
 
 class CvmError(Exception):

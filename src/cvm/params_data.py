@@ -92,6 +92,7 @@ Days = Annotated[int, Field(gt=0)]
 # A column that the user's files do not have, but that others of their columns make when they are multiplied.
 Product = Annotated[dict[Literal["product"], Annotated[list[str], Field(min_length=2)]], Field(min_length=1)]
 Cost = Annotated[float, Field(ge=0, le=1e9)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Section(BaseModel):

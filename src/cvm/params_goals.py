@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from cvm.kpis.catalogue import ACTIVE_EVENTS, GOAL_METRICS, KPIS
-from cvm.params_data import Day, Days, Section, Title
+from cvm.params_data import Day, Days, Number, Section, Title
 
 
 def _not_blank(given: str) -> str:
@@ -24,7 +24,6 @@ PeriodKind = Literal["month", "quarter", "year"]
 Grouping = Literal["channel", "segment", "segment_at_start", "acquisition_channel", "cohort"]
 Name = Annotated[str, Field(min_length=1), AfterValidator(_not_blank)]
 _FIRST_YEAR = 1970
-Figure = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _figure_or_change(value: object) -> object:
@@ -41,7 +40,7 @@ class GoalParams(Section):
     metric: Name
     segment: Name | None = None
     period: PeriodKind = "quarter"
-    baseline: Figure | None = None
+    baseline: Number | None = None
     baseline_from: Day | None = None
     target: Annotated[float | str, BeforeValidator(_figure_or_change)]
     deadline: Day

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from cvm.params_data import Section, Share, Title
-from cvm.params_plans import Name, Number
+from cvm.params_data import Number, Section, Share, Title
+from cvm.params_plans import Name
 
 if TYPE_CHECKING:
     from cvm.segments import RuleSet

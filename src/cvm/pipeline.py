@@ -21,7 +21,7 @@ from cvm.stages.context import Progress, StageOutcome, only_writer, scoring_date
 from cvm.stages.order import STAGES as STAGES
 from cvm.stages.prediction import has_fitting_champion
 from cvm.stages.store import database_of
-from cvm.stages.warehouse import ON_SPARK
+from cvm.stages.warehouse import ON_SPARK, warehouse_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,7 +218,7 @@ def summarise(params: Params) -> Summary:
     files = {
         "report": workspace.report,
         "scores": workspace.scores_of(as_of),
-        "warehouse": workspace.lake if params.engine == "spark" else workspace.warehouse,
+        "warehouse": warehouse_path(params),
         "quality": workspace.quality,
         "features": workspace.features,
         "kpis": workspace.kpis,

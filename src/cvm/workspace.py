@@ -82,6 +82,10 @@ class Workspace:
         """What a campaign was found to have earned."""
         return self.effects / f"{_file_name(campaign_id)}.json"
 
+    def cells_effect_of(self, campaign_id: str) -> Path:
+        """The same of all cells of a campaign."""
+        return self.effects / "cells" / f"{_file_name(campaign_id)}.json"
+
     def ledger_of(self, plan: str) -> Path:
         """Who was drawn for which arm by one approved plan; never changed."""
         return self.outputs / "ledger" / f"{_file_name(plan)}.parquet"
@@ -91,13 +95,14 @@ class Workspace:
         """Those of all approved plans, by name."""
         return tuple(sorted(path for path in (self.outputs / "ledger").glob("*.parquet") if not path.name.startswith(".")))
 
+    @property
+    def audiences(self) -> Path:
+        """Drafts of plans and files for senders, one folder per plan."""
+        return self.outputs / "audiences"
+
     def audience_of(self, plan: str) -> Path:
         """Folder of one plan: its draft, and once it is approved the files for those who send it."""
-        return self.outputs / "audiences" / _file_name(plan)
-
-    def cells_effect_of(self, campaign_id: str) -> Path:
-        """The same of all cells of a campaign."""
-        return self.effects / "cells" / f"{_file_name(campaign_id)}.json"
+        return self.audiences / _file_name(plan)
 
     @property
     def features(self) -> Path:
@@ -133,9 +138,14 @@ class Workspace:
         """File in which one machine writes the scores of one ``as_of``."""
         return self.scores / f"as_of={as_of.isoformat()}" / "scores.parquet"
 
+    @property
+    def segments(self) -> Path:
+        """What scores tell of segments, one folder per ``as_of``."""
+        return self.outputs / "segments"
+
     def segments_of(self, as_of: date) -> Path:
         """Folder of what one ``as_of`` tells of segments: who moved since the scores before, growth potential, clusters."""
-        return self.outputs / "segments" / f"as_of={as_of.isoformat()}"
+        return self.segments / f"as_of={as_of.isoformat()}"
 
     def score_files(self) -> dict[date, Path]:
         """Files with scores, by their ``as_of``; without those that were cut short."""
@@ -158,13 +168,23 @@ class Workspace:
         """KPIs, cohorts and how far goals have come, as Parquet and CSV."""
         return self.outputs / "kpis"
 
+    @property
+    def uplift(self) -> Path:
+        """Expected effects of treatments, one folder per ``as_of``."""
+        return self.outputs / "uplift"
+
     def uplift_of(self, as_of: date) -> Path:
         """File with the effect of each treatment expected for each customer at one ``as_of``."""
-        return self.outputs / "uplift" / f"as_of={as_of.isoformat()}" / "uplift.parquet"
+        return self.uplift / f"as_of={as_of.isoformat()}" / "uplift.parquet"
+
+    @property
+    def actions(self) -> Path:
+        """What to do next with whom, one folder per ``as_of``."""
+        return self.outputs / "actions"
 
     def actions_of(self, as_of: date) -> Path:
         """Folder of what is suggested for each customer at one ``as_of``."""
-        return self.outputs / "actions" / f"as_of={as_of.isoformat()}"
+        return self.actions / f"as_of={as_of.isoformat()}"
 
     @property
     def triggers(self) -> Path:

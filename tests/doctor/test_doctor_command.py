@@ -147,7 +147,7 @@ def test_no_line_says_the_folders_of_a_person(folder: Path, monkeypatch: pytest.
 def test_folders_of_a_person_have_short_names(monkeypatch: pytest.MonkeyPatch, text: str, shown: str) -> None:
     monkeypatch.setattr(Path, "home", lambda: Path("/home/ann"))
     monkeypatch.setattr(Path, "cwd", lambda: Path("/home/ann/shop"))
-    assert diagnosis.shorter(Line("disk", "ok", text)).found == shown
+    assert diagnosis.shareable(Line("disk", "ok", text)).found == shown
 
 
 def test_who_holds_the_lock_is_named_and_the_warehouse_left_alone(folder: Path) -> None:

@@ -113,7 +113,7 @@ def test_missing_time_zones_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_clock_before_the_installation_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine.time, "time", lambda: 1e9)
-    assert the(lambda: machine.clock_line(None)).state == "look"
+    assert the(lambda: machine.clock_line("UTC")).state == "look"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a script stands for Java")

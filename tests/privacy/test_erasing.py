@@ -112,6 +112,14 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     assert search([broken], ANN).unreadable == (broken,)
 
 
+def test_a_csv_that_is_none_is_named(tmp_path):
+    strange = tmp_path / "strange.csv"
+    strange.write_text('note\n"' + "x" * 200_000)
+    with pytest.raises(ValueError, match="it is no CSV: field larger than"):
+        n_traces(strange, ANN)
+    assert search([strange], ANN).unreadable == (strange,)
+
+
 def test_a_short_id_is_looked_for_in_columns_of_ids_alone(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"customer_id": ["8"], "order_id": ["7"]}), path)
@@ -122,3 +130,9 @@ def test_a_short_id_is_looked_for_in_columns_of_ids_alone(tmp_path):
 def test_contacts_are_known_in_the_forms_senders_get():
     digest = hashlib.sha256(b"ann@example.org").hexdigest()  # as audiences of Google and Meta hold it
     assert {"+380501112233", "380501112233", "ann@example.org", digest} <= ANN.contacts
+
+
+def test_what_is_somebody_else_s_is_no_contact_of_a_person():
+    marks = set(contact_marks(["ann.smith+shop@example.org", "n/a"], ["n/a", "12 34", ""]))
+    assert marks == {"ann.smith+shop@example.org", hashlib.sha256(b"ann.smith+shop@example.org").hexdigest()}
+    assert {"ann.smith@gmail.com", "annsmith@gmail.com"} <= set(contact_marks(["Ann.Smith@gmail.com"], []))

@@ -77,6 +77,13 @@ def test_accents_are_western_and_compressed_files_are_looked_into(tmp_path: Path
         check_encoding(tmp_path / "orders.csv.gz")
 
 
+def test_damaged_compression_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv.gz"
+    path.write_bytes(gzip.compress(b"client,amount\n")[:10] + b"\xff" * 100)
+    with pytest.raises(SourceError, match=r"orders.csv.gz' cannot be read: .*decompressing data.*Export it again"):
+        check_encoding(path)
+
+
 def test_utf8_passes_and_nothing_does_not(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text(CYRILLIC, encoding="utf-8")
     check_encoding(tmp_path / "orders.csv")

@@ -34,6 +34,10 @@ def test_times_with_an_offset_tell_their_zone(tmp_path: Path) -> None:
     assert not writing_of(orders(tmp_path, "a;2024-01-31T10:00:00Z;1", "b;2024-01-31 10:00+02:00;2")).lacks_zone
 
 
+def test_dates_tell_no_zone_though_they_end_like_an_offset(tmp_path: Path) -> None:
+    assert writing_of(orders(tmp_path, "a;2024-01-01;1", "b;2024-02-01;2")).lacks_zone
+
+
 def test_day_and_month_that_cannot_be_told_apart_are_told(tmp_path: Path) -> None:
     found = writing_of(orders(tmp_path, "a;01/02/2024;1", "b;05/06/2024;1"))
     assert found.keys["day_first"] == (True, "reads 2 values of date")

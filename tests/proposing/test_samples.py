@@ -40,6 +40,16 @@ def test_typed_columns_are_what_their_type_says(tmp_path: Path) -> None:
     assert (columns["gap"].n_given, columns["flag"].n_flags) == (0, 1)
 
 
+@pytest.mark.parametrize("name", ["text", "value"])
+def test_a_column_may_be_called_anything(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.parquet"
+    with DuckDBEngine() as engine:
+        engine.write_parquet(f"SELECT 7 AS {name}, TIMESTAMP '2024-01-02' AS \"{name.upper()} 2\"", path)
+        columns = sampled(engine, FileGroup((path,), "a.parquet", "a.parquet")).columns
+    assert (columns[name].are_numbers, columns[f"{name.upper()} 2"].are_dates) == (True, True)
+    assert sample_of(tmp_path, lines(f"{name};n", "2024-01-31;1", "  ;2")).columns[name].n_given == 1
+
+
 def test_numbers_of_telephones_are_no_moments(tmp_path: Path) -> None:
     assert not sample_of(tmp_path, lines("phone", "380501234567", "380671234567")).columns["phone"].are_dates
 

@@ -55,6 +55,16 @@ def test_people_leave_tables_with_customers_at_once(inside):
     assert inside(lambda database: count_people(database, ids, in_schema="other")) == []
 
 
+def test_a_table_of_the_user_s_own_stays_whatever_it_is_called(inside):
+    def work(database):
+        database.execute("CREATE TABLE people_to_forget AS SELECT 'mine' AS id")
+        remove_people(database, ["a"], in_schema="cvm")
+        assert [one.n_theirs for one in count_people(database, ["a", "b"], in_schema="cvm")] == [1, 2]
+
+    inside(work)
+    assert inside(lambda database: database.column("SELECT id FROM people_to_forget")) == ["mine"]
+
+
 def test_rows_of_days_before_and_of_one_day_go(inside):
     assert inside(lambda database: remove_before(database, {"scores": TUESDAY, "uplift": TUESDAY}, in_schema="cvm")) == 3
     for name in ("actions", "never_made"):

@@ -336,6 +336,9 @@ class TestChecks:
     def test_text_in_a_number_is_refused(self, name):
         self.refused(frame(buyer(**{name: "12"}), buyer("b")), rf"\['{name}'\] must be numbers; they came as \['object'\]")
 
+    def test_infinite_numbers_are_refused(self):
+        self.refused(frame(buyer(), buyer("b", noise=-np.inf)), r"\['noise'\] are infinite in 1 rows; send null")
+
     def test_dates_in_a_number_are_refused(self):
         self.refused(frame(buyer(noise=datetime(2024, 1, 1))), r"\['noise'\] must be numbers")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.databases import check_database
 from cvm.ingest.declared import declared_source
 from cvm.ingest.origins import DatabaseSource, FileSource
-from cvm.ingest.reading import Reading, column_origins
+from cvm.ingest.reading import column_origins
 from cvm.ingest.sources import file_columns, source_files
 from cvm.params import Params
 from cvm.params_data import SourceParams
 from cvm.publish.databases import URL_KEY, target
-from cvm.stages.inputs import pseudonyms_of
+from cvm.stages.inputs import declared_zone_of, pseudonyms_of
 
 
 def wanted_extras(params: Params) -> dict[str, str]:
@@ -70,8 +70,8 @@ def table_lines(params: Params, table: str, section: SourceParams) -> Iterator[L
     if params.engine == "spark":
         yield _for_spark(params, table, section)
         return
-    zone = params.business.timezone if "timezone" in params.business.model_fields_set else None
-    source = declared_source(table, section.model_dump(exclude_unset=True), folder=params.root, zone=zone)
+    declared = section.model_dump(exclude_unset=True)
+    source = declared_source(table, declared, folder=params.root, zone=declared_zone_of(params))
     if isinstance(source, FileSource):
         yield from _files_lines(table, source)
     elif isinstance(source, DatabaseSource) and isinstance(source.database, Path):
@@ -103,8 +103,9 @@ def _files_lines(table: str, source: FileSource) -> Iterator[Line]:
         return
     newest = max(files, key=lambda file: file.stat().st_mtime)
     with DuckDBEngine() as engine:
-        found_columns = file_columns(engine, newest)
-    column_origins(CONTRACTS[table], source.reading, found=found_columns)
+        columns = file_columns(engine, newest)
+    origins = column_origins(CONTRACTS[table], source.reading, found=columns)
+    n_used = len({name for origin in origins.values() for name in origin.columns})
     bytes_ = sum(file.stat().st_size for file in files)
     changed = datetime.fromtimestamp(newest.stat().st_mtime, UTC)
     noun = "file" if len(files) == 1 else "files"
@@ -112,12 +113,7 @@ def _files_lines(table: str, source: FileSource) -> Iterator[Line]:
     if not bytes_:
         yield Line(table, "wrong", found, "Export it again: there is nothing in it.")
         return
-    yield Line(table, "ok", f"{found}; {_columns(source.reading, found_columns, table)}")
-
-
-def _columns(reading: Reading, found: Sequence[str], table: str) -> str:
-    used = {name for origin in column_origins(CONTRACTS[table], reading, found=found).values() for name in origin.columns}
-    return f"{len(used)} of {len(found)} columns are used"
+    yield Line(table, "ok", f"{found}; {n_used} of {len(columns)} columns are used")
 
 
 def _for_spark(params: Params, table: str, section: SourceParams) -> Line:

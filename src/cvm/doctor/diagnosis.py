@@ -69,7 +69,7 @@ def diagnose(path: Path, *, overrides: Sequence[str] = (), progress: Callable[[s
     for name, lines in _parts(path, overrides):
         if name not in parts:
             progress(name)
-        parts.setdefault(name, []).extend(shorter(line) for line in lines)
+        parts.setdefault(name, []).extend(shareable(line) for line in lines)
     return Diagnosis(tuple(Part(name, tuple(lines)) for name, lines in parts.items()))
 
 
@@ -108,13 +108,13 @@ def _parts(path: Path, overrides: Sequence[str]) -> Iterator[tuple[str, Iterator
             yield ("environment" if name == "machine" else name), iter(lines_of(what, check))
 
 
-def shorter(line: Line) -> Line:
+def shareable(line: Line) -> Line:
     """Without what a report should not say: passwords, the folders of a person."""
-    return replace(line, found=_without_home(line.found), fix=_without_home(line.fix))
+    found, fix = (_without_home(without_password(text)) for text in (line.found, line.fix))
+    return replace(line, found=found, fix=fix)
 
 
 def _without_home(text: str) -> str:
-    text = without_password(text)
     folders = ((Path.cwd(), ".", ""), (Path.home(), "~", "~/"))
     for folder, itself, within in sorted(folders, key=lambda one: len(one[0].parts), reverse=True):
         if folder != Path(folder.anchor):

@@ -103,11 +103,11 @@ def text_line() -> Iterator[Line]:
         yield Line("text", "ok", "UTF-8")
 
 
-def clock_line(timezone: str | None) -> Iterator[Line]:
-    """Clock and time zones; ``timezone`` is that of the business, where params could be read."""
+def clock_line(timezone: str) -> Iterator[Line]:
+    """Clock and time zones; ``timezone`` is that of the business."""
     now = datetime.now().astimezone()
     try:
-        for zone in ("Europe/Kyiv", timezone or "UTC"):
+        for zone in ("Europe/Kyiv", timezone):
             ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         yield Line("time", "wrong", "this machine has no data of time zones", "pip install tzdata")
@@ -117,8 +117,7 @@ def clock_line(timezone: str | None) -> Iterator[Line]:
         found = f"{now:%Y-%m-%d %H:%M %Z}, which is before cvm was installed"
         yield Line("time", "look", found, "Set the clock: rows that are dated later count as faulty.")
         return
-    business = f"; the business cuts its days in {timezone}" if timezone else ""
-    yield Line("time", "ok", f"{now:%Y-%m-%d %H:%M %Z} here{business}")
+    yield Line("time", "ok", f"{now:%Y-%m-%d %H:%M %Z} here; the business cuts its days in {timezone}")
 
 
 def java_line() -> Iterator[Line]:

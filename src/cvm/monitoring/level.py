@@ -133,7 +133,7 @@ def _expected(btyd: Btyd, histories: pd.DataFrame, as_of: date) -> float:
 
 
 def signals(months: Sequence[Month], *, alpha: float = 0.002) -> list[Signal]:
-    """What the months after training say: the last alone, and the last two together. None where too few are known.
+    """What the months after training say: the last alone, and the last two together; nothing where too few are known.
 
     Parameters
     ----------

@@ -133,11 +133,14 @@ def _rewrite_csv(path: Path, temporary: Path, marks: Marks) -> None:
 
 def _csv_rows(path: Path) -> Iterator[tuple[list[str], list[str]]]:
     """Names of the columns and one row at a time."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file, delimiter=_delimiter(path))
-        names = next(rows, [])
-        for row in rows:
-            yield names, row
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file, delimiter=_delimiter(path))
+            names = next(rows, [])
+            for row in rows:
+                yield names, row
+    except csv.Error as error:
+        raise ValueError(f"it is no CSV: {error}") from None
 
 
 def _delimiter(path: Path) -> str:

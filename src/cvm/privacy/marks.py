@@ -18,6 +18,8 @@ _TELLING_SIGNS = 6
 # So many texts fit into one expression; of more, only whole values are looked for in tables.
 _MOST_SEARCHED = 200
 _NESTED = ("[]", ")")
+# Of these, senders get the hash of the name without dots and without what follows a plus; elsewhere that is another mailbox.
+_DOTS_DO_NOT_MATTER = ("gmail.com", "googlemail.com")
 
 
 @dataclass(frozen=True)
@@ -105,17 +107,20 @@ def contact_marks(addresses: Iterable[str], numbers: Iterable[str]) -> Iterator[
     addresses : iterable of str
         E-mail addresses, as given and as keys.
     numbers : iterable of str
-        Telephone numbers, as given and as keys.
+        Telephone numbers, as given and as keys. What stands there and reaches nobody, such as ``n/a`` or ``123``, marks
+        nobody either: others have the same text in other columns.
     """
     for address in addresses:
         user, _, domain = address.strip().lower().partition("@")
-        bare = f"{user.partition('+')[0].replace('.', '')}@{domain}"
-        for form in {f"{user}@{domain}", bare}:
-            yield from (form, _sha256(form))
+        if user and domain:
+            bare = user.partition("+")[0].replace(".", "") if domain in _DOTS_DO_NOT_MATTER else user
+            for form in {f"{user}@{domain}", f"{bare}@{domain}"}:
+                yield from (form, _sha256(form))
     for number in numbers:
         digits = "".join(sign for sign in number if sign.isdecimal())
-        for form in {number.strip().lower(), digits, f"+{digits}"}:
-            yield from (form, _sha256(form))
+        if len(digits) >= _TELLING_SIGNS:
+            for form in {number.strip().lower(), digits, f"+{digits}"}:
+                yield from (form, _sha256(form))
 
 
 def _sha256(text: str) -> str:

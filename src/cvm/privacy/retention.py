@@ -57,15 +57,15 @@ def remove_expired(expired: list[Expired]) -> None:
 def _outputs(workspace: Workspace, kind: str) -> Iterator[Path]:
     folders = {
         "features": (workspace.features, workspace.all_features, workspace.experiments),
-        "scores": (workspace.scores, workspace.outputs / "uplift", workspace.outputs / "segments"),
-        "actions": (workspace.outputs / "actions",),
+        "scores": (workspace.scores, workspace.uplift, workspace.segments),
+        "actions": (workspace.actions,),
     }
     for folder in folders.get(kind, ()):
         yield from sorted(folder.glob("as_of=*"))
     if kind == "actions" and workspace.triggers.is_dir():
         yield workspace.triggers
     if kind == "audiences":
-        yield from sorted(path for path in (workspace.outputs / "audiences").glob("*") if path.is_dir())
+        yield from sorted(path for path in workspace.audiences.glob("*") if path.is_dir())
 
 
 def _day_of(path: Path, kind: str) -> date:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import gzip
 import re
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -107,7 +108,7 @@ def check_encoding(path: Path) -> None:
     try:
         with _opened(path) as content:
             start = content.read(_LOOKED_AT)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{str(path)!r} cannot be read: {error}. Export it again.") from None
     if not start.strip():
         raise SourceError(f"{str(path)!r} is empty. Check the export.")

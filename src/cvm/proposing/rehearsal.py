@@ -68,13 +68,14 @@ class _SomeCustomers(FileSource):
         return [self._thinned(table, export) for export in super().exports(table, has_history=has_history)]
 
     def _thinned(self, table: str, export: Export) -> Export:
-        customer = identifier(given_name(self.reading, "customer_id"))
+        customer = given_name(self.reading, "customer_id")
 
         def load(engine: DuckDBEngine) -> None:
             export.load(engine)
             names = {name.lower() for name in engine.columns(f"raw_{table}")}
-            if customer.strip('"').lower() in names:
-                engine.execute(f"DELETE FROM raw_{table} WHERE hash(CAST({customer} AS VARCHAR)) % {self.one_in} <> 0")
+            if customer.lower() in names:
+                text = f"CAST({identifier(customer)} AS VARCHAR)"
+                engine.execute(f"DELETE FROM raw_{table} WHERE hash({text}) % {self.one_in} <> 0")
 
         return replace(export, load=load)
 

@@ -39,7 +39,8 @@ NUMBER_FORMATS = (
     *(NumberFormat(",", " "), NumberFormat(".", " "), NumberFormat(".", "'")),
 )
 _LIKELY_FROM, _LIKELY_TO = "1990-01-01", "2100-01-01"
-_ZONE = r".*\d\s*(Z|z|UTC|[+-](0\d|1[0-5])(:?[0-5]\d)?)"
+# An offset stands behind a time of day: the -02 of 2024-01-02 is none.
+_ZONE = r".*\d\s*(Z|z|UTC)|.*:\d\d([.,]\d+)?\s*[+-](0\d|1[0-5])(:?[0-5]\d)?"
 # A number with a currency before or behind it, and that currency.
 _SIGN = r"[^\d\s.,'%+-]{1,4}"
 _DIGITS = "[+-]?\\d[\\d\\s.,'\u00a0\u202f]*"
@@ -147,7 +148,7 @@ def sampled(engine: DuckDBEngine, files: FileGroup) -> TableSample:
 
 
 def _facts(engine: DuckDBEngine, name: str, kind: str) -> ColumnFacts:
-    source = f"(SELECT {identifier(name)}, {values.given(name, kind)} AS text FROM raw_sample)"
+    source = f"(SELECT {identifier(name)} AS value, {values.given(name, kind)} AS text FROM raw_sample)"
     first = engine.row(
         "SELECT count(text) AS n_given, count(DISTINCT text) AS n_distinct, "
         f"count(*) FILTER (length(text) > 5 AND regexp_matches(text, '[0-9]')) AS n_long, "
@@ -159,7 +160,7 @@ def _facts(engine: DuckDBEngine, name: str, kind: str) -> ColumnFacts:
     ways = TIME_WRITINGS if is_time(kind) or n_long * 2 > first["n_given"] else ()
     texts = kind == "VARCHAR"
     tests = {
-        **{f"date{place}": _is_date(name, kind, how) for place, how in enumerate(ways)},
+        **{f"date{place}": _is_date(kind, how) for place, how in enumerate(ways)},
         **{f"number{place}": _is_number(kind, one) for place, one in enumerate(NUMBER_FORMATS)},
         **{f"priced{place}": _is_priced(kind, one, sign) for place, one in enumerate(NUMBER_FORMATS)},
         "n_flags": "TRY_CAST(text AS BOOLEAN) IS NOT NULL" if texts else str(kind == "BOOLEAN"),
@@ -192,9 +193,9 @@ def _is_priced(kind: str, numbers: NumberFormat, sign: str | None) -> str:
     return replace(numbers, sign=sign).is_number("text") if kind == "VARCHAR" and sign else "false"
 
 
-def _is_date(name: str, kind: str, how: Mapping[str, str | bool]) -> str:
+def _is_date(kind: str, how: Mapping[str, str | bool]) -> str:
     """Numbers read as moments, too, if of the year 1970 or 5000."""
-    moment = utc_time(identifier(name), kind, "text", _time_format(how))
+    moment = utc_time("value", kind, "text", _time_format(how))
     bounds = (f"TIMESTAMP {literal(bound)}" for bound in (_LIKELY_FROM, _LIKELY_TO))
     return "false" if moment is None else f"({moment}) BETWEEN {' AND '.join(bounds)}"
 

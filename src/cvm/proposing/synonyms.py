@@ -19,11 +19,15 @@ _SPELLINGS = str.maketrans("\u0451\u2019\u02bc", "\u0435''")
 _SAME_AS = "="
 
 
-@cache
 def words(kind: str) -> Any:
     """The list or mapping of that name in ``synonyms.yaml``."""
-    text = files(__package__).joinpath("synonyms.yaml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)[kind]
+    return _all_words()[kind]
+
+
+@cache
+def _all_words() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = yaml.safe_load(files(__package__).joinpath("synonyms.yaml").read_text(encoding="utf-8"))
+    return found
 
 
 def tokens(name: str) -> tuple[str, ...]:

@@ -36,6 +36,11 @@ class Candidate:
         return [] if self.preset else lacking(CONTRACTS[self.table], self.matches)
 
     @cached_property
+    def is_named(self) -> bool:
+        """Whether the name of the file says that it is this table."""
+        return begins_like(self.sample.files.paths[0].stem, words("tables")[self.table])
+
+    @cached_property
     def score(self) -> int:
         """How well it fits, for comparison with other tables and files."""
         contract = CONTRACTS[self.table]
@@ -43,8 +48,7 @@ class Candidate:
             (_REQUIRED if name in contract.required else _OPTIONAL) * (2 if match.rank == 0 else 1)
             for name, match in self.matches.items()
         )
-        is_named = begins_like(self.sample.files.paths[0].stem, words("tables")[self.table])
-        return sum(weights) + _NAMED * is_named + _PRESET * (self.preset is not None)
+        return sum(weights) + _NAMED * self.is_named + _PRESET * (self.preset is not None)
 
     @property
     def reason(self) -> str:
@@ -52,8 +56,7 @@ class Candidate:
         if self.preset:
             return f"its columns are those of the preset {self.preset}"
         ours = ", ".join(name for name in CONTRACTS[self.table].required if name in self.matches)
-        is_named = begins_like(self.sample.files.paths[0].stem, words("tables")[self.table])
-        return f"it has {ours}" + (", and is named so" if is_named else "")
+        return f"it has {ours}" + (", and is named so" if self.is_named else "")
 
 
 def candidates(sample: TableSample) -> list[Candidate]:

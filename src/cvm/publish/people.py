@@ -65,8 +65,9 @@ def remove_before(database: Database, first_days: Mapping[str, date], *, in_sche
 
 def _tables_of(database: Database, ids: Collection[str], *, in_schema: str) -> Iterable[tuple[str, str]]:
     """Tables with customers, by name and as SQL; ids go to the database as values, not as parts of statements."""
-    database.execute(f"DROP TABLE IF EXISTS {_ASKED}")
-    database.execute(f"CREATE TEMP TABLE {_ASKED} (id TEXT)")
+    # Made first, it goes before a table of the user's that is called the same.
+    database.execute(f"CREATE TEMP TABLE IF NOT EXISTS {_ASKED} (id TEXT)")
+    database.execute(f"DELETE FROM {_ASKED}")
     database.append(_ASKED, pa.table({"id": pa.array(sorted(ids), pa.string())}).to_reader())
     names = tables_with(database, _CUSTOMER, names=TABLES, in_schema=in_schema)
     return [(name, table_name(name, in_schema)) for name in names]

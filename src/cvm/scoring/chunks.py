@@ -122,13 +122,14 @@ def _segments(path: Path, rules: RuleSet) -> Iterator[tuple[pa.Array, pa.Array]]
         same = were_made_by(rules, schema_on_file(path))
         columns = ["customer_id", *(["segment"] if same else dict.fromkeys([*TEXT_COLUMNS, *NUMBER_COLUMNS]))]
         for place in parquet_files(path):
-            for batch in pq.ParquetFile(place).iter_batches(batch_size=CHUNK_ROWS, columns=columns):
-                part = pa.Table.from_batches([batch])
-                ids = batch.column("customer_id")
-                _check_order(ids, last, path, command)
-                last = ids[-1].as_py() if len(ids) else last
-                segment = None if same else rules.segment(segment_columns(part), n=len(ids))
-                yield ids, batch.column("segment") if segment is None else pa.array(segment, pa.string())
+            with pq.ParquetFile(place) as file:
+                for batch in file.iter_batches(batch_size=CHUNK_ROWS, columns=columns):
+                    part = pa.Table.from_batches([batch])
+                    ids = batch.column("customer_id")
+                    _check_order(ids, last, path, command)
+                    last = ids[-1].as_py() if len(ids) else last
+                    segment = None if same else rules.segment(segment_columns(part), n=len(ids))
+                    yield ids, batch.column("segment") if segment is None else pa.array(segment, pa.string())
     except (OSError, pa.ArrowInvalid) as error:
         raise MissingOutputError.from_damage(path, command=command) from error
 

@@ -54,7 +54,8 @@ def score(bundle: Bundle, features: Frame, *, as_of: date) -> Frame:
     SourceError
         If ``features`` is no frame.
     FeatureMismatchError
-        If a required column is missing or is not a number, an id is null or occurs twice, or ``as_of`` is no date.
+        If a required column is missing or is not a number, a number is infinite, an id is null or occurs twice, or
+        ``as_of`` is no date.
 
     Examples
     --------
@@ -73,6 +74,7 @@ def score(bundle: Bundle, features: Frame, *, as_of: date) -> Frame:
 def score_table(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pa.Table:
     """``score`` of a pandas frame, as it is written to disk."""
     features = checked_features(bundle, features)
+    _check_finite(bundle, features)
     scores = score_checked(bundle, features, expected_uplift(bundle, features, as_of=as_of), as_of=as_of)
     return with_reasons(scores, reasons(bundle, features, as_of=as_of))
 
@@ -137,6 +139,18 @@ def checked_columns(bundle: Bundle, features: pd.DataFrame) -> pd.DataFrame:
     features = features.assign(**{name: features[name].to_numpy(float) for name in others})
     check_histories(features)
     return features
+
+
+def _check_finite(bundle: Bundle, features: pd.DataFrame) -> None:
+    """Refuse infinite numbers, which no sentence can tell; those of ingested tables are null by then."""
+    numbers = [f.name for f in bundle.features if f.kind == "number" and f.name in features]
+    infinite = np.isinf(features[numbers].to_numpy(float))
+    if infinite.any():
+        names = [name for name, is_so in zip(numbers, infinite.any(axis=0), strict=True) if is_so]
+        raise FeatureMismatchError(
+            f"The features {names} are infinite in {int(infinite.any(axis=1).sum()):,} rows; send null where there is no "
+            "number."
+        )
 
 
 def predict_money(bundle: Bundle, features: pd.DataFrame, *, as_of: date) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from cvm.stages.context import Progress, StageOutcome, engine_trouble, silent, u
 from cvm.stages.inputs import churn_definition_of, economics_of, protection_of, rules_of, sources_of
 from cvm.stages.lake import draw_sample, ingest_on_spark
 from cvm.stages.retention import kept_outputs, too_short
-from cvm.stages.warehouse import open_warehouse
+from cvm.stages.warehouse import open_warehouse, warehouse_path
 from cvm.workspace import Workspace
 
 # Between the machines that share a folder, say.
@@ -82,8 +82,7 @@ def run_ingest(
         parts.append(f"{len(expired)} outputs past privacy.keep_days removed")
     warnings += too_short(params)
     counts = {outcome.table: {"n_kept": outcome.n_kept, "n_rejected": outcome.n_rejected} for outcome in ingested.outcomes}
-    warehouse = workspace.lake if params.engine == "spark" else workspace.warehouse
-    figures = {"tables": counts, "n_read": ingested.n_read, "n_known": ingested.n_known, "warehouse": warehouse}
+    figures = {"tables": counts, "n_read": ingested.n_read, "n_known": ingested.n_known, "warehouse": warehouse_path(params)}
     return StageOutcome("ingest", "; ".join(parts), tuple(warnings), read_assessment(workspace), figures=figures)
 
 

@@ -212,7 +212,7 @@ def _marks(params: Params, workspace: Workspace, asked: Sequence[str]) -> tuple[
     own_names = {given_name(reading, ours).lower() for reading in readings for ours in IDS}
     marks = Marks(
         ids=accounts.ids | names,
-        contacts=frozenset(contact_marks(accounts.addresses, accounts.numbers)) - {""},
+        contacts=frozenset(contact_marks(accounts.addresses, accounts.numbers)),
         id_columns=frozenset({*ID_COLUMNS, *own_names}),
     )
     return marks, {one for one, forms in stored.items() if not forms & accounts.found}

@@ -93,14 +93,21 @@ def sources_of(params: Params, frames: Mapping[str, object]) -> dict[str, Source
         if frames:
             raise ParamsError(f"tables holds {sorted(frames)} beside data.dataset: cdnow; keep one of them.")
         return {"transactions": FrameSource(cdnow_transactions(), "cdnow", Reading(timezone="UTC"))}
-    # A default is no declaration: that days are cut in UTC does not say in which zone the user's times are.
-    zone = params.business.timezone if "timezone" in params.business.model_fields_set else None
     sections = {table: section.model_dump(exclude_unset=True) for table, section in params.data.tables.items()}
+    zone = declared_zone_of(params)
     return {
         table: declared_source(table, sections.get(table, {}), folder=params.root, zone=zone, frame=frames.get(table))
         for table in CONTRACTS
         if table in sections or table in frames
     }
+
+
+def declared_zone_of(params: Params) -> str | None:
+    """For ingest: zone of times that carry none, as far as ``business`` declares it.
+
+    A default is no declaration: that days are cut in UTC does not say in which zone the user's times are.
+    """
+    return params.business.timezone if "timezone" in params.business.model_fields_set else None
 
 
 def prediction_of(params: Params) -> dict[str, object]:

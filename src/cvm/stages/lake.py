@@ -14,7 +14,7 @@ from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.declared import declared_reading
 from cvm.params import Params
 from cvm.stages.context import Progress, workspace_of
-from cvm.stages.inputs import rules_of, segmentation_of
+from cvm.stages.inputs import declared_zone_of, rules_of, segmentation_of
 from cvm.stages.warehouse import EngineError, open_spark
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def lake_sources_of(params: Params) -> dict[str, LakeSource]:
 
     if params.data.dataset is not None:
         raise EngineError.from_step(f"data.dataset: {params.data.dataset}")
-    zone = params.business.timezone if "timezone" in params.business.model_fields_set else None
+    zone = declared_zone_of(params)
     sources = {}
     for table, section in params.data.tables.items():
         if section.url is not None or section.query is not None or (section.paths and section.table is not None):

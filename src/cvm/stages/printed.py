@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from difflib import get_close_matches
-from pathlib import Path
 from textwrap import wrap
 
 from cvm import __version__
@@ -24,10 +23,9 @@ from cvm.ingest.contracts import CONTRACTS
 from cvm.kpis.catalogue import ACTIVE_EVENTS
 from cvm.kpis.printed import kpis_script
 from cvm.params import Params
-from cvm.stages.context import engine_trouble, workspace_of
+from cvm.stages.context import engine_trouble
 from cvm.stages.inputs import churn_definition_of, economics_of, evaluation_settings_of, kpi_settings_of
-from cvm.stages.warehouse import open_warehouse
-from cvm.workspace import replaced_file
+from cvm.stages.warehouse import open_warehouse, warehouse_path
 
 _WIDTH = 110
 _CONTACTS = ("email_sent", "push_sent", "sms_sent", "message_sent", "nps", "complaint", "unsubscribe", "support_ticket")
@@ -82,7 +80,7 @@ def known_schema(params: Params) -> Known:
         with engine_trouble(), open_warehouse(params) as engine:
             schema = Schema.of(engine)
             last_day = history_days(engine, timezone=params.business.timezone)[1]
-        return Known(schema, (f"columns and types of event are those of {_warehouse_of(params).name}.",), last_day)
+        return Known(schema, (f"columns and types of event are those of {warehouse_path(params).name}.",), last_day)
     if params.data.dataset:
         columns = {"transactions": {name: _kind("transactions", name) for name in ("customer_id", "occurred_at", "amount")}}
     else:
@@ -98,11 +96,6 @@ def known_schema(params: Params) -> Known:
     if types:
         origin.append(f"Types of event are assumed, too: {', '.join(types)}.")
     return Known(Schema(columns, types), tuple(origin), None)
-
-
-def _warehouse_of(params: Params) -> Path:
-    workspace = workspace_of(params)
-    return workspace.lake if params.engine == "spark" else workspace.warehouse
 
 
 def features_sql(params: Params, target: Target, *, as_of: date | None, labels: bool = False) -> str:
@@ -190,21 +183,6 @@ def _empty_tables(schema: Schema) -> DuckDBEngine:
     for event_type in schema.event_types:
         engine.execute(f"INSERT INTO events (event_type) VALUES ({literal(event_type)})")
     return engine
-
-
-def write_or_return(sql: str, output: Path | None) -> str | None:
-    """Write the file asked for; without one the text is for the terminal.
-
-    Raises
-    ------
-    WorkspaceError
-        If the file cannot be written.
-    """
-    if output is None:
-        return sql
-    with replaced_file(output) as temporary:
-        temporary.write_text(sql, encoding="utf-8")
-    return None
 
 
 def _file(title: str, script: Script, target: Target, known: Known, *, result: Sequence[str], timezone: str) -> str:

@@ -38,6 +38,8 @@ from cvm.stages.warehouse import learned_features
 from cvm.workspace import removed, temporary_file
 
 SCORED, ON_FILE = "scored", "on file"
+# Columns of scores on file that tell what they come to.
+_TOLD = ("customer_id", "clv", "next_best_action", "expected_uplift", "expected_net_value")
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def _found(params: Params, model: Bundle, as_of: date, *, progress: Progress) ->
         with engine_trouble():
             found = found_on_spark(params, as_of)
         return _Done(as_of, ON_FILE, found.n_customers, found.clv_total, found.n_moved, 0)
-    scores = read_scores(workspace.scores_of(as_of))
+    scores = read_scores(workspace.scores_of(as_of), columns=list(_TOLD))
     clv, n_moved = pc.sum(scores["clv"]).as_py() or 0.0, 0
     if model.uplift is not None:  # the playbook may have written other actions over those of the model
         of_model = scores_of_the_model(scores, workspace.uplift_of(as_of))

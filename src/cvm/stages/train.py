@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 from cvm.errors import FeatureMismatchError, TrackingError
@@ -26,7 +25,7 @@ from cvm.stages.inputs import churn_definition_of, train_settings_of
 from cvm.stages.promote import has_usable_champion, run_promote
 from cvm.stages.store import database_of, store_of
 from cvm.stages.warehouse import learned_features, open_warehouse
-from cvm.workspace import Workspace, replaced_directory
+from cvm.workspace import Workspace, removed, replaced_directory
 
 
 @writes("cvm train", with_models=True)
@@ -86,7 +85,7 @@ def _write(workspace: Workspace, plan: SnapshotPlan, trained: Trained) -> None:
         path = write_judged(judged, workspace, as_of=plan.test, model_version=version)
         for other in workspace.judged.glob("as_of=*"):
             if other != path.parent:
-                shutil.rmtree(other)
+                removed(other)
     with replaced_directory(workspace.challenger) as folder:
         trained.bundle.write(folder)
 

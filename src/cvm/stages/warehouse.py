@@ -38,6 +38,12 @@ class EngineError(CvmError):
         )
 
 
+def warehouse_path(params: Params) -> Path:
+    """Where the clean tables lie that the engine of params writes: a file, or a folder of Spark."""
+    workspace = workspace_of(params)
+    return workspace.lake if params.engine == "spark" else workspace.warehouse
+
+
 def open_warehouse(params: Params) -> AbstractContextManager[Engine]:
     """The clean tables, to be read only, with whichever engine params name.
 

@@ -87,8 +87,8 @@ def _decision_metrics(decision: ContactDecision | None) -> Iterator[tuple[str, f
 def _churn_runs(judged: Judged, trained: Trained) -> Iterator[ModelRun]:
     bundle = trained.bundle
     for model in judged.churn_models:
-        is_champion = model.name == bundle.churn.name
-        drivers = {"churn_drivers": bundle.evidence["churn_drivers"]} if is_champion else {}
+        is_winner = model.name == bundle.churn.name
+        drivers = {"churn_drivers": bundle.evidence["churn_drivers"]} if is_winner else {}
         yield ModelRun(
             f"churn: {model.name}",
             _model_params(model, judged.recipe.churn_settings),
