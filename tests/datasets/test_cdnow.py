@@ -59,6 +59,6 @@ def test_lifetimes_is_not_imported_for_its_data() -> None:
 
 
 def test_an_installation_without_the_file_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cdnow, "find_spec", lambda _: None)
+    monkeypatch.setattr(cdnow, "package_folders", lambda _: [])
     with pytest.raises(SourceError, match=r"ships inside the package lifetimes, which lacks it. Install lifetimes 0.11.3"):
         cdnow_transactions()

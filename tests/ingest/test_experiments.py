@@ -39,6 +39,12 @@ def test_an_experiment_of_sufficient_size_is_enough_and_its_power_is_told() -> N
     )
 
 
+def test_people_whose_accounts_were_put_into_several_arms_are_on_neither_side() -> None:
+    drawn, bought = {"control": 600, "mail": 600}, {"control": 60, "mail": 70}
+    torn = uplift(campaign("x", **drawn, mixed=50), orders(SOON, **bought, mixed=50))
+    assert torn == uplift(campaign("x", **drawn), orders(SOON, **bought))
+
+
 def test_without_assignments_there_is_nothing_to_learn_from() -> None:
     verdict = uplift(None, orders(SOON, a=1))
     assert not verdict.is_enough

@@ -14,7 +14,7 @@ import pytest
 from cvm.engines import DuckDBEngine
 from cvm.errors import QualityError
 from cvm.ingest.forgetting import accounts_of, forget_in_parts
-from cvm.ingest.identity import IdentitySettings
+from cvm.ingest.identity import IdentitySettings, read_identity_outcome
 from cvm.ingest.origins import FileSource
 from cvm.ingest.protection import EXPIRED, FORGOTTEN, UNPROTECTED, Protection
 from cvm.ingest.quality import read_findings
@@ -167,6 +167,39 @@ def test_an_old_quarantine_is_emptied_and_still_counted(shop):
     found = [finding for finding in read_findings(shop.workspace.quality) if finding.action == "quarantined"]
     assert ["1 of them are in the quarantine no more" in finding.meaning for finding in found] == [True, True]
     assert not any("Look at them" in finding.advice for finding in found)
+
+
+def test_what_an_old_quarantine_holds_is_no_younger_once_other_rows_went(shop):
+    shop.ingest()
+    for path in shop.workspace.ingested.rglob("*.rejected.parquet"):
+        os.utime(path, (NOW.timestamp(), NOW.timestamp()))
+    kept = Protection(keep_days={"transactions": 1620, "quarantine": 30})
+    assert counts_of(shop.ingest(kept, now=NOW + timedelta(days=10)))[EXPIRED] == 1
+    assert list(shop.workspace.ingested.rglob("*.rejected.parquet"))
+    shop.ingest(kept, now=NOW + timedelta(days=41))
+    assert not list(shop.workspace.ingested.rglob("*.rejected.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("kept", "lost"), [("quarantine", "*.rejected.parquet"), ("transactions", "transactions/*[0-9].parquet")]
+)
+def test_a_lost_part_is_read_again_rather_than_asked_how_old_it_is(shop, kept, lost):
+    shop.ingest()
+    for path in list(shop.workspace.ingested.rglob(lost)):
+        path.unlink()
+    again = shop.ingest(Protection(keep_days={kept: 2000}))
+    assert (again.n_read, shop.ids()) == (1, ["c1", "c1", "c2", "c3"])
+
+
+def test_the_folders_that_a_workspace_lies_in_have_no_say(tmp_path):
+    folder = tmp_path / "tenant=acme" / "shop [1]"
+    folder.mkdir(parents=True)
+    shop = Shop(folder)
+    for _ in range(2):
+        shop.ingest(Protection(keep_days={"transactions": 365}))
+        assert [set(row) for row in shop.rows("transactions")] == [{"customer_id", "occurred_at", "amount"}] * 3
+    assert read_identity_outcome(shop.workspace.identity).n_people == 1
+    assert accounts_of(shop.workspace, ["c3-again"], country_code=None).ids == {"c3", "c3-again"}
 
 
 def test_a_table_of_which_nothing_is_kept_says_which_key_to_change(shop):

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cvm.engines import DuckDBEngine, QueryError, literal
+from cvm.engines.sql import parquet
 from cvm.errors import SourceError
 from cvm.workspace import replaced_directory, replaced_file
 
@@ -84,7 +85,7 @@ def prepare(
                 progress(f"{dataset.name}: {table}")
                 file = folder / f"{table}.parquet"
                 engine.write_parquet(query, file)
-                counts[table] = engine.row(f"SELECT count(*) AS n FROM read_parquet({literal(str(file))})")["n"]
+                counts[table] = engine.row(f"SELECT count(*) AS n FROM {parquet([file])}")["n"]
     except QueryError as error:
         raise SourceError(f"The files of {dataset.name} cannot be read: {error}. Expected {dataset.published}") from None
     with replaced_file(target / "params.yaml") as temporary:
@@ -98,6 +99,12 @@ def is_available(dataset: Dataset, source: Path | None = None) -> bool:
         return bool(_located(dataset, source)) or not dataset.files
     except SourceError:
         return False
+
+
+def package_folders(name: str) -> list[Path]:
+    """Where an installed package lies, without importing it: that may read everything, or change settings of others."""
+    package = find_spec(name)
+    return [Path(folder) for folder in package.submodule_search_locations or []] if package else []
 
 
 def _located(dataset: Dataset, source: Path | None) -> list[Path]:
@@ -123,9 +130,7 @@ def _reader(path: Path) -> str:
 
 
 def _in_package(dataset: Dataset) -> list[Path]:
-    """Found without importing the package, whose import may read everything."""
-    package = find_spec(dataset.package or "")
-    folders = [Path(folder) for folder in package.submodule_search_locations or []] if package else []
+    folders = package_folders(dataset.package or "")
     for folder in folders:
         paths = [folder / name for name in dataset.files]
         if all(path.is_file() for path in paths):

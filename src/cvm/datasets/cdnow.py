@@ -5,13 +5,12 @@ Source: Fader and Hardie (2001), "Forecasting repeat sales at CDNOW", Interfaces
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from cvm.datasets.catalogue import Dataset
+from cvm.datasets.catalogue import Dataset, package_folders
 from cvm.errors import SourceError
 
 _FILE = Path("datasets") / "CDNOW_master.txt"
@@ -30,10 +29,7 @@ def cdnow_transactions() -> pa.Table:
     SourceError
         If the installed ``lifetimes`` does not carry the file.
     """
-    # Found without importing lifetimes, whose import changes a pandas option and silences warnings.
-    package = find_spec("lifetimes")
-    folders = [Path(folder) for folder in package.submodule_search_locations or []] if package else []
-    path = next((folder / _FILE for folder in folders if (folder / _FILE).is_file()), None)
+    path = next((folder / _FILE for folder in package_folders("lifetimes") if (folder / _FILE).is_file()), None)
     if path is None:
         raise SourceError("The data set cdnow ships inside the package lifetimes, which lacks it. Install lifetimes 0.11.3.")
     rows = [line.split() for line in path.read_text(encoding="ascii").splitlines()[1:]]

@@ -118,15 +118,18 @@ def add_probable_links(engine: DuckDBEngine, *, threshold: float, country_code: 
 def recency_order(columns: Mapping[str, str]) -> str:
     """Order of rows of ``customers`` from the oldest state to the newest; complete, so that nothing is left to chance.
 
-    By ``recorded_at`` where the table has one, else by ``signed_up_at``; equal rows by all they hold.
+    By ``recorded_at``, then by ``signed_up_at``, where the table has them; equal rows by all they hold.
     """
-    times = [name for name in ("recorded_at", "signed_up_at") if columns.get(name) == "TIMESTAMP"]
-    others = [name for name in columns if name not in (*times, "customer_id")]
-    return ", ".join(f"{identifier(name)} NULLS FIRST" for name in (*times, "customer_id", *others))
+    return _order(columns, ("recorded_at", "signed_up_at"), nulls="FIRST")
 
 
 def birth_order(columns: Mapping[str, str]) -> str:
     """Order of rows of ``customers`` from the account opened first to the one opened last; complete, too."""
-    times = [name for name in ("signed_up_at",) if columns.get(name) == "TIMESTAMP"]
+    return _order(columns, ("signed_up_at",), nulls="LAST")
+
+
+def _order(columns: Mapping[str, str], moments: Sequence[str], *, nulls: str) -> str:
+    """By those of ``moments`` that are times, then by the account, then by all other columns."""
+    times = [name for name in moments if columns.get(name) == "TIMESTAMP"]
     others = [name for name in columns if name not in (*times, "customer_id")]
-    return ", ".join(f"{identifier(name)} NULLS LAST" for name in (*times, "customer_id", *others))
+    return ", ".join(f"{identifier(name)} NULLS {nulls}" for name in (*times, "customer_id", *others))

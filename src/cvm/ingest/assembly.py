@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cvm.engines import DuckDBEngine, Engine, identifier, literal
-from cvm.engines.sql import literals
 from cvm.ingest import values
 from cvm.ingest.clean import PART, REASON, REPLACED, ROW, SOURCE, TableOutcome
 from cvm.ingest.contracts import Contract
-from cvm.ingest.ledger import Part
+from cvm.ingest.ledger import Part, part_rows
 from cvm.ingest.numbers import NumberFormat
 from cvm.ingest.reading import Reading, check_mapping, check_named, given_name
 from cvm.ingest.sources import RESERVED
@@ -31,7 +29,7 @@ class _Parts:
     @property
     def rows(self) -> str:
         """Every checked row, in the order of the parts and of their files."""
-        return _parquet([self.folder / next(iter(part.files)) for part in self.parts if part.files])
+        return part_rows([self.folder / next(iter(part.files)) for part in self.parts if part.files])
 
     @property
     def accepted(self) -> str:
@@ -41,7 +39,7 @@ class _Parts:
     def rejected(self) -> str | None:
         """Every row left out under the contract, as it was given."""
         files = [self.folder / list(part.files)[1] for part in self.parts if len(part.files) > 1]
-        return _parquet(files) if files else None
+        return part_rows(files) if files else None
 
     @property
     def places(self) -> str:
@@ -109,10 +107,6 @@ def outcome_of(table: str, parts: Sequence[Part], *, n_replaced: int = 0, n_exac
         n_by_reason=dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))),
         n_exact_duplicates=n_exact_duplicates,
     )
-
-
-def _parquet(files: Sequence[Path]) -> str:
-    return f"read_parquet([{literals(glob.escape(str(file)) for file in files)}], union_by_name = true)"
 
 
 def _canonical_names(engine: DuckDBEngine, contract: Contract, rows: str) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from cvm.engines import Engine, identifier, literal
-from cvm.engines.sql import literals
+from cvm.engines.sql import literals, parquet
 from cvm.errors import ParamsError
 from cvm.ingest import values
 from cvm.ingest.contracts import Column, Contract, Kind
@@ -130,7 +129,7 @@ def clean_rows(
     found = checked_rows(engine, contract, reading, now=now, protection=protection)
     # Sorted, because the engine does not promise that what is computed on several threads follows the file.
     engine.write_parquet(f"SELECT *, {part} AS {PART} FROM ({found.query}) ORDER BY {ROW}", checked)
-    file = f"read_parquet({literal(glob.escape(str(checked)))})"
+    file = parquet([checked])
     query = f"SELECT {REASON} AS reason, count(*) AS n FROM {file} GROUP BY ALL ORDER BY n DESC, reason"
     counts: dict[str | None, int] = {row["reason"]: row["n"] for row in engine.table(query).to_pylist()}
     n_kept = counts.pop(None, 0)

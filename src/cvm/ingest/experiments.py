@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
-from cvm.engines import Engine
+from cvm.engines import Engine, literal
 from cvm.ingest.orders import ORDER
+from cvm.ingest.profiles import MIXED
 from cvm.ingest.sufficiency_verdict import SufficiencyVerdict
 
 # Buyers on either side, as the boosted models want cases of each class (models/training.py).
@@ -62,7 +63,10 @@ def uplift_sufficiency(engine: Engine, *, horizon_days: int) -> SufficiencyVerdi
 
 
 def _campaigns(engine: Engine, horizon_days: int) -> dict[str, list[_Arm]]:
-    """Arms of each campaign: customers, and those with an order within the horizon after their assignment."""
+    """Arms of each campaign: customers, and those with an order within the horizon after their assignment.
+
+    People whose accounts were put into several arms belong to none.
+    """
     ordered = (
         f"EXISTS (SELECT 1 FROM {ORDER} AS o WHERE o.is_order AND o.customer_id = a.customer_id "
         f"AND o.placed_at >= a.assigned_at AND o.placed_at < a.assigned_at + INTERVAL {int(horizon_days)} DAY)"
@@ -70,7 +74,7 @@ def _campaigns(engine: Engine, horizon_days: int) -> dict[str, list[_Arm]]:
     query = (
         "SELECT campaign_id, arm, count(DISTINCT customer_id) AS n, "
         f"count(DISTINCT customer_id) FILTER (WHERE ordered) AS n_converted FROM (SELECT a.*, {ordered} AS ordered "
-        "FROM assignments AS a) GROUP BY campaign_id, arm ORDER BY campaign_id, arm"
+        f"FROM assignments AS a WHERE arm <> {literal(MIXED)}) GROUP BY campaign_id, arm ORDER BY campaign_id, arm"
     )
     found: dict[str, list[_Arm]] = {}
     for row in engine.table(query).to_pylist():

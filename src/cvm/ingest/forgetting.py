@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,12 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from cvm.engines import DuckDBEngine, literal
-from cvm.engines.sql import literals
+from cvm.engines.sql import parquet
 from cvm.ingest.accounts import customer_tables
 from cvm.ingest.contact_keys import email_key, phone_key
 from cvm.ingest.contracts import CONTRACTS
 from cvm.ingest.identity import MERGED
-from cvm.ingest.ledger import Ledger, read_ledger, remove_orphans, write_ledger
+from cvm.ingest.ledger import Ledger, part_rows, read_ledger, remove_orphans, write_ledger
 from cvm.ingest.merging import LISTED
 from cvm.ingest.protection import CONTACTS, FORGOTTEN, Protection
 from cvm.ingest.trimming import trim_parts
@@ -126,7 +125,7 @@ def _called(engine: DuckDBEngine, workspace: Workspace) -> str:
         for name in ("customer_id", "source_id", "source || ':' || source_id"):
             parts.append(f"SELECT customer_id, {name} FROM {LISTED}")
     if workspace.identity.is_file():
-        listing = f"read_parquet({literal(glob.escape(str(workspace.identity)))})"
+        listing = parquet([workspace.identity])
         parts.append(f"SELECT customer_id, account_id FROM {listing} WHERE status = {literal(MERGED)}")
     return " UNION ".join(parts)
 
@@ -135,8 +134,8 @@ def _contacts(engine: DuckDBEngine, workspace: Workspace, *, country_code: str |
     """Addresses and numbers that some of ``people`` have and nobody else."""
     files = _customer_files(workspace)
     # The warehouse is rewritten after the parts: once they are, a run that was cut short finds contacts there alone.
-    parts = f"SELECT * FROM read_parquet([{literals(glob.escape(str(file)) for file in files)}], union_by_name = true)"
-    tables = [*([parts] if files else []), *(["SELECT * FROM customers"] if "customers" in engine.tables() else [])]
+    tables = [f"SELECT * FROM {part_rows(files)}"] if files else []
+    tables += ["SELECT * FROM customers"] if "customers" in engine.tables() else []
     if not tables:
         return [frozenset(), frozenset()]
     rows = f"({' UNION ALL BY NAME '.join(tables)})"

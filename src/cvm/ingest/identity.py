@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvm.engines import DuckDBEngine, literal
-from cvm.engines.sql import literals
+from cvm.engines.sql import literals, parquet
 from cvm.ingest.accounts import add_probable_links, customer_tables, name_accounts, read_contacts
 from cvm.ingest.merging import LISTED, TOO_LONG, TOO_MANY, merge_contacts, merge_listed
 from cvm.ingest.profiles import follow
@@ -191,7 +191,7 @@ def read_identity_outcome(path: Path) -> IdentityOutcome | None:
     if not path.is_file():
         return None
     with DuckDBEngine() as engine:
-        return _outcome(engine, f"read_parquet({literal(str(path))})")
+        return _outcome(engine, parquet([path]))
 
 
 def _choose_ids(engine: DuckDBEngine) -> None:

@@ -136,7 +136,7 @@ def _clean(
                 drop_working_tables(engine, table)
         unconverted = convert_currencies(engine, currency=rules.currency)
         for outcome in outcomes:
-            if sum(outcome.n_by_reason.values()) > sum(outcome.n_by_reason.get(reason, 0) for reason in NEVER_STORED):
+            if outcome.n_by_reason.keys() - set(NEVER_STORED):
                 engine.write_parquet(f"SELECT * FROM rejected_{outcome.table}", quarantine / outcome.table)
         write_assessment(
             engine,

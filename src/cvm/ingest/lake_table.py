@@ -150,12 +150,12 @@ def _checked(
 
 
 def _hold_checked(engine: SparkEngine, name: str, rows: CheckedRows) -> None:
-    shown = [identifier(f"{_SHOWN}{name}") for name in rows.shown]
+    shown = [identifier(f"{_SHOWN}{theirs}") for theirs in rows.shown]
     columns = [
         *map(identifier, rows.names),
         *(SOURCE, ROW, _ORDER, REASON),
         # As given only where the row is left out: of the others nobody asks for it.
-        *(f"CASE WHEN {REASON} IS NOT NULL THEN {name} END AS {name}" for name in shown),
+        *(f"CASE WHEN {REASON} IS NOT NULL THEN {column} END AS {column}" for column in shown),
     ]
     engine.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {', '.join(columns)} FROM ({rows.query})")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from cvm.engines.sql import literals
 from cvm.ingest.clean import FUTURE, TableOutcome
 from cvm.ingest.sources import FILE_NAME
 from cvm.workspace import replaced_file
@@ -150,6 +152,12 @@ def next_number(folder: Path) -> int:
     """Number of the next part: one more than any in ``folder``, in a ledger or not."""
     numbers = [path.name.partition(".")[0] for path in folder.glob("*/*.parquet")]
     return 1 + max((int(number) for number in numbers if number.isdecimal()), default=0)
+
+
+def part_rows(files: Iterable[Path]) -> str:
+    """Relation over files of parts, at least one, columns matched by name: an export need not have those of another."""
+    paths = literals(glob.escape(str(file)) for file in files)
+    return f"read_parquet([{paths}], union_by_name = true, hive_partitioning = false)"
 
 
 def stamps(folder: Path, paths: Iterable[Path]) -> dict[str, list[int]]:

@@ -102,7 +102,7 @@ def _linked(
         link_type="dedupe_only",
         unique_id_column_name="account_id",
         comparisons=[
-            compare.JaroWinklerAtThresholds(name, [0.92]) if name in SPELLED else compare.ExactMatch(name)
+            compare.JaroWinklerAtThresholds(name, [_ALIKE]) if name in SPELLED else compare.ExactMatch(name)
             for name in present
         ],
         blocking_rules_to_generate_predictions=[splink.block_on(*rule) for rule in likely],

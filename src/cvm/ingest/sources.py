@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -96,12 +97,8 @@ def load_flat_file(engine: DuckDBEngine, table: str, file: Path) -> None:
     """
     if not file.is_file():
         raise SourceError(f"There is no file {str(file)!r}. Correct the path.")
-    try:
+    with _told_of(file):
         load_relation(engine, table, _files_relation(engine, table, [file]), shown=file.name)
-    except QueryError as error:
-        raise SourceError(f"{str(file)!r} cannot be read: {_cause(error)}. Export it again.") from None
-    except EmptySourceError:
-        raise EmptySourceError(f"{str(file)!r} has no rows. Check the export.") from None
 
 
 def is_table_file(path: Path) -> bool:
@@ -117,14 +114,10 @@ def load_sample(engine: DuckDBEngine, table: str, files: Sequence[Path], *, n_ro
     SourceError
         If a file does not parse, or has no row.
     """
-    try:
+    with _told_of(files[0]):
         relation = _files_relation(engine, table, files)
         drawn = f"(SELECT * FROM {relation} USING SAMPLE reservoir({n_rows} ROWS) REPEATABLE (7))"
         load_relation(engine, table, drawn, shown=files[0].name)
-    except QueryError as error:
-        raise SourceError(f"{str(files[0])!r} cannot be read: {_cause(error)}. Export it again.") from None
-    except EmptySourceError:
-        raise EmptySourceError(f"{str(files[0])!r} has no rows. Check the export.") from None
 
 
 def file_columns(engine: DuckDBEngine, file: Path) -> list[str]:
@@ -135,10 +128,8 @@ def file_columns(engine: DuckDBEngine, file: Path) -> list[str]:
     SourceError
         If it does not parse.
     """
-    try:
+    with _told_of(file):
         return [name for name in engine.columns(_files_relation(engine, "file", [file])) if name != FILE_NAME]
-    except QueryError as error:
-        raise SourceError(f"{str(file)!r} cannot be read: {_cause(error)}. Export it again.") from None
 
 
 def read_frame(engine: DuckDBEngine, table: str, frame: pa.Table, *, name: str) -> None:
@@ -173,6 +164,17 @@ def load_relation(engine: DuckDBEngine, table: str, relation: str, *, shown: str
     )
     if engine.row(f"SELECT count(*) AS n FROM raw_{table}")["n"] == 0:
         raise EmptySourceError.from_empty_table(table, shown)
+
+
+@contextmanager
+def _told_of(file: Path) -> Iterator[None]:
+    """What is wrong with a file, in words that name no key of ``params.yaml``."""
+    try:
+        yield
+    except QueryError as error:
+        raise SourceError(f"{str(file)!r} cannot be read: {_cause(error)}. Export it again.") from None
+    except EmptySourceError:
+        raise EmptySourceError(f"{str(file)!r} has no rows. Check the export.") from None
 
 
 def _files_relation(engine: DuckDBEngine, table: str, files: Sequence[Path]) -> str:

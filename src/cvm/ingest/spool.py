@@ -17,7 +17,8 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cvm.engines import identifier, literal
+from cvm.engines import identifier
+from cvm.engines.sql import parquet
 
 _ARROW = {
     bool: pa.bool_(),
@@ -124,4 +125,4 @@ def _selection(path: Path, schema: pa.Schema, kinds: dict[str, set[str]]) -> str
             columns.append(f"CAST({name} AS VARCHAR) AS {name}")
         else:
             columns.append(f"NULL AS {name}" if pa.types.is_null(field.type) else name)
-    return f"SELECT {', '.join(columns)} FROM read_parquet({literal(str(path))})"
+    return f"SELECT {', '.join(columns)} FROM {parquet([path])}"

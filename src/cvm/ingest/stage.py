@@ -185,7 +185,7 @@ def _write_outputs(
                 assemble_table(engine, CONTRACTS[table], sources[table].reading, parts[table], folder) for table in changes
             ]
             # The tables are clean and whole now, and rejected_<table> is beside each. What further steps depend on belongs
-            # into ``Rules``, the files they write into ``_stamps``.
+            # into ``Rules``, the files they write into ``output_stamps``.
             unconverted = convert_currencies(engine, currency=rules.currency)
             if rules.identity:
                 resolve_identities(engine, replace(rules.identity, contacts_are_keys=protection.pseudonyms is not None))

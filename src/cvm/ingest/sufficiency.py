@@ -49,6 +49,11 @@ class _Facts:
             return self.n_settled_repeaters / self.n_settled
         return self.n_repeaters / self.n_customers if self.n_customers else 0.0
 
+    @property
+    def is_single_purchase(self) -> bool:
+        """Whether hardly anybody of a base that is large enough to tell ever comes back."""
+        return self.n_customers >= MIN_CUSTOMERS and self.repeat_share < MIN_REPEAT_SHARE
+
 
 def sufficiency(engine: Engine, *, horizon_days: int, lead_days: int, timezone: str = "UTC") -> list[SufficiencyVerdict]:
     """Verdicts on churn, CLV and uplift, as of the day after the last order.
@@ -97,7 +102,7 @@ def _shortages(facts: _Facts) -> list[str]:
             f"{facts.n_customers:,} customers have an order, at least {MIN_CUSTOMERS} must: "
             "the base is too small for statistics"
         )
-    elif facts.repeat_share < MIN_REPEAT_SHARE:
+    elif facts.is_single_purchase:
         found.append(
             f"{1 - facts.repeat_share:.0%} of the customers bought once: this is a business of single purchases "
             "(or customer_id is the order and not the person)"
@@ -111,8 +116,7 @@ def _shortages(facts: _Facts) -> list[str]:
 
 def _churn(facts: _Facts) -> SufficiencyVerdict:
     missing = _shortages(facts)
-    single = facts.repeat_share < MIN_REPEAT_SHARE and facts.n_customers >= MIN_CUSTOMERS
-    if single:
+    if facts.is_single_purchase:
         missing.append("churn has no meaning here; look at what a first order brings and costs")
     elif facts.n_history_days < MIN_WINDOWS * facts.window_days:
         missing.append(
@@ -151,7 +155,7 @@ def _one_sided(facts: _Facts) -> str:
 
 def _clv(facts: _Facts) -> SufficiencyVerdict:
     missing = _shortages(facts)
-    if facts.repeat_share < MIN_REPEAT_SHARE and facts.n_customers >= MIN_CUSTOMERS:
+    if facts.is_single_purchase:
         missing.append("a customer is worth the first order, so compare its margin with the cost of winning the customer")
     elif facts.n_history_days < facts.window_days:
         missing.append(

@@ -5,13 +5,14 @@ A trimmed part gets a number of its own, so that the ledger changes from whole f
 
 from __future__ import annotations
 
-import glob
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cvm.engines import DuckDBEngine, QueryError, literal
+from cvm.engines.sql import parquet
 from cvm.errors import MissingOutputError
 from cvm.ingest.clean import PART, REASON, ROW
 from cvm.ingest.contracts import Contract
@@ -25,16 +26,19 @@ QUARANTINE = "quarantine"
 def needs_trimming(
     engine: DuckDBEngine, contract: Contract, part: Part, folder: Path, protection: Protection, *, now: datetime
 ) -> bool:
-    """Whether a part holds rows past their time, or rows left out that were kept long enough."""
+    """Whether a part holds rows past their time or rows left out that were kept long enough, or cannot be read."""
     if not part.files:
         return False
     since = protection.kept_since(contract.table, now)
-    if since is not None:
-        rows = _rows(folder / next(iter(part.files)))
-        age = age_sql(contract.table, engine.columns(rows))
-        if age and engine.row(f"SELECT coalesce(min({age}) < {literal(since)}, false) AS found FROM {rows}")["found"]:
-            return True
-    return _is_old_quarantine(part, folder, protection, now=now)
+    try:
+        if since is not None:
+            rows = parquet([folder / next(iter(part.files))])
+            age = age_sql(contract.table, engine.columns(rows))
+            if age and engine.row(f"SELECT coalesce(min({age}) < {literal(since)}, false) AS found FROM {rows}")["found"]:
+                return True
+        return _is_old_quarantine(part, folder, protection, now=now)
+    except (QueryError, FileNotFoundError):
+        return True
 
 
 def trim_parts(
@@ -73,7 +77,7 @@ def trim_parts(
             _trimmed(engine, contract, part, folder, protection, now=now, marks=marks) if part.files else part
             for part in parts
         ]
-    except QueryError:
+    except (QueryError, FileNotFoundError):
         raise MissingOutputError.from_damage(folder / contract.table, command="cvm ingest --full") from None
 
 
@@ -87,22 +91,22 @@ def _trimmed(
     now: datetime,
     marks: Marks | None,
 ) -> Part:
-    checked, *rejected = (_rows(folder / name) for name in part.files)
-    columns = engine.columns(checked)
+    checked, *rejected = (folder / name for name in part.files)
+    rows = parquet([checked])
+    columns = engine.columns(rows)
     never = protection.never_stored(contract, columns, now) or "CAST(NULL AS VARCHAR)"
     if marks:
         never = f"coalesce({never}, CASE WHEN {marks.row_sql(columns)} THEN {literal(FORGOTTEN)} END)"
     drops_rejected = _is_old_quarantine(part, folder, protection, now=now)
     out = f"({never}) IS NOT NULL" + (f" OR {REASON} IS NOT NULL" if drops_rejected else "")
-    engine.execute(
-        f"CREATE OR REPLACE TEMP TABLE trimmed AS SELECT {ROW}, {REASON}, {never} AS why FROM {checked} WHERE {out}"
-    )
-    for rows in rejected if marks else ():
-        test = marks.row_sql(engine.columns(rows)) if marks else "false"
-        engine.execute(
-            f"INSERT INTO trimmed SELECT source_row, reason, {literal(FORGOTTEN)} FROM {rows} "
-            f"WHERE ({test}) AND source_row NOT IN (SELECT {ROW} FROM trimmed)"
-        )
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE trimmed AS SELECT {ROW}, {REASON}, {never} AS why FROM {rows} WHERE {out}")
+    if marks:
+        for file in rejected:
+            left_out = parquet([file])
+            engine.execute(
+                f"INSERT INTO trimmed SELECT source_row, reason, {literal(FORGOTTEN)} FROM {left_out} "
+                f"WHERE ({marks.row_sql(engine.columns(left_out))}) AND source_row NOT IN (SELECT {ROW} FROM trimmed)"
+            )
     # Of an old quarantine its own reasons go on counting.
     counted = f"why IS NOT NULL{f' AND {REASON} IS NULL' if drops_rejected else ''}"
     gone = engine.table(f"SELECT why, count(*) AS n FROM trimmed WHERE {counted} GROUP BY 1").to_pylist()
@@ -110,13 +114,13 @@ def _trimmed(
         return part
     number = next_number(folder)
     names = [f"{contract.table}/{number:06d}.parquet", f"{contract.table}/{number:06d}.rejected.parquet"]
-    kept = f"SELECT * REPLACE ({number} AS {PART}) FROM {{}} ANTI JOIN trimmed USING ({ROW}) ORDER BY {ROW}"
-    engine.write_parquet(kept.format(checked), folder / names[0])
-    for rows in rejected:
-        without = f"(SELECT *, source_row AS {ROW} FROM {rows})"
-        query = kept.format(without).replace("SELECT * REPLACE", f"SELECT * EXCLUDE ({ROW}) REPLACE")
+    engine.write_parquet(_untrimmed(checked, ROW, number), folder / names[0])
+    for file in rejected:
+        query = _untrimmed(file, "source_row", number)
         if engine.row(f"SELECT count(*) AS n FROM ({query})")["n"]:
             engine.write_parquet(query, folder / names[1])
+            written = file.stat()  # what is left in it is as old as before
+            os.utime(folder / names[1], ns=(written.st_atime_ns, written.st_mtime_ns))
     counts = _counts(engine, part, folder / names[0], drops_rejected=drops_rejected)
     counts |= {row["why"]: row["n"] + counts.get(row["why"], 0) for row in gone}
     digests = {name: file_digest(folder / name) for name in names}
@@ -133,7 +137,7 @@ def _counts(engine: DuckDBEngine, part: Part, checked: Path, *, drops_rejected: 
     """Rows left out by reason after the trim: what an old quarantine lost still counts, what may not be kept does not."""
     if drops_rejected:
         return dict(part.n_by_reason)
-    query = f"SELECT {REASON} AS reason, count(*) AS n FROM {_rows(checked)} WHERE {REASON} IS NOT NULL GROUP BY 1"
+    query = f"SELECT {REASON} AS reason, count(*) AS n FROM {parquet([checked])} WHERE {REASON} IS NOT NULL GROUP BY 1"
     found = {row["reason"]: row["n"] for row in engine.table(query).to_pylist()}
     stays = {reason: n for reason, n in part.n_by_reason.items() if reason in NEVER_STORED or not _is_on_file(part)}
     return {**stays, **found}
@@ -152,5 +156,9 @@ def _is_old_quarantine(part: Part, folder: Path, protection: Protection, *, now:
     return now - written > timedelta(days=days)
 
 
-def _rows(file: Path) -> str:
-    return f"read_parquet({literal(glob.escape(str(file)))})"
+def _untrimmed(file: Path, row: str, number: int) -> str:
+    """Query for the rows of a file, whose numbers are in the column ``row``, without those in ``trimmed``, as a new part."""
+    return (
+        f"SELECT * REPLACE ({number} AS {PART}) FROM {parquet([file])} "
+        f"WHERE {row} NOT IN (SELECT {ROW} FROM trimmed) ORDER BY {row}"
+    )

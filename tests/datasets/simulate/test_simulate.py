@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -165,9 +166,11 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
         ({"seed": -1}, r"seed == -1, must be >= 0"),
         ({"years": 0.1}, r"years == 0.1, must be from 0.5 to 10"),
         ({"years": float("nan")}, r"years == nan, must be from 0.5 to 10"),
+        ({"as_of": date(1, 1, 1)}, r"as_of == 0001-01-01, must be in the years 1920 to 2200"),
+        ({"as_of": date(9999, 12, 31)}, r"as_of == 9999-12-31, must be"),
     ],
 )
-def test_numbers_out_of_range_are_refused(tmp_path: Path, wrong: dict[str, float], message: str) -> None:
+def test_numbers_out_of_range_are_refused(tmp_path: Path, wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ParamsError, match=message):
-        simulate(tmp_path / "base", **wrong)  # type: ignore[arg-type]
+        simulate(tmp_path / "base", **wrong)
     assert not (tmp_path / "base").exists()

@@ -11,6 +11,8 @@ from shop import event, order
 
 DAY = "2024-01-05"
 EARLY, LATE = datetime(2024, 1, 3), datetime(2024, 1, 7)
+# Of DAY, in UTC.
+KYIV_MIDNIGHT = datetime(2024, 1, 4, 22)
 
 
 def sale(amount: float = 10.0, **columns: Any) -> dict[str, Any]:
@@ -100,12 +102,44 @@ def test_a_row_of_another_table_likewise(table: str, check: str, faulty: dict[st
     assert check not in findings_of(transactions=[sale()], **{table: [sound]})
 
 
+@pytest.mark.parametrize(
+    ("check", "tables"),
+    [
+        ("recorded before it happened", {"transactions": [sale(recorded_at=KYIV_MIDNIGHT)]}),
+        (
+            "recorded before it happened",
+            {"transactions": [sale()], "events": [event("a", "visit", on=DAY, recorded_at=KYIV_MIDNIGHT)]},
+        ),
+        (
+            "exposed before assigned",
+            {
+                "transactions": [sale()],
+                "assignments": [
+                    {
+                        "campaign_id": "x",
+                        "arm": "mail",
+                        "customer_id": "a",
+                        "assigned_at": datetime(2024, 1, 5, 12),
+                        "exposed_at": KYIV_MIDNIGHT,
+                    }
+                ],
+            },
+        ),
+    ],
+)
+def test_a_time_without_a_clock_is_of_the_day_of_the_business(check: str, tables: dict[str, Any]) -> None:
+    assert check not in findings_of(timezone="Europe/Kyiv", **tables)
+    assert findings_of(timezone="UTC", **tables)[check].n == 1
+
+
 def test_a_customer_in_two_arms_of_one_campaign_is_found() -> None:
     drawn = [
         {"campaign_id": campaign, "arm": arm, "customer_id": "a", "assigned_at": EARLY}
         for campaign, arm in (("x", "control"), ("x", "mail"), ("y", "mail"))
     ]
     assert findings_of(transactions=[sale()], assignments=drawn)["customer in several arms"].n == 1
+    merged = [drawn[0] | {"arm": "mixed"}]
+    assert findings_of(transactions=[sale()], assignments=merged)["customer in several arms"].n == 1
     assert "customer in several arms" not in findings_of(transactions=[sale()], assignments=drawn[1:])
 
 

@@ -53,6 +53,8 @@ def test_who_bought_on_a_day_before_signing_up_is_told() -> None:
     assert findings_of(transactions=[SALE], customers=late)["bought before signing up"].n == 1
     same_day = people("a", signed_up_at=datetime(2024, 1, 5, 23))
     assert "bought before signing up" not in findings_of(transactions=[SALE], customers=same_day)
+    evening = people("a", signed_up_at=datetime(2024, 1, 6, 2))
+    assert "bought before signing up" not in findings_of(timezone="America/New_York", transactions=[SALE], customers=evening)
 
 
 def test_profiles_without_any_contact_are_told() -> None:

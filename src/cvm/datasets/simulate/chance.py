@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,9 @@ Ints = NDArray[np.int64]
 Codes = NDArray[np.int8]
 Bools = NDArray[np.bool_]
 
+# Streams are seeded by the place of their purpose here, so a new one goes to the end.
 Purpose = Literal["customers", "traits", "lives", "purchases", "lines", "behaviour", "subscriptions", "returns", "dirt"]
-_PURPOSES: tuple[Purpose, ...] = (
-    "customers", "traits", "lives", "purchases", "lines", "behaviour", "subscriptions", "returns", "dirt",
-)  # fmt: skip
+_PURPOSES = get_args(Purpose)
 
 # Part of the world: another size would give other customers for the same seed.
 CHUNK_CUSTOMERS = 25_000

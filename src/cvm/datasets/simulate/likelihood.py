@@ -211,7 +211,7 @@ def _common_rates(world: World) -> Floats:
 def _log_table(world: World, stream: str) -> Floats:
     """Log-likelihood of one event by code and phase."""
     if stream != "nps":
-        return np.log(np.array({"complaint": world.complaint_curve}.get(stream, world.support_ticket_curve)))[None]
+        return np.log(np.array(world.complaint_curve if stream == "complaint" else world.support_ticket_curve))[None]
     phases = [world.nps_leaving] * (N_PHASES - 1) + [world.nps_settled]
     borders = np.concatenate([[-np.inf], np.arange(10) + 0.5, [np.inf]])
     scores = np.stack([np.diff(ndtr((borders - mean) / spread)) for mean, spread in phases], axis=1)

@@ -17,7 +17,8 @@ from cvm.datasets.simulate.world import World
 SALES_CHANNELS = ("web", "app", "store")
 PAYMENT_METHODS = ("card", "wallet", "invoice", "cash")
 N_STORES = 12
-_ORDERS_PER_CHUNK = 10_000_000
+# Order numbers of a chunk begin at as many times its number.
+ORDERS_PER_CHUNK = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def draw_lines(
     order = np.concatenate([row, habit_order])
     return Lines(
         customer=np.concatenate([orders.customer[row], renewed]),
-        order=chunk * _ORDERS_PER_CHUNK + order,
+        order=chunk * ORDERS_PER_CHUNK + order,
         day=np.concatenate([orders.day[row], renewals.day]),
         amount=np.round(np.concatenate([list_amount - voucher, price]), 2),
         margin=np.round(np.concatenate([margin - voucher, price * _margin_rate(world, habit_category)]), 2),

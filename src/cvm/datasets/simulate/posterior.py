@@ -94,8 +94,7 @@ def p_alive_by_behaviour(world: World, history: History) -> Floats:
 
 def expected_truth(posterior: Posterior, *, horizon_days: int) -> Expectation:
     """Best prediction of ``true_expectation``, which knows the state at ``as_of`` but not when it ends."""
-    plain = hazard_days(1.0, effect_days=0.0)
-    return _expectation(posterior, _survival_given_state(posterior, [plain] * len(posterior.world.kinds)), horizon_days)
+    return _expectation(posterior, _survival_given_state(posterior, [EDGES] * len(posterior.world.kinds)), horizon_days)
 
 
 def expected_future(posterior: Posterior, *, horizon_days: int) -> Expectation:
@@ -113,8 +112,7 @@ def expected_effects(posterior: Posterior, *, days: int) -> dict[str, Floats]:
     shape, scale = habit_posterior(world, history)
     habit_margin = habits.price * _habit_margin_rates(world)[habits.category] * shape / (scale * world.interval_shape)
     habit_margin_per_day = sums(habits.customer, habit_margin, n=len(history))
-    plain = hazard_days(1.0, effect_days=0.0)
-    survival = _survival_given_state(posterior, [plain] * len(world.kinds))
+    survival = _survival_given_state(posterior, [EDGES] * len(world.kinds))
     effects = {}
     for treatment in world.treatments:
         answers = [getattr(kind, treatment.name) for kind in world.kinds]

@@ -28,6 +28,8 @@ Progress = Callable[[str], None]
 # Customer numbers have eight digits.
 _MOST_CUSTOMERS = 99_999_999
 _YEARS = (0.5, 10.0)
+# Of as_of: ingest takes earlier years for placeholders, and the truth looks a century ahead.
+_AS_OF_YEARS = (1920, 2200)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def simulate(
         Created if missing; a simulation in it is replaced, anything else is left alone.
     n_customers : int, 1 to 99,999,999
     seed : int, >= 0
-    as_of : date
+    as_of : date, from 1920 to 2200
         What happens from this day on is not in the tables.
     years : float, 0.5 to 10
         History before ``as_of``.
@@ -87,7 +89,7 @@ def simulate(
     WorkspaceError
         If the folder holds something else under these names, or cannot be written.
     """
-    _check(n_customers=n_customers, seed=seed, years=years)
+    _check(n_customers=n_customers, seed=seed, as_of=as_of, years=years)
     recipe = SimulationRecipe(n_customers, seed, as_of.isoformat(), float(years), world or World())
     calendar = calendar_of(recipe)
     with simulated_folder(folder) as (tables_folder, truth_folder):
@@ -110,11 +112,13 @@ def lines_of(recipe: SimulationRecipe, chunk: Chunk) -> Lines:
     return Lines.joined(bought, draw_returns(recipe.world, stream(recipe.seed, chunk.number, "returns"), bought))
 
 
-def _check(*, n_customers: int, seed: int, years: float) -> None:
+def _check(*, n_customers: int, seed: int, as_of: date, years: float) -> None:
     if not 1 <= n_customers <= _MOST_CUSTOMERS:
         raise ParamsError(f"n_customers == {n_customers}, must be from 1 to {_MOST_CUSTOMERS:,}.")
     if seed < 0:
         raise ParamsError(f"seed == {seed}, must be >= 0.")
+    if not _AS_OF_YEARS[0] <= as_of.year <= _AS_OF_YEARS[1]:
+        raise ParamsError(f"as_of == {as_of}, must be in the years {_AS_OF_YEARS[0]} to {_AS_OF_YEARS[1]}.")
     if not _YEARS[0] <= years <= _YEARS[1]:
         raise ParamsError(f"years == {years:g}, must be from {_YEARS[0]:g} to {_YEARS[1]:g}.")
 
@@ -134,7 +138,7 @@ def _write_chunk(recipe: SimulationRecipe, calendar: Calendar, chunk: Chunk, exp
     exported.append("customers", tables.customers_table(world, calendar, rng, chunk, second))
     exported.append("subscriptions", tables.subscriptions_table(world, calendar, chunk))
     exported.append("assignments", tables.assignments_table(world, calendar, rng, chunk, second))
-    exported.append("identities", tables.identities_table(chunk, second, second.is_listed))
+    exported.append("identities", tables.identities_table(chunk, second))
     truth.append("future_transactions", tables.future_table(world, calendar, chunk, lines))
     truth.append("truth", truth_table(world, calendar, chunk))
     truth.append("habits", habits_table(world, chunk))

@@ -8,10 +8,10 @@ import pyarrow as pa
 from cvm.datasets.simulate import names
 from cvm.datasets.simulate.behaviour import DEVICES, EVENT_CHANNELS, EVENT_TYPES, Events
 from cvm.datasets.simulate.calendar import Calendar
-from cvm.datasets.simulate.chance import Bools, Codes, Floats, Ints
+from cvm.datasets.simulate.chance import Codes, Floats, Ints
 from cvm.datasets.simulate.chunk import Chunk
 from cvm.datasets.simulate.dirt import Export, SecondAccounts
-from cvm.datasets.simulate.lines import N_STORES, PAYMENT_METHODS, SALES_CHANNELS, Lines
+from cvm.datasets.simulate.lines import N_STORES, ORDERS_PER_CHUNK, PAYMENT_METHODS, SALES_CHANNELS, Lines
 from cvm.datasets.simulate.lives import NOT_ASSIGNED
 from cvm.datasets.simulate.subscriptions import subscriptions_of
 from cvm.datasets.simulate.world import World
@@ -24,10 +24,10 @@ _STORES = tuple(f"S{store + 1:02d}" for store in range(N_STORES))
 def transactions_table(
     world: World, calendar: Calendar, chunk: Chunk, lines: Lines, export: Export, second: SecondAccounts
 ) -> pa.Table:
-    """Order lines as exported, past and future."""
+    """Order lines as exported."""
     rows = lines.take(export.source)
     day, recorded = rows.day, rows.day + export.lag_days
-    number = np.where(export.invented >= 0, rows.order - rows.order % 10_000_000 + export.invented, rows.order)
+    number = np.where(export.invented >= 0, rows.order - rows.order % ORDERS_PER_CHUNK + export.invented, rows.order)
     distinct, position = np.unique(number, return_inverse=True)
     return pa.table(
         {
@@ -174,10 +174,10 @@ def assignments_table(
     return pa.concat_tables(tables)
 
 
-def identities_table(chunk: Chunk, second: SecondAccounts, listed: Bools) -> pa.Table:
-    """Every account and its person, of the second accounts those ``listed``: array of shape (n_second,)."""
+def identities_table(chunk: Chunk, second: SecondAccounts) -> pa.Table:
+    """Every account and its person; of the second accounts those that are listed."""
     number = chunk.customers.first + np.arange(len(chunk.customers))
-    other = number[second.customer[listed]]
+    other = number[second.customer[second.is_listed]]
     source = np.concatenate([np.zeros(len(number), dtype=np.int8), np.ones(len(other), dtype=np.int8)])
     main = names.customer_ids(number)
     return pa.table(

@@ -21,7 +21,6 @@ from cvm.datasets.simulate.expectation import (
     weighted,
     weights_of,
 )
-from cvm.datasets.simulate.purchases import Renewals
 from cvm.datasets.simulate.traits import Traits
 from cvm.datasets.simulate.world import Treatment, World
 
@@ -55,12 +54,8 @@ def per_customer(customers: Customers, habit_values: Floats) -> Floats:
 
 def last_renewal(chunk: Chunk) -> Floats:
     """Day of each habit's last renewal before ``as_of``; -inf where it has not begun: array of shape (n_habits,)."""
-    return last_before_as_of(chunk.renewals, n_habits=len(chunk.customers.habits.customer))
-
-
-def last_before_as_of(renewals: Renewals, *, n_habits: int) -> Floats:
-    """Day of the last renewal before ``as_of`` by habit; -inf without one."""
-    last = np.full(n_habits, -np.inf)
+    renewals = chunk.renewals
+    last = np.full(len(chunk.customers.habits.customer), -np.inf)
     past = renewals.day < 0
     np.maximum.at(last, renewals.habit[past], renewals.day[past])
     return last

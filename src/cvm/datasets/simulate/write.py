@@ -47,7 +47,7 @@ class Files:
 
 @contextmanager
 def simulated_folder(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Temporary folders for tables and truth; both take their places, with ``params.yaml``, if the block succeeds.
+    """Temporary folders for tables and truth; both take their places if the block succeeds.
 
     Raises
     ------
@@ -59,23 +59,20 @@ def simulated_folder(folder: Path) -> Iterator[tuple[Path, Path]]:
         yield tables, truth
 
 
-def write_params(folder: Path, as_of: date, *, currency: str, world: World) -> Path:
+def write_params(folder: Path, as_of: date, *, currency: str, world: World) -> None:
     """Write a ``params.yaml`` that reads the simulated tables."""
-    path = folder / "params.yaml"
     treatments = ", ".join(f"{one.name}: {{channel: {one.channel}, cost: {one.cost}}}" for one in world.treatments)
     values = {"effect_days": world.effect_days, "treatments": f"{{{treatments}}}"}
-    with replaced_file(path) as temporary:
+    with replaced_file(folder / "params.yaml") as temporary:
         temporary.write_text(_PARAMS.format(mark=MARK, as_of=as_of, currency=currency, **values), encoding="utf-8")
-    return path
 
 
 def _check_free(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise WorkspaceError(f"{folder} is a file; give a folder for the simulated base.")
-    foreign = [name for name in ("tables", "truth") if (folder / name).exists()]
+    is_simulated = (folder / "truth" / "recipe.json").is_file()
+    foreign = [] if is_simulated else [name for name in ("tables", "truth") if (folder / name).exists()]
     params = folder / "params.yaml"
-    if (folder / "truth" / "recipe.json").is_file():
-        foreign = []
     if params.exists() and not params.read_text(encoding="utf-8", errors="replace").startswith(MARK):
         foreign.append(params.name)
     if foreign:

@@ -48,7 +48,7 @@ def quality_findings(
         UTC, without zone.
     """
     filled = [outcome.table for outcome in outcomes if outcome.n_kept]
-    tables = Tables.of(engine, filled, currency=currency, is_converted=is_converted)
+    tables = Tables.of(engine, filled, currency=currency, is_converted=is_converted, timezone=timezone)
     findings = [
         *outcome_findings(engine, outcomes),
         *check_findings(engine, tables, _RELATIONS, _CHECKS),

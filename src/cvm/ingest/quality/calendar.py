@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cvm.engines import Engine
 from cvm.engines.sql import local_day, local_moment
 from cvm.ingest.orders import BUYER, quarter
-from cvm.ingest.quality.finding import N_EXAMPLES, Finding, severity_of
+from cvm.ingest.quality.finding import N_EXAMPLES, Finding, Severity
 
 Floats = NDArray[np.float64]
 
@@ -147,7 +147,7 @@ def stale_findings(days: dict[str, tuple[date, Floats]], *, today: date) -> list
     if age > _STALE_DAYS:
         table = next(table for table in days if last[table] == newest)
         length = (newest - min(first for first, _ in days.values())).days + 1
-        severity = severity_of(age, warning_from=None if age > _ARCHIVED_DAYS else _STALE_DAYS, serious_from=None)
+        severity: Severity = "info" if age > _ARCHIVED_DAYS else "warning"
         meaning = f"The latest row of all tables is of {newest}, {age:,} days ago; scores are as of the day after it."
         advice = "Fine for an archive; else export newer data before acting on scores."
         found.append(Finding(table, "stale source", severity, age, "days", min(age / length, 1.0), "kept", meaning, advice))

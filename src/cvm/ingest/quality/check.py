@@ -11,26 +11,45 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvm.engines import Engine, identifier
+from cvm.engines.sql import local_day
 from cvm.ingest.quality.finding import N_EXAMPLES, Action, Finding, severity_of
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Columns of each table there is, the currency of the business, and whether all amounts are in it by now."""
+    """Columns of each table there is, and what the business says of all.
+
+    Attributes
+    ----------
+    columns : dict of str to frozenset of str
+    currency : str
+    is_converted : bool
+        Whether all amounts are in ``currency`` by now.
+    timezone : str
+        Zone that cuts days.
+    """
 
     columns: dict[str, frozenset[str]]
     currency: str
     is_converted: bool
+    timezone: str
 
     @classmethod
-    def of(cls, engine: Engine, names: Iterable[str], *, currency: str, is_converted: bool) -> Tables:
+    def of(cls, engine: Engine, names: Iterable[str], *, currency: str, is_converted: bool, timezone: str) -> Tables:
         """The tables that an engine holds."""
-        return cls({name: frozenset(engine.columns(identifier(name))) for name in names}, currency, is_converted)
+        columns = {name: frozenset(engine.columns(identifier(name))) for name in names}
+        return cls(columns, currency, is_converted, timezone)
 
     def has(self, needed: str) -> bool:
         """Whether there is ``table`` or ``table.column``."""
         table, _, column = needed.partition(".")
         return table in self.columns and (not column or column in self.columns[table])
+
+    def on_day_before(self, moment: str, other: str) -> str:
+        """SQL that says whether a UTC moment lies on a day before that of another."""
+        days = f"{local_day(moment, self.timezone)} < {local_day(other, self.timezone)}"
+        # Nearly always the moments alone tell: only where they may be of two days are zones looked up.
+        return f"CASE WHEN {moment} < {other} THEN {days} ELSE false END"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cvm.engines import literal
 from cvm.ingest.orders import ORDER
+from cvm.ingest.profiles import MIXED
 from cvm.ingest.quality.check import Check, Relation, Tables
 
 # Logs of order values are near normal: beyond this many robust standard deviations lies one order in 10**8 of a normal
@@ -11,12 +12,17 @@ from cvm.ingest.quality.check import Check, Relation, Tables
 _OUTLYING_Z = 6.0
 _MIN_SPREAD = 0.25
 _CENT = "0.01"
+# A row is recorded no earlier than it happens.
+_RECORDED = ("recorded_at", "occurred_at")
 
 
 def _lines(tables: Tables) -> str:
     ours = literal(tables.currency)
     is_foreign = f"currency <> {ours} AND upper(currency) <> {ours}" if tables.has("transactions.currency") else "false"
-    return f"SELECT *, {is_foreign} AS is_foreign, {str(tables.is_converted).lower()} AS is_converted FROM transactions"
+    return (
+        f"SELECT *, {is_foreign} AS is_foreign, {str(tables.is_converted).lower()} AS is_converted, "
+        f"{_is_early(tables, 'transactions', *_RECORDED)} AS is_early FROM transactions"
+    )
 
 
 def _returns(tables: Tables) -> str:
@@ -44,13 +50,26 @@ def _order_values(_: Tables) -> str:
     )
 
 
+def _is_early(tables: Tables, table: str, moment: str, cause: str) -> str:
+    """SQL that says whether ``moment`` lies on a day before its ``cause``; false where the table does not tell it."""
+    return tables.on_day_before(moment, cause) if tables.has(f"{table}.{moment}") else "false"
+
+
+def _timed(table: str, moment: str, cause: str) -> Relation:
+    def query(tables: Tables) -> str:
+        return f"SELECT *, {_is_early(tables, table, moment, cause)} AS is_early FROM {table}"
+
+    return Relation(table, query, (table,))
+
+
 def _whole(table: str) -> Relation:
     return Relation(table, lambda _: f"SELECT * FROM {table}", (table,))
 
 
 def _arms(_: Tables) -> str:
     return (
-        "SELECT campaign_id, customer_id, min(arm) <> max(arm) AS is_torn FROM assignments GROUP BY campaign_id, customer_id"
+        f"SELECT campaign_id, customer_id, min(arm) <> max(arm) OR min(arm) = {literal(MIXED)} AS is_torn FROM assignments "
+        "GROUP BY campaign_id, customer_id"
     )
 
 
@@ -58,11 +77,12 @@ RELATIONS = (
     Relation("line", _lines, ("transactions",)),
     Relation("return", _returns, ("transactions",), total="(SELECT count(*) FROM transactions)"),
     Relation("order_value", _order_values, ("transactions",)),
-    *map(_whole, ("events", "customers", "subscriptions", "assignments")),
+    _timed("events", *_RECORDED),
+    _timed("assignments", "exposed_at", "assigned_at"),
+    *map(_whole, ("customers", "subscriptions")),
     Relation("arm", _arms, ("assignments",)),
 )
 
-_EARLY_RECORD = "recorded_at < date_trunc('day', occurred_at)"
 _RECORDED_MEANING = "Rows recorded on a day before the one they happened on."
 _RECORDED_ADVICE = "Check the time zones of occurred_at and recorded_at; snapshots trust the later of both."
 
@@ -191,7 +211,7 @@ CHECKS = (
         name="recorded before it happened",
         table="transactions",
         relation="line",
-        condition=_EARLY_RECORD,
+        condition="is_early",
         unit="rows",
         meaning=_RECORDED_MEANING,
         advice=_RECORDED_ADVICE,
@@ -223,7 +243,7 @@ CHECKS = (
         name="recorded before it happened",
         table="events",
         relation="events",
-        condition=_EARLY_RECORD,
+        condition="is_early",
         unit="rows",
         meaning=_RECORDED_MEANING,
         advice=_RECORDED_ADVICE,
@@ -274,7 +294,7 @@ CHECKS = (
         name="exposed before assigned",
         table="assignments",
         relation="assignments",
-        condition="exposed_at < date_trunc('day', assigned_at)",
+        condition="is_early",
         unit="rows",
         meaning="Customers who met the campaign on a day before their arm was drawn.",
         advice="Check assigned_at: an arm known only after the contact is no experiment.",

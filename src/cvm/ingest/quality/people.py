@@ -31,7 +31,8 @@ def _buyers(tables: Tables) -> str:
         f"n_orders >= greatest({_CROWD_ORDERS}, {_CROWD_SHARE} * n_all, {_CROWD_FACTOR} * busy)"
     )
     return (
-        f"SELECT b.*, p.signed_up_at, coalesce(p.has_profile, false) AS has_profile, {is_crowd} AS is_crowd "
+        f"SELECT b.*, coalesce(p.has_profile, false) AS has_profile, {is_crowd} AS is_crowd, "
+        f"{tables.on_day_before('first_at', 'p.signed_up_at')} AS is_early "
         f"FROM {BUYER} AS b CROSS JOIN ({crowd}) LEFT JOIN ({profile}) AS p ON p.customer_id = b.customer_id"
     )
 
@@ -76,7 +77,7 @@ CHECKS = (
         name="bought before signing up",
         table="customers",
         relation="buyer",
-        condition="first_at < date_trunc('day', signed_up_at)",
+        condition="is_early",
         unit="customers",
         meaning="Customers whose first order lies on a day before they registered.",
         advice="Usual for guests who register later; else check the time zone of signed_up_at.",
