@@ -162,7 +162,7 @@ def test_events_are_outcomes_and_complaints_are_always_told():
     tables["events"] = [
         {"customer_id": row["customer_id"], "occurred_at": when, "event_type": kind}
         for row in tables["assignments"]
-        for kind in ("visit", "unsubscribe")
+        for kind in ("Visit", "UNSUBSCRIBE", "visit ")
         if row["arm"] == "mail"
     ]
     found = judged(tables, events=("visit",))
@@ -274,7 +274,7 @@ def test_a_contacted_control_is_contamination():
     tables = campaign()
     control = [row["customer_id"] for row in tables["assignments"] if row["arm"] == "control"][:3]
     tables["events"] = [
-        {"customer_id": name, "occurred_at": STARTS + timedelta(days=1), "event_type": "email_sent", "campaign_id": "spring"}
+        {"customer_id": name, "occurred_at": STARTS + timedelta(days=1), "event_type": "Email Sent", "campaign_id": "spring"}
         for name in control
     ]
     assert gate(judged(tables), "contamination").startswith("warning: 3 of")

@@ -102,6 +102,19 @@ def test_whoever_unsubscribed_is_left_alone_until_they_agree_anew(fate_of):
     assert fate_of(events=left, asked=settings(consent=Consent({"post": None}))) == "unsubscribed"
 
 
+def test_events_count_whatever_their_case_and_punctuation(fate_of):
+    def fate(event_type, policy, *, n=1):
+        events = [shop.event("c000", event_type, on="2024-02-20", channel=None)] * n
+        return fate_of(events=events, asked=settings(policy=policy))
+
+    assert fate("Unsubscribe", ContactPolicy()) == "unsubscribed"
+    assert fate("Complaint!", ContactPolicy(cooldown_days={"complaint": 30})) == "too soon after complaint"
+    assert fate("Скарга", ContactPolicy(cooldown_days={"скарга": 30})) == "too soon after скарга"
+    assert fate("Email Sent", ContactPolicy(window_days=30, max_contacts=2), n=2) == "contacted often enough"
+    assert fate("Post-sent", ContactPolicy(max_per_channel={"post": 1})) == "contacted often enough by this channel"
+    assert fate("consent", ContactPolicy(max_per_channel={"post": 1})) == "chosen"
+
+
 def test_an_event_recorded_too_late_is_not_known_yet(fate_of):
     late = [shop.event("c000", "unsubscribe", on="2024-02-01", recorded_at=datetime(2024, 3, 2))]
     assert fate_of(events=late) == "chosen"

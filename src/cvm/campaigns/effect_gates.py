@@ -16,6 +16,8 @@ from cvm.campaigns.effect_sums import CampaignSums
 from cvm.engines import Engine, literal
 from cvm.engines.sql import literals
 from cvm.evaluation import Moments
+from cvm.features.churn import EVENT_NAME
+from cvm.features.contacts import SENT
 from cvm.features.treatments import CONTROL, UNTREATED
 
 # Checks whose serious failure leaves no comparison to make; others, such as contamination, only blur it.
@@ -140,7 +142,7 @@ def _control_contacts(engine: Engine, campaign: DrawnCampaign) -> int:
         f"SELECT count(DISTINCT e.customer_id) AS n FROM ({campaign.person}) AS p JOIN events AS e "
         f"ON e.customer_id = p.customer_id AND {bears_campaign('e.campaign_id', campaign.campaign_id)} "
         f"AND e.occurred_at >= p.start AND e.occurred_at < p.stop WHERE p.arm = {literal(CONTROL)} "
-        "AND ends_with(e.event_type, '_sent')"
+        f"AND ends_with({EVENT_NAME}, {literal(SENT)})"
     )
     return int(found["n"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
@@ -11,8 +11,9 @@ from cvm.campaigns.effect_campaign import DrawnCampaign, bears_campaign
 from cvm.campaigns.effect_segments import SegmentColumn, segment_column
 from cvm.campaigns.effect_settings import EvaluationSettings
 from cvm.engines import Engine, identifier, literal
-from cvm.engines.sql import literals, local_day
+from cvm.engines.sql import local_day
 from cvm.errors import ExperimentError
+from cvm.features.behaviour import column_name, is_named, types_by_name
 from cvm.features.economics import line_margin
 from cvm.features.treatments import CONTROL
 from cvm.ingest.column_types import is_number
@@ -46,12 +47,12 @@ class Variables:
     timeline : mapping of float to str
         Days since the assignment to the name of the metric up to then.
     events : tuple of str
-        Event types among the outcomes.
+        Events among the outcomes, as they were asked for.
+    event_types : mapping of str to sequence of str
+        Types of all events by name, whatever their case and punctuation.
     attributes : tuple of str
         Columns of ``customers`` among the covariates.
     segment_column : SegmentColumn or None
-    has_redemptions : bool
-        Whether redemptions are on file.
     """
 
     outcomes: tuple[str, ...]
@@ -59,9 +60,14 @@ class Variables:
     covariates: tuple[str, ...]
     timeline: Mapping[float, str]
     events: tuple[str, ...]
+    event_types: Mapping[str, Sequence[str]]
     attributes: tuple[str, ...]
     segment_column: SegmentColumn | None
-    has_redemptions: bool
+
+    @property
+    def has_redemptions(self) -> bool:
+        """Whether redemptions are on file."""
+        return REDEMPTION in self.event_types
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,10 +96,11 @@ def choose_variables(engine: Engine, campaign: DrawnCampaign, settings: Evaluati
         If a metric, event type, covariate or segment column is unknown or unusable.
     """
     types = _event_types(engine)
-    unknown = sorted(set(settings.events) - types)
-    if unknown:
-        raise ExperimentError(f"No event is of type {unknown}; the table events has {sorted(types)}. Correct events.")
-    events = tuple(dict.fromkeys([*settings.events, *(name for name in GUARDED_EVENTS if name in types)]))
+    asked = {(called := column_name(name)): called if called in GUARDED_EVENTS else name for name in settings.events}
+    if unknown := sorted(name for called, name in asked.items() if called not in types):
+        there = sorted(name for spelled in types.values() for name in spelled)
+        raise ExperimentError(f"No event is of type {unknown}; the table events has {there}. Correct events.")
+    events = (*asked.values(), *(name for name in GUARDED_EVENTS if name in types and name not in asked))
     outcomes = (*OUTCOMES, *(f"did_{name}" for name in events))
     if settings.metric not in outcomes:
         raise ExperimentError(
@@ -118,9 +125,9 @@ def choose_variables(engine: Engine, campaign: DrawnCampaign, settings: Evaluati
         covariates=(*(f"{name}_before" for name in OUTCOMES), *(f"known_{name}" for name in attributes)),
         timeline={day: f"{_timed(settings)}_by_{day:g}" for day in _days(campaign.window_days)},
         events=events,
+        event_types=types,
         attributes=attributes,
         segment_column=segment_column(engine, campaign, settings),
-        has_redemptions=REDEMPTION in types,
     )
 
 
@@ -226,25 +233,29 @@ def _cost_columns(variables: Variables, settings: EvaluationSettings) -> list[st
 
 def _events(engine: Engine, campaign: DrawnCampaign, variables: Variables) -> str:
     """Whether each customer did something, and how many coupons they redeemed: of this campaign, where coupons say so."""
-    of_campaign = f"event_type = {literal(REDEMPTION)}"
-    if "campaign_id" in engine.columns("events"):
-        of_campaign += f" AND (e.campaign_id IS NULL OR {bears_campaign('e.campaign_id', campaign.campaign_id)})"
+    types = variables.event_types
     found = [
-        f"max(CASE WHEN event_type = {literal(name)} THEN 1.0::DOUBLE ELSE 0 END) AS {identifier(f'did_{name}')}"
+        f"max(CASE WHEN {is_named([column_name(name)], types)} THEN 1.0::DOUBLE ELSE 0 END) AS {identifier(f'did_{name}')}"
         for name in variables.events
     ]
-    found.append(f"count(*) FILTER (WHERE {of_campaign}) AS redeemed")
+    counted = [column_name(name) for name in variables.events]
+    if variables.has_redemptions:
+        of_campaign = is_named([REDEMPTION], types)
+        if "campaign_id" in engine.columns("events"):
+            of_campaign += f" AND (e.campaign_id IS NULL OR {bears_campaign('e.campaign_id', campaign.campaign_id)})"
+        found.append(f"count(*) FILTER (WHERE {of_campaign}) AS redeemed")
+        counted.append(REDEMPTION)
     return (
         f"did AS (SELECT e.customer_id, {', '.join(found)} FROM person JOIN events AS e USING (customer_id) "
         "WHERE occurred_at >= start AND occurred_at < stop "
-        f"AND event_type IN ({literals((*variables.events, REDEMPTION))}) GROUP BY e.customer_id)"
+        f"AND {is_named(dict.fromkeys(counted), types)} GROUP BY e.customer_id)"
     )
 
 
-def _event_types(engine: Engine) -> set[str]:
+def _event_types(engine: Engine) -> dict[str, list[str]]:
     if "events" not in engine.tables():
-        return set()
-    return {str(name) for name in engine.table("SELECT DISTINCT event_type FROM events").column(0).to_pylist()}
+        return {}
+    return types_by_name(engine.table("SELECT DISTINCT event_type FROM events ORDER BY event_type").column(0).to_pylist())
 
 
 def _timed(settings: EvaluationSettings) -> str:

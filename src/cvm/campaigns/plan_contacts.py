@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -10,6 +10,8 @@ from pathlib import Path
 from cvm.campaigns.plan_settings import PlanError, PlanInputs, PlanSettings
 from cvm.engines import DuckDBEngine, identifier, literal
 from cvm.engines.sql import literals, local_day, parquet
+from cvm.features.behaviour import column_name, is_named, types_by_name
+from cvm.features.contacts import SENT
 from cvm.features.treatments import CONTROL, UNTREATED
 
 ORDER = "order"
@@ -46,6 +48,8 @@ class Known:
     settings : PlanSettings
     columns : dict of str to dict of str to str
         Tables of the warehouse, their columns and types.
+    event_types : mapping of str to sequence of str
+        Types of event by name, whatever their case and punctuation.
     ledgers : tuple of Path
         Approved plans.
     on : date
@@ -57,6 +61,7 @@ class Known:
 
     settings: PlanSettings
     columns: dict[str, dict[str, str]]
+    event_types: Mapping[str, Sequence[str]]
     ledgers: tuple[Path, ...]
     on: date
     until: datetime
@@ -73,16 +78,12 @@ class Known:
         """
         columns = {table: engine.columns(table) for table in engine.tables() if not table.startswith("plan_")}
         until = settings.midnight(inputs.as_of)
-        types = [name for name in settings.policy.cooldown_days if name != ORDER]
-        notes: tuple[str, ...] = ()
-        if types:
-            there = set()
-            if "events" in columns:
-                query = f"SELECT DISTINCT event_type FROM events WHERE event_type IN ({literals(types)})"
-                there = set(engine.table(query).column(0).to_pylist())
-            silent = [name for name in types if name not in there]
-            notes = (f"contact_policy.cooldown_days names {', '.join(silent)}, which no event is called",) if silent else ()
-        known = cls(settings, columns, tuple(inputs.ledgers), on, until, notes)
+        there = "SELECT DISTINCT event_type FROM events ORDER BY event_type" if "events" in columns else ""
+        types = types_by_name(engine.table(there).column(0).to_pylist() if there else [])
+        wanted = [name for name in settings.policy.cooldown_days if name != ORDER]
+        silent = [name for name in wanted if column_name(name) not in types]
+        notes = (f"contact_policy.cooldown_days names {', '.join(silent)}, which no event is called",) if silent else ()
+        known = cls(settings, columns, types, tuple(inputs.ledgers), on, until, notes)
         known.check_consent()
         return known
 
@@ -172,7 +173,7 @@ def consent_query(known: Known) -> str:
 def optout_query(known: Known) -> str:
     """``at_<n>``: the last time each channel, or all of them, was unsubscribed from."""
     channels = known.settings.channels
-    if "events" not in known.columns:
+    if "unsubscribe" not in known.event_types:
         columns = ", ".join(f"CAST(NULL AS TIMESTAMP) AS at_{number}" for number in range(len(channels)))
         return f"SELECT CAST(NULL AS VARCHAR) AS customer_id, {columns} WHERE FALSE"
     which = "(channel IS NULL OR lower(channel) = {})" if known.has("events", "channel") else "TRUE"
@@ -180,7 +181,7 @@ def optout_query(known: Known) -> str:
         f"max(occurred_at) FILTER (WHERE {which.format(literal(channel.lower()))}) AS at_{number}"
         for number, channel in enumerate(channels)
     )
-    events = known.rows_before("events", "event_type = 'unsubscribe'")
+    events = known.rows_before("events", is_named(["unsubscribe"], known.event_types))
     return f"SELECT customer_id, {columns} FROM ({events}) GROUP BY customer_id"
 
 
@@ -192,8 +193,8 @@ def cooldown_query(known: Known) -> str:
         rows = ""
         if name == ORDER:
             rows = known.rows_before("transactions", f"amount > 0 AND {since}")
-        elif "events" in known.columns:
-            rows = known.rows_before("events", f"event_type = {literal(name)} AND {since}")
+        elif column_name(name) in known.event_types:
+            rows = known.rows_before("events", f"{is_named([column_name(name)], known.event_types)} AND {since}")
         if rows:
             parts.append(f"SELECT customer_id, {number} AS kind FROM ({rows})")
     nothing = "SELECT CAST(NULL AS VARCHAR) AS customer_id, 0 AS kind WHERE FALSE"
@@ -206,7 +207,7 @@ def cooldown_query(known: Known) -> str:
 def contacts_query(known: Known) -> str:
     """``n`` contacts in all and ``n_<n>`` by channel, in the window of the contact policy.
 
-    Each event whose type ends in ``_sent`` is one, by the channel its type begins with and the one it names. So is each
+    Each event whose name ends in ``_sent`` is one, by the channel its type begins with and the one it names. So is each
     treatment of the ledger, unless such an event bears its campaign, or the plan that its campaign is a part of. Events are
     past; campaigns drawn for days to come count as far as they lie within the window, too, so that no order of planning gets
     round the policy.
@@ -264,14 +265,20 @@ def ledger_query(known: Known) -> str:
 
 def _sent_query(known: Known, first: date) -> str:
     """``customer_id``, ``campaign_id``, ``channel`` and ``other`` channel of what was sent since a day."""
-    if "events" not in known.columns:
+    sent = [name for name in known.event_types if name.endswith(SENT)]
+    if not sent:
         return "SELECT '' AS customer_id, '' AS campaign_id, '' AS channel, '' AS other WHERE FALSE"
+    called = {f"{column_name(channel)}{SENT}": channel.lower() for channel in known.settings.channels}
+    channels = " ".join(
+        f"WHEN {is_named([name], known.event_types)} THEN {literal(called.get(name, name.removesuffix(SENT)))}"
+        for name in sent
+    )
     channel, campaign = (
         name if known.has("events", name) else "CAST(NULL AS VARCHAR)" for name in ("channel", "campaign_id")
     )
     since = f"occurred_at >= {literal(known.settings.midnight(first))}"
-    events = known.rows_before("events", f"event_type LIKE '%\\_sent' ESCAPE '\\' AND {since}")
+    events = known.rows_before("events", f"{is_named(sent, known.event_types)} AND {since}")
     return (
-        f"SELECT customer_id, {campaign} AS campaign_id, lower(regexp_replace(event_type, '_sent$', '')) AS channel, "
+        f"SELECT customer_id, {campaign} AS campaign_id, CASE {channels} END AS channel, "
         f"lower({channel}) AS other FROM ({events})"
     )

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from cvm.features.behaviour import in_template, is_named, types_by_name
 from cvm.features.catalogue import Feature
 
-_SENT = "_sent"
+# What names of events end in that tell of a contact.
+SENT = "_sent"
 _ANSWERS = {"open": "Opens", "click": "Clicks"}
 
 
@@ -22,10 +23,10 @@ def contact_features(event_types: Sequence[str]) -> Iterator[Feature]:
     log. Several opens of one mail count several times, so a ratio can be above 1.
     """
     types = types_by_name(event_types)
-    channels = sorted(name.removesuffix(_SENT) for name in types if name.endswith(_SENT))
+    channels = sorted(name.removesuffix(SENT) for name in types if name.endswith(SENT))
     if not channels:
         return
-    contacts = is_named((f"{channel}{_SENT}" for channel in channels), types)
+    contacts = is_named((f"{channel}{SENT}" for channel in channels), types)
     yield Feature(
         "n_contacts_{window}d",
         f"count(*) FILTER (WHERE {in_template(contacts)} AND age_days <= {{window}})",
@@ -45,7 +46,7 @@ def contact_features(event_types: Sequence[str]) -> Iterator[Feature]:
     for answer, meaning in _ANSWERS.items():
         answered = [channel for channel in channels if f"{channel}_{answer}" in types]
         if answered:
-            asked = in_template(is_named((f"{channel}{_SENT}" for channel in answered), types))
+            asked = in_template(is_named((f"{channel}{SENT}" for channel in answered), types))
             given = in_template(is_named((f"{channel}_{answer}" for channel in answered), types))
             yield Feature(
                 f"{answer}s_per_contact_{{window}}d",
