@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from math import inf
 from typing import Any, Literal
 
 from cvm.reports.html.markup import Child, Markup, script_json, tag
@@ -203,6 +204,33 @@ def table(
         note(more) if more else None,
         class_="table",
     )
+
+
+def judged_models(
+    words: Words,
+    section: str,
+    metrics: Mapping[str, Mapping[str, float | None]],
+    names: Sequence[str],
+    *,
+    winner: str,
+    by: str,
+) -> list[Child]:
+    """The table of all models that were judged, by the metric that decides: the lowest first, without one last."""
+    caption = words(f"{section}.models")
+    columns = [
+        Column(words("columns.model"), "english"),
+        *(Column(words(f"metrics.{name}"), "decimal") for name in names),
+    ]
+
+    def place(judged: tuple[str, Mapping[str, float | None]]) -> float:
+        deciding = judged[1].get(by)
+        return inf if deciding is None else deciding
+
+    rows = [
+        [f"{name} ★" if name == winner else name, *(values.get(metric) for metric in names)]
+        for name, values in sorted(metrics.items(), key=place)
+    ]
+    return [subtitle(caption), table(words, caption, columns, rows, more=words(f"{section}.models_note"))]
 
 
 def cell(words: Words, kind: Kind, value: Any) -> Markup:

@@ -8,7 +8,7 @@ from datetime import date
 
 from cvm.reports.base import Base
 from cvm.reports.html.markup import Child
-from cvm.reports.html.parts import Column, Section, figure, subtitle, table
+from cvm.reports.html.parts import Column, Section, figure, judged_models
 from cvm.reports.html.plots import axis, bars, guide, intervals, line, plot, share_axis
 from cvm.reports.words import Words
 
@@ -197,13 +197,4 @@ def _drivers(content: Content, words: Words) -> Child:
 
 
 def _table(content: Content, words: Words) -> list[Child]:
-    caption = words("churn.models")
-    columns = [
-        Column(words("columns.model"), "english"),
-        *(Column(words(f"metrics.{name}"), "decimal") for name in _METRICS),
-    ]
-    rows = [
-        [f"{name} ★" if name == content.winner else name, *(values.get(metric) for metric in _METRICS)]
-        for name, values in sorted(content.metrics.items(), key=lambda item: item[1].get("brier") or 1.0)
-    ]
-    return [subtitle(caption), table(words, caption, columns, rows, more=words("churn.models_note"))]
+    return judged_models(words, "churn", content.metrics, _METRICS, winner=content.winner, by="brier")

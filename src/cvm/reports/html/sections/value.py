@@ -9,7 +9,7 @@ from typing import Any
 
 from cvm.reports.base import Base
 from cvm.reports.html.markup import Child
-from cvm.reports.html.parts import Column, Section, card, cards, figure, interval_of_total, subtitle, table
+from cvm.reports.html.parts import Column, Section, card, cards, figure, interval_of_total, judged_models
 from cvm.reports.html.plots import axis, bars, guide, intervals, line, plot, share_axis
 from cvm.reports.words import Words
 
@@ -186,13 +186,4 @@ def _concentration(content: Content, words: Words) -> Child:
 def _table(content: Content, words: Words) -> list[Child]:
     if not content.metrics:
         return []
-    caption = words("value.models")
-    columns = [
-        Column(words("columns.model"), "english"),
-        *(Column(words(f"metrics.{name}"), "decimal") for name in _METRICS),
-    ]
-    rows = [
-        [f"{name} ★" if name == content.winner else name, *(values.get(metric) for metric in _METRICS)]
-        for name, values in sorted(content.metrics.items(), key=lambda item: item[1].get("tweedie_deviance") or 1e99)
-    ]
-    return [subtitle(caption), table(words, caption, columns, rows, more=words("value.models_note"))]
+    return judged_models(words, "value", content.metrics, _METRICS, winner=content.winner, by="tweedie_deviance")
