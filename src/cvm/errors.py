@@ -13,9 +13,10 @@ from typing import Self
 
 
 def without_password(text: str) -> str:
-    """``text`` with the user and password of every URL in it masked."""
+    """``text`` with the user and password of every URL in it masked, and what its query calls a secret."""
     # The second form is of a password with a slash in it, which databases take as it is.
-    return re.sub(r"://(?:[^\s/]*|[^\s:/@]*:[^\s@]*)@", "://***@", text)
+    masked = re.sub(r"://(?:[^\s/]*|[^\s:/@]*:[^\s@]*)@", "://***@", text)
+    return re.sub(r"(?i)([?&;][\w.-]*(?:password|passwd|pwd|secret|token|key)=)[^\s&;'\"]+", r"\1***", masked)
 
 
 class CvmError(Exception):

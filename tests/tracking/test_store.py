@@ -10,7 +10,7 @@ from cvm.params import load_params
 from cvm.stages.data import run_features, run_ingest
 from cvm.stages.promote import run_promote
 from cvm.stages.train import run_train
-from cvm.tracking.store import Store
+from cvm.tracking.store import REPORT_FOLDER, Store
 
 
 @pytest.fixture
@@ -128,6 +128,23 @@ def test_an_unknown_alias_is_refused_in_words(tmp_path: Path) -> None:
     refusal = r"model 'cvm' has no alias 'champion'; nothing is registered yet, `cvm train` does it"
     with pytest.raises(TrackingError, match=refusal):
         store.bundle("champion")
+
+
+def test_reports_of_deleted_runs_are_withdrawn_too(tmp_path: Path) -> None:
+    from cvm.tracking.withdrawal import remove_reports
+
+    store, report = store_at(tmp_path, model="cvm"), tmp_path / "report.html"
+    report.write_text("<td>c1</td>", encoding="utf-8")
+    store.check()
+    with store.connected() as client:
+        experiment = client.get_experiment_by_name("cvm")
+        assert experiment is not None
+        runs = [client.create_run(experiment.experiment_id).info.run_id for _ in range(2)]
+        for run in runs:
+            client.log_artifact(run, str(report), REPORT_FOLDER)
+        client.delete_run(runs[0])
+    assert remove_reports(store) == 2
+    assert not list((tmp_path / "mlruns").rglob("report.html"))
 
 
 def test_mlflow_is_left_as_it_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
