@@ -99,7 +99,10 @@ def test_a_missing_output_names_the_command_that_writes_it() -> None:
         ("http://me:s3@cret@host:5000", "http://***@host:5000"),
         ("http://host:5000 and me@example.org", "http://host:5000 and me@example.org"),
         ("sqlite:///mlruns/a@b.db", "sqlite:///mlruns/a@b.db"),
-        ("postgresql://db/x?user=a&password=secret&sslmode=require", "postgresql://db/x?user=a&password=***&sslmode=require"),
+        (
+            "postgresql://db/x?user=a&password=secret&sslmode=require",
+            "postgresql://db/x?user=a&password=***&sslmode=require",
+        ),
         ("'https://host/file.csv?sas_token=abc%2F1'", "'https://host/file.csv?sas_token=***'"),
         ("sqlite:///shop.db?mode=ro", "sqlite:///shop.db?mode=ro"),
     ],
