@@ -27,14 +27,15 @@ ON_ONE_SPARK = (
 # What takes a minute or more, the longest first; all else comes after it as it is collected.
 LONGEST = (
     *ON_ONE_SPARK,
-    "test_notebooks.py",
     "reports/test_report_in_browser.py",
+    "test_notebooks.py",
     "test_package.py",
     "test_faults.py",
     "test_pipeline.py",
     "test_spark_cluster.py",
-    "models/test_odd_bases.py",
     "tracking/test_serving.py",
+    "test_campaign_loop.py",
+    "models/test_odd_bases.py",
 )
 _HERE = Path(__file__).parent
 _RANKS = {file: rank for rank, file in enumerate(LONGEST)}
