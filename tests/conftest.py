@@ -8,7 +8,7 @@ import pytest
 
 import shop
 
-pytest_plugins = ["postgres_server", "prepared_store", "spark_server"]
+pytest_plugins = ["postgres_server", "prepared_store", "spark_server", "untracked", "work_units"]
 
 
 @pytest.fixture

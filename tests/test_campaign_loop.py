@@ -13,7 +13,7 @@ import yaml
 
 import shop
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untracked")]
 
 CAMPAIGNS = {
     "outcome_days": 30,

@@ -13,7 +13,7 @@ import pytest
 import shop
 from cvm.models.bundle import read_bundle
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untracked")]
 
 PARAMS = {
     "windows": {"horizon_days": 60, "clv_days": 90},

@@ -177,7 +177,11 @@ DAMAGES = (
     ),
     Damage("a mapping of an unknown column", source(columns={"amuont": "amount"}), (r"names \['amuont'\]", "Known:")),
     Damage("a key that is not there", source(key=["product_id"]), (r"key names \['product_id'\]", "It has")),
-    Damage("a format of times that is none", source(datetime_format="%Q"), (r"datetime_format == '%Q' is no format", "%d")),
+    Damage(
+        "a format of times that is none",
+        source(datetime_format="%Q"),
+        (r"datetime_format == '%Q' is no format", r'for example "%d\.%m\.%Y %H:%M"'),
+    ),
     Damage(
         "times without a declared zone",
         lambda folder: (folder / "params.yaml").write_text("data: {transactions: {path: sales.csv}}") and None,
@@ -240,12 +244,12 @@ DAMAGES = (
     Damage(
         "a tenth without id",
         write(lines(*[",2024-01-05,1,o"] * 30)),
-        (r"30 of 230 rows \(13\.0%\).*customer_id is missing: 30", r"max_rejected_share"),
+        (r"30 of 230 rows \(13\.0%\).*customer_id is missing: 30", r"max_rejected_share", "raise the share, if these rows"),
     ),
     Damage(
         "two currencies without rates",
         write(("\n".join([HEADER + ",currency", *(row + ",EUR" for row in ROWS)])).encode()),
-        (r"amounts in \['EUR'\] \(200 rows\)", r"exchange_rates|business\.currency"),
+        (r"amounts in \['EUR'\] \(200 rows\)", r"Convert them before the export, .* or set business\.currency"),
     ),
     Damage(
         "a subscription without a day",

@@ -91,6 +91,7 @@ def test_what_a_killed_init_left_behind_goes_with_the_next(folder: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("untracked")
 def test_what_init_writes_runs_as_it_is(tmp_path: Path) -> None:
     rows = shop.purchases()
     frame = rows.assign(Quantity=2, UnitPrice=rows["amount"].astype(float) / 2).drop(columns="amount")

@@ -17,7 +17,7 @@ import shop
 from cvm.models.bundle import read_bundle
 from cvm.models.uplift.lessons import season_level
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untracked")]
 
 # A mail makes every second reader order once more, for 40; a letter moves nobody.
 DRAWN_ON = {"spring": shop.FIRST_DAY + timedelta(days=380), "summer": shop.FIRST_DAY + timedelta(days=430)}

@@ -18,6 +18,7 @@ from cvm.stages.context import StageOutcome, workspace_of
 from cvm.stages.data import run_features, run_ingest
 from cvm.stages.score import run_score
 from cvm.stages.train import run_train
+from untracked import without_store
 
 EURO_FROM = shop.FIRST_DAY + timedelta(days=250)
 RATES = {"coffee": 0.4, "tee": 0.2}
@@ -63,7 +64,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def outcomes(folder: Path) -> dict[str, StageOutcome]:
     params = money_params(folder, margin_rate_by_category=RATES, unit_costs=COSTS)
     stages = {"ingest": run_ingest, "features": run_features, "train": run_train, "score": run_score}
-    return {name: stage(params) for name, stage in stages.items()}
+    with without_store():
+        return {name: stage(params) for name, stage in stages.items()}
 
 
 @pytest.fixture(scope="module")

@@ -118,17 +118,42 @@ def test_who_takes_too_long_or_fails_is_a_line_of_the_table(tmp_path):
     assert nobody.why_not.startswith("failed: ")
 
 
+# One process for all: to start one for each takes far longer than what is timed.
+EVERYBODY = """
+import sys, warnings
+from pathlib import Path
+from speed_parts.cold import _main
+from speed_parts.parts import part_named
+warnings.simplefilter("ignore")
+for number, one in enumerate(part_named("btyd").contenders):
+    if one.is_installed:
+        _main("btyd", str(number), "1000", sys.argv[1], str(Path(sys.argv[1], f"{number}.json")))
+"""
+
+
+@pytest.mark.slow
+def test_every_fit_and_prediction_runs(tmp_path):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parent)}
+    subprocess.run([sys.executable, "-c", EVERYBODY, str(tmp_path)], check=True, capture_output=True, env=environment)
+    for number, contender in enumerate(BTYD.contenders):
+        if contender.is_installed:
+            told = read_found(tmp_path / f"{number}.json")
+            assert (len(told.runs), told.why_not) == (1, "")
+            assert np.isfinite(list(told.facts.values())).all()
+            assert told.facts
+
+
 @pytest.mark.slow
 def test_the_benchmark_runs_and_goes_on_where_it_was(tmp_path):
     into = tmp_path / "speed.md"
     command = [
-        *(sys.executable, str(SCRIPT), "--scale", "0.0001", "--repeats", "1", "--parts", "features", "btyd", "evaluation"),
+        *(sys.executable, str(SCRIPT), "--scale", "0.0001", "--repeats", "1", "--parts", "features", "evaluation"),
         *("--no-growth", "--work", str(tmp_path / "work"), "--into", str(into)),
     ]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     first = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     text = into.read_text(encoding="utf-8")
-    for name in ("features", "btyd", "evaluation"):
+    for name in ("features", "evaluation"):
         assert f"## {part_named(name).title}" in text
         for contender in part_named(name).contenders:
             assert f"| {contender.work} | 1,000 | {contender.who} |" in text

@@ -11,8 +11,6 @@ from cvm.cli_warehouse import SqlOption
 from cvm.engines.warehouses import WAREHOUSES
 from cvm.stages.data import run_ingest
 
-EVENTS = [shop.event("a", "visit", on="2024-02-01"), shop.event("a", "email_sent", on="2024-02-02")]
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

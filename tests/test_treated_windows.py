@@ -17,7 +17,7 @@ from cvm.stages.data import run_features, run_ingest
 from cvm.stages.promote import run_promote
 from cvm.stages.train import run_train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untracked")]
 
 DAYS, HORIZON = 500, 120
 LAST_DAY = shop.FIRST_DAY + timedelta(days=DAYS - 1)
@@ -33,6 +33,7 @@ def shop_params(folder: Path, treated: str) -> Params:
         train={"snapshots": 2, "treated": treated},
         btyd={"family": "mbg_nbd"},
         retention={"contact_cost": 1.0, "save_rate": 0.2},
+        campaigns={"learn_from": []},  # to learn effects takes twice as long as all the rest
     )
 
 
@@ -41,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of those with an order, half were mailed and ordered the day after, a third held out, the rest never drawn."""
     folder = tmp_path_factory.mktemp("shop")
     rng = np.random.default_rng(3)
-    sales = shop.purchases(n_customers=900, days=DAYS, seed=3)
+    sales = shop.purchases(n_customers=400, days=DAYS, seed=3)
     drawn = []
     for day in CAMPAIGNS:
         known = sales.loc[sales["occurred_at"] < day, "customer_id"].unique()

@@ -169,6 +169,7 @@ def monthly(*, seed: int = 3) -> pd.DataFrame:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("untracked")
 def test_own_features_come_from_the_file_into_the_bundle(shop_folder):
     monthly().to_csv(shop_folder / "features.csv", index=False)
     params = params_with(shop_folder)

@@ -90,7 +90,6 @@ DORA = [
     order("dora", on="2024-01-10", amount=50.0, order_id="d1", quantity=1.0, category="hats"),  # 51 days before
     order("dora", on="2024-01-20", amount=-50.0, order_id="d1", quantity=-1.0, category="hats"),  # 41 days before
 ]
-NONE = (None, None, None, None)
 
 # Every feature by hand: ann, ben, cleo, dora.
 ORDER_EXPECTED: dict[str, tuple[Any, Any, Any, Any]] = {

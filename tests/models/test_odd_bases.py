@@ -147,6 +147,7 @@ ODD = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("odd", ODD, ids=[odd.name for odd in ODD])
+@pytest.mark.usefixtures("untracked")
 def test_an_odd_base_is_scored_soundly_or_refused_by_name(odd: Odd, tmp_path: Path) -> None:
     tables = odd.tables()
     for name, frame in tables.items():

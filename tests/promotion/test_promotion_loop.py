@@ -23,7 +23,7 @@ from cvm.stages.score import run_score
 from cvm.stages.train import run_train
 from cvm.tracking.store import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unpainted")]
 
 
 def aliases(folder: Path) -> dict[str, str]:

@@ -72,7 +72,7 @@ def test_the_global_holdout_changes_only_when_it_rotates(rotation_days, day):
     assert (today != tomorrow).any() == rotates
 
 
-@bounded
+@settings(bounded, max_examples=40)  # each searches three times for a size
 @given(st.floats(0.01, 0.5), st.floats(0.02, 1.0), st.floats(0.05, 0.95), st.integers(1, 4))
 def test_the_required_size_has_the_power_and_more_customers_have_more(rate, relative, share, n_treatments):
     baseline, design = Baseline("orders", rate, rate, rate), Design.even(share, n_treatments=n_treatments)

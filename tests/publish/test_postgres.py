@@ -20,7 +20,6 @@ pytestmark = pytest.mark.postgres
 
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
 REASONS = [[{"feature": "recency", "sentence": 'no "order", for\n94 days'}], None]
-TOLD = '[{"feature":"recency","sentence":"no \\"order\\", for\\n94 days"}]'
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from cvm.stages.warehouse import open_duckdb
 from cvm.workspace import Workspace
 from ports import free_port
 from serving_client import running
+from untracked import without_figures
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,9 @@ def served_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedShop
             train={"snapshots": 2, "step_days": 30, "seed": 7},
             tracking={"uri": uri},
         )
-        for stage in (run_ingest, run_features, run_train, run_score):
-            stage(params)
+        with without_figures():
+            for stage in (run_ingest, run_features, run_train, run_score):
+                stage(params)
         workspace = workspace_of(params)
         yield ServedShop(params, workspace, read_plan(workspace.features).score, uri)
 

@@ -12,6 +12,8 @@ from cvm.stages.promote import run_promote
 from cvm.stages.train import run_train
 from cvm.tracking.store import REPORT_FOLDER, Store
 
+pytestmark = pytest.mark.usefixtures("unpainted")
+
 
 @pytest.fixture
 def featured(shop_folder: Path) -> Path:

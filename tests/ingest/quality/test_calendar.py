@@ -11,7 +11,6 @@ from inspected import NOW, findings_of
 from shop import event, order
 
 FIRST = date(2023, 1, 2)  # a Monday
-TODAY = date(2024, 1, 10)
 
 
 def counts(mean: float, n_days: int = 364, *, seed: int = 3, closed: int | None = None) -> Floats:
