@@ -204,6 +204,26 @@ def test_the_lead_of_the_map_counts_everybody_above_one_half(tmp_path, engine):
     )
 
 
+def test_why_somebody_may_leave_is_the_strongest_reason_that_speaks_for_it(tmp_path, engine):
+    def reason(direction, sentence):
+        return {"feature": "recency_days", "value": 1.0, "direction": direction, "sentence": sentence}
+
+    told = [
+        [reason("lowers", "orders in 9 months"), reason("raises", "no order for 94 days"), reason("raises", "third")],
+        [reason("lowers", "orders in 9 months")],
+        [],
+        None,
+    ]
+    rows = [{**row, "reasons": reasons} for row, reasons in zip(files.score_rows(4), told, strict=True)]
+    base = files.base(tmp_path, engine)
+    files.write_scores(base.workspace, files.AS_OF, rows)
+    found = said(base, value_map)
+    assert "no order for 94 days" in found
+    assert "orders in 9 months" not in found
+    assert "third" not in found
+    assert found.count("Nothing speaks for leaving") == 2
+
+
 def test_migrations_show_who_moved_and_leave_out_who_came_or_went_from_the_matrix(full):
     found = said(full, segments)
     assert "Who moved between segments?" in found
