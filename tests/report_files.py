@@ -60,7 +60,9 @@ def score_rows(n: int = 400, *, seed: int = 3, segments: tuple[str, ...] = SEGME
             "value_tier": str(tiers[i]),
             "segment": segments[i % len(segments)],
             "expected_next_order_date": date(2026, 2, 1 + i % 28),
-            "reasons": [{"feature": "recency_days", "value": 30.0, "direction": "raises", "sentence": "Silent for 30 days."}],
+            "reasons": [
+                {"feature": "recency_days", "value": 30.0, "direction": "raises", "sentence": "Silent for 30 days."}
+            ],
         }
         for i in range(n)
     ]
