@@ -11,6 +11,7 @@ import pytest
 
 import report_files as files
 from cvm.errors import MissingOutputError
+from cvm.ingest.quality.finding import Finding
 from cvm.reports.base import Base
 from cvm.reports.html.page import report_html
 from cvm.reports.html.sections import (
@@ -180,6 +181,38 @@ def test_the_summary_compares_with_the_run_before(full):
     assert "+11.1% since" in found  # 400 customers after 360
     assert "on track" in found
     assert "keep vip" in found
+
+
+def test_without_an_earlier_date_the_summary_says_so(bare):
+    assert "no scores of an earlier date" in said(bare, summary)
+
+
+def test_the_summary_says_where_season_is_not_known(full):
+    content = summary.read(full)
+    unknown = replace(content, knows_season=False)
+    sentence = words("en")("summary.no_season")
+    assert sentence in str(summary.section(unknown, words("en")).html(words("en")))
+    assert sentence not in said(full, summary)
+
+
+def test_a_sentence_on_drivers_begins_with_a_capital(full):
+    assert "Recent orders moves the churn probability most" in said(full, churn)
+
+
+def test_value_models_show_the_metric_that_decides(full):
+    found = said(full, value)
+    assert "Tweedie deviance</button>" in found
+    assert 'data-v="14"' in found
+
+
+def test_the_age_of_a_source_is_days_and_no_share(bare):
+    lag = Finding("transactions", "stale source", "info", 412, "days", 1.0, "kept", "Old.", "Fine.")
+    gap = Finding("transactions", "gap in the calendar", "info", 3, "days", 0.25, "kept", "Empty.", "Ask.")
+    content = replace(data_quality.read(bare), findings=[lag, gap])
+    found = str(data_quality.section(content, words("en")).html(words("en")))
+    assert words("en").count(412, "days") in found
+    assert "100.0%" not in found
+    assert "25.0%" in found
 
 
 def test_the_map_counts_every_customer_once(full):
