@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from cvm.engines import DuckDBEngine
 from cvm.ingest.quality.finding import Finding, write_findings
 from cvm.ingest.sufficiency_verdict import SufficiencyVerdict, write_verdicts
+from cvm.models.btyd.season import SeasonClock
 from cvm.models.bundle import Bundle
 from cvm.models.group_errors import JudgedCustomers, error_states, group_errors
 from cvm.models.judged_tables import lift_table, reliability_table, value_table
@@ -60,7 +61,9 @@ def score_rows(n: int = 400, *, seed: int = 3, segments: tuple[str, ...] = SEGME
             "value_tier": str(tiers[i]),
             "segment": segments[i % len(segments)],
             "expected_next_order_date": date(2026, 2, 1 + i % 28),
-            "reasons": [{"feature": "recency_days", "value": 30.0, "direction": "up", "sentence": "Silent for 30 days."}],
+            "reasons": [
+                {"feature": "recency_days", "value": 30.0, "direction": "raises", "sentence": "Silent for 30 days."}
+            ],
         }
         for i in range(n)
     ]
@@ -119,6 +122,7 @@ def bundle(evidence: dict[str, Any] | None = None) -> Bundle:
         trained_as_of=AS_OF, horizon_days=181, lead_days=0, clv_days=365, eligible_days=None, currency="EUR",
         model_version="0123456789ab", churn=SimpleNamespace(name="blended LightGBM"),
         value=SimpleNamespace(name="blended LightGBM"), features=(SimpleNamespace(name="attribute_region"),),
+        btyd=SimpleNamespace(clock=SeasonClock((1.0,) * 365)),
         evidence=judged_evidence() if evidence is None else evidence,
     )  # fmt: skip
     return cast(Bundle, found)

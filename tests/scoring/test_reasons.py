@@ -74,7 +74,7 @@ class TestRecency:
         }[kind]
         asked = customers(1).assign(n_orders=10.0, tenure_days=373.0, recency_days=94.0, recency_over_mean_gap=94 / 31)
         first = told(model, asked)[0][0]
-        assert first["sentence"] == "no order for 94 days; usually every 31"
+        assert first["sentence"] == "no order for 94 days; usually every 31 days"
         assert first["direction"] == "raises"
         assert first["value"] == pytest.approx(asked[first["feature"]].iloc[0])
 

@@ -63,19 +63,23 @@ E_MAILS = {"n_email_sent_90d": 12.0}
 @pytest.mark.parametrize(
     ("expected", "of", "raises"),
     [
-        ("no order for 94 days; usually every 31", {"recency_days": 94.0, **USUALLY}, True),
-        ("no order for 94 days; usually every 31", {"recency_over_mean_gap": 3.0, "recency_days": 94.0, **USUALLY}, True),
-        ("last order 5 days ago; usually every 31", {"recency_days": 5.0, **USUALLY}, False),
-        ("no order for 20 days; typical 2", {"recency_days": 20.0, **USUALLY}, True),
+        ("no order for 94 days; usually every 31 days", {"recency_days": 94.0, **USUALLY}, True),
+        (
+            "no order for 94 days; usually every 31 days",
+            {"recency_over_mean_gap": 3.0, "recency_days": 94.0, **USUALLY},
+            True,
+        ),
+        ("last order 5 days ago; usually every 31 days", {"recency_days": 5.0, **USUALLY}, False),
+        ("no order for 20 days; typical 2 days", {"recency_days": 20.0, **USUALLY}, True),
         ("last order 40 days ago", {"recency_days": 40.0, **USUALLY}, False),
-        ("no order for 94 days; usually every 30", {"recency_days": 94.0, "n_orders": 6.0, "tenure_days": 244.0}, True),
-        ("no order for 94 days; 31 between the two orders", {"recency_days": 94.0, **USUALLY, "n_orders": 2.0}, True),
-        ("no second order for 94 days; usually after 2", {"recency_days": 94.0, "n_orders": 1.0}, True),
-        ("first order 1 day ago; usually after 2", {"recency_days": 1.0, "n_orders": 1.0}, False),
+        ("no order for 94 days; usually every 30 days", {"recency_days": 94.0, "n_orders": 6.0, "tenure_days": 244.0}, True),
+        ("no order for 94 days; 31 days between the two orders", {"recency_days": 94.0, **USUALLY, "n_orders": 2.0}, True),
+        ("no second order for 94 days; usually after 2 days", {"recency_days": 94.0, "n_orders": 1.0}, True),
+        ("first order 1 day ago; usually after 2 days", {"recency_days": 1.0, "n_orders": 1.0}, False),
         ("only 1 order so far; typical 2 orders", {"n_orders": 1.0}, True),
         ("1 order so far", {"n_orders": 1.0}, False),
-        ("6 orders so far, about every 31 days; typical every 2", USUALLY, True),
-        ("2 orders so far, 300 days apart; typical 2", {"n_orders": 2.0, "mean_gap_days": 300.0}, True),
+        ("6 orders so far, about every 31 days; typical every 2 days", USUALLY, True),
+        ("2 orders so far, 300 days apart; typical 2 days", {"n_orders": 2.0, "mean_gap_days": 300.0}, True),
         ("3 orders in the last 90 days, 7 in the 90 before", {"n_orders_90d": 3.0, "n_orders_180d": 10.0}, True),
         (
             "3 orders in the last 90 days, 7 in the 90 before",
@@ -84,16 +88,24 @@ E_MAILS = {"n_email_sent_90d": 12.0}
         ),
         ("1 order in the last 30 days, 3 in the 30 before", {"n_orders_30d": 1.0, "trend_orders_30d": -0.5}, True),
         ("4 orders in the last 90 days, none in the 90 before", {"n_orders_90d": 4.0, "n_orders_180d": 4.0}, False),
-        ("no orders in the last 90 days; typical 2", {"n_orders_90d": 0.0}, True),
-        ("no complaints in the last 90 days; typical 2", {"n_complaint_90d": 0.0}, False),
-        ("1 complaint in the last 90 days; typical 2", {"n_complaint_90d": 1.0}, True),
+        ("no orders in the last 90 days; typical 2 orders", {"n_orders_90d": 0.0}, True),
+        ("no complaints in the last 90 days; typical 2 complaints", {"n_complaint_90d": 0.0}, False),
+        ("1 complaint in the last 90 days; typical 2 complaints", {"n_complaint_90d": 1.0}, True),
         ("opened none of the 12 e-mails of the last 90 days", {"n_email_open_90d": 0.0, **E_MAILS}, True),
         ("clicked 3 of the 4 push messages of the last 30 days", {"n_push_click_30d": 3.0, "n_push_sent_30d": 4.0}, False),
-        ("no e-mails opened in the last 90 days; typical 2", {"n_email_open_90d": 0.0, "n_email_sent_90d": 1.0}, True),
-        ("no e-mails opened in the last 90 days; typical 2", {"n_email_open_90d": 0.0, "n_email_sent_90d": 0.0}, True),
-        ("12 e-mails sent in the last 90 days; typical 2", E_MAILS, True),
+        (
+            "no e-mails opened in the last 90 days; typical 2 e-mails opened",
+            {"n_email_open_90d": 0.0, "n_email_sent_90d": 1.0},
+            True,
+        ),
+        (
+            "no e-mails opened in the last 90 days; typical 2 e-mails opened",
+            {"n_email_open_90d": 0.0, "n_email_sent_90d": 0.0},
+            True,
+        ),
+        ("12 e-mails sent in the last 90 days; typical 2 e-mails sent", E_MAILS, True),
         ("last support ticket 12 days ago; typical 2 days", {"days_since_support_ticket": 12.0}, True),
-        ("3 events of type points earned in the last 30 days; typical 2", {"n_points_earned_30d": 3.0}, False),
+        ("3 events of type points earned in the last 30 days; typical 2 events", {"n_points_earned_30d": 3.0}, False),
         ("80 % of lines bought at a discount; typical 200 %", {"share_discounted_lines": 0.8}, True),
         ("spent 50 % less in the last 90 days than in the 90 before", {"trend_spend_90d": -1 / 3}, True),
         ("bought nothing in the last 90 days, but did in the 90 before", {"trend_spend_90d": -1.0}, True),
@@ -111,6 +123,31 @@ E_MAILS = {"n_email_sent_90d": 12.0}
 def test_sentences_are_plain_and_tell_numbers(expected: str, of: dict[str, float | str], raises: bool) -> None:
     feature = next(iter(of))
     assert said(feature, of[feature], raises=raises, **{name: of[name] for name in of if name != feature}) == expected
+
+
+@pytest.mark.parametrize(
+    ("expected", "of"),
+    [
+        ("all orders on one day; typical every 57 days", {"mean_gap_days": 0.0}),
+        ("more than one order a day; typical every 57 days", {"mean_gap_days": 0.04}),
+        ("an order every day; typical every 57 days", {"mean_gap_days": 1.0}),
+        ("an order every 12 days; typical every 57 days", {"mean_gap_days": 12.0}),
+        ("an order every 57 days", {"mean_gap_days": 57.0}),
+        ("longest pause between orders less than a day; typical 99 days", {"max_gap_days": 0.0}),
+        (
+            "no order for 94 days; usually more than one order a day",
+            {"recency_days": 94.0, "n_orders": 9.0, "mean_gap_days": 0.9},
+        ),
+        ("9 orders so far, more than one order a day", {"n_orders": 9.0, "mean_gap_days": 0.2}),
+    ],
+)
+def test_a_rhythm_below_one_day_is_no_number_of_days(expected: str, of: dict[str, float]) -> None:
+    feature, base = next(iter(of)), typical(mean_gap_days=57.0, max_gap_days=99.0)
+    assert said(feature, of[feature], base=base, **{name: of[name] for name in of if name != feature}) == expected
+
+
+def test_a_count_of_no_days_stays_a_count() -> None:
+    assert said("n_event_days_90d", 0.0, base=typical()) == "active on 0 days of the last 90"
 
 
 def test_what_a_customer_lacks_is_unknown() -> None:

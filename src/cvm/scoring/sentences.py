@@ -105,7 +105,7 @@ def sentence(fact: Fact) -> str:
     >>> base = {"recency_days": Described("days", "Days since the last order.", 40.0)}
     >>> customer = {"recency_days": 94.0, "n_orders": 6.0, "mean_gap_days": 31.2}
     >>> sentence(Fact("recency_days", 94.0, True, customer.get, base, "EUR"))
-    'no order for 94 days; usually every 31'
+    'no order for 94 days; usually every 31 days'
     """
     if fact.value is None:
         return f"{_named(fact)}: unknown"
@@ -150,8 +150,8 @@ def _stated(template: str) -> Phrase:
     """The value with its unit, and what is typical."""
 
     def phrase(fact: Fact) -> str:
-        value, typical = quantity(fact.value, fact.unit, fact.currency), fact.typical(fact.feature)
-        usual = "" if typical is None else quantity(typical, fact.unit, fact.currency)
+        value, typical = _measured(fact, fact.value), fact.typical(fact.feature)
+        usual = "" if typical is None else _measured(fact, typical)
         said = template.format(value=value, **fact.parts)
         return f"{said}; typical {usual}" if usual and usual != value and not isinstance(fact.value, str) else said
 
@@ -175,12 +175,12 @@ def _silence(fact: Fact) -> str:
     if n_orders <= 1:
         typical = fact.typical("second_order_gap_days")
         begun = f"no second order for {_days(days)}" if fact.raises else f"first order {_days(days)} ago"
-        return f"{begun}; usually after {number(typical)}" if typical and fact.raises == (days > typical) else begun
+        return f"{begun}; usually after {_days(typical)}" if typical and fact.raises == (days > typical) else begun
     begun = f"no order for {_days(days)}" if fact.raises else f"last order {_days(days)} ago"
     if gap and fact.raises == (days > gap):
-        return f"{begun}; usually every {number(gap)}" if n_orders > 2 else f"{begun}; {number(gap)} between the two orders"
+        return f"{begun}; usually {_often(gap)}" if n_orders > 2 else f"{begun}; {_days(gap)} between the two orders"
     typical = fact.typical("recency_days")
-    return f"{begun}; typical {number(typical)}" if typical and fact.raises == (days > typical) else begun
+    return f"{begun}; typical {_days(typical)}" if typical and fact.raises == (days > typical) else begun
 
 
 def _rhythm(fact: Fact) -> str:
@@ -190,13 +190,20 @@ def _rhythm(fact: Fact) -> str:
     if gap and n_orders == 2:
         said += f", {_days(gap)} apart"
     elif gap:
-        said += f", about every {_days(gap)}"
+        said += f", {_often(gap, 'about ')}"
     typical, usual_gap = fact.typical("n_orders"), fact.typical("mean_gap_days")
     if typical and typical != n_orders and fact.raises == (n_orders < typical):
         return f"{said}; typical {quantity(typical, 'orders', '')}"
     if gap and usual_gap and fact.raises == (gap > usual_gap):
-        return f"{said}; typical {'' if n_orders == 2 else 'every '}{number(usual_gap)}"
+        return f"{said}; typical {_days(usual_gap) if n_orders == 2 else _often(usual_gap)}"
     return said
+
+
+def _gap(fact: Fact) -> str:
+    """How often the customer orders, and how often is typical."""
+    gap, typical = float(fact.value or 0.0), fact.typical(fact.feature)
+    said = _often(gap, "an order ") if gap else "all orders on one day"
+    return said if not typical or said.endswith(_often(typical)) else f"{said}; typical {_often(typical)}"
 
 
 def _recent(fact: Fact) -> str:
@@ -210,7 +217,7 @@ def _recent(fact: Fact) -> str:
     if before is not None and fact.raises == (found < before):
         return f"{said}, {'none' if before == 0 else number(before)} in the {window} before"
     typical = fact.typical(f"n_{what}_{window}d")
-    return said if typical is None or typical == found else f"{said}; typical {number(typical)}"
+    return said if typical is None or typical == found else f"{said}; typical {_typical_count(typical, what)}"
 
 
 def _before(fact: Fact, what: str, window: int, found: float) -> float | None:
@@ -271,7 +278,7 @@ _WORDS: tuple[tuple[str, Phrase], ...] = (
     (r"n_orders", _rhythm),
     (r"tenure_days", _stated("first order {value} ago")),
     (r"active_months", _stated("orders in {value}")),
-    (r"mean_gap_days", _stated("an order every {value}")),
+    (r"mean_gap_days", _gap),
     (r"std_gap_days", _stated("days between orders vary by {value}")),
     (r"max_gap_days", _stated("longest pause between orders {value}")),
     (r"last_gap_days", _stated("{value} between the last two orders")),
@@ -350,8 +357,25 @@ def _nouns(what: str) -> tuple[str, str]:
     return _NOUNS.get(what, (f"event of type {_said(what)}", f"events of type {_said(what)}"))
 
 
+def _measured(fact: Fact, value: Value) -> str:
+    """A value of the fact's feature with its unit; counts of days (``n_...``) are no spans of time."""
+    is_span = fact.unit == "days" and not fact.feature.startswith("n_")
+    return _days(value) if is_span and isinstance(value, float) else quantity(value, fact.unit, fact.currency)
+
+
+def _typical_count(count: float, what: str) -> str:
+    """A count and what is counted; types of events that are not in the table are just events."""
+    said = quantity(count, "events", "") if _nouns(what)[0].startswith("event of type ") else _counted(count, what)
+    return said if count else "none"
+
+
 def _days(days: float) -> str:
-    return quantity(float(days), "days", "")
+    return "less than a day" if 0 <= days < 1 else quantity(float(days), "days", "")
+
+
+def _often(gap: float, before: str = "") -> str:
+    """How often somebody orders, from the mean days between orders."""
+    return "more than one order a day" if gap < 1 else f"{before}every {'day' if gap == 1 else _days(gap)}"
 
 
 def _named(fact: Fact) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 import report_files as files
 from cvm.errors import MissingOutputError
+from cvm.ingest.quality.finding import Finding
 from cvm.reports.base import Base
 from cvm.reports.html.page import report_html
 from cvm.reports.html.sections import (
@@ -182,6 +183,38 @@ def test_the_summary_compares_with_the_run_before(full):
     assert "keep vip" in found
 
 
+def test_without_an_earlier_date_the_summary_says_so(bare):
+    assert "no scores of an earlier date" in said(bare, summary)
+
+
+def test_the_summary_says_where_season_is_not_known(full):
+    content = summary.read(full)
+    unknown = replace(content, knows_season=False)
+    sentence = words("en")("summary.no_season")
+    assert sentence in str(summary.section(unknown, words("en")).html(words("en")))
+    assert sentence not in said(full, summary)
+
+
+def test_a_sentence_on_drivers_begins_with_a_capital(full):
+    assert "Recent orders moves the churn probability most" in said(full, churn)
+
+
+def test_value_models_show_the_metric_that_decides(full):
+    found = said(full, value)
+    assert "Tweedie deviance</button>" in found
+    assert 'data-v="14"' in found
+
+
+def test_the_age_of_a_source_is_days_and_no_share(bare):
+    lag = Finding("transactions", "stale source", "info", 412, "days", 1.0, "kept", "Old.", "Fine.")
+    gap = Finding("transactions", "gap in the calendar", "info", 3, "days", 0.25, "kept", "Empty.", "Ask.")
+    content = replace(data_quality.read(bare), findings=[lag, gap])
+    found = str(data_quality.section(content, words("en")).html(words("en")))
+    assert words("en").count(412, "days") in found
+    assert "100.0%" not in found
+    assert "25.0%" in found
+
+
 def test_the_map_counts_every_customer_once(full):
     content = value_map.read(full)
     assert sum(cell["n"] for cell in content.cells) == 400
@@ -202,6 +235,26 @@ def test_the_lead_of_the_map_counts_everybody_above_one_half(tmp_path, engine):
     assert lead == words("en")(
         "value_map.lead", n=words("en").count(4, "customers"), clv=words("en").money(400.0, "EUR"), share="67%"
     )
+
+
+def test_why_somebody_may_leave_is_the_strongest_reason_that_speaks_for_it(tmp_path, engine):
+    def reason(direction, sentence):
+        return {"feature": "recency_days", "value": 1.0, "direction": direction, "sentence": sentence}
+
+    told = [
+        [reason("lowers", "orders in 9 months"), reason("raises", "no order for 94 days"), reason("raises", "third")],
+        [reason("lowers", "orders in 9 months")],
+        [],
+        None,
+    ]
+    rows = [{**row, "reasons": reasons} for row, reasons in zip(files.score_rows(4), told, strict=True)]
+    base = files.base(tmp_path, engine)
+    files.write_scores(base.workspace, files.AS_OF, rows)
+    found = said(base, value_map)
+    assert "no order for 94 days" in found
+    assert "orders in 9 months" not in found
+    assert "third" not in found
+    assert found.count("Nothing speaks for leaving") == 2
 
 
 def test_migrations_show_who_moved_and_leave_out_who_came_or_went_from_the_matrix(full):

@@ -178,6 +178,7 @@ def _drivers(content: Content, words: Words) -> Child:
     names, values = [name for name, _ in top][::-1], [share for _, share in top][::-1]
     hover = [f"{name}: {words.percent(share, 0)}" for name, share in zip(names, values, strict=True)]
     takeaway = words("churn.drivers_takeaway", first=top[0][0], share=words.percent(top[0][1], 0))
+    takeaway = takeaway[:1].upper() + takeaway[1:]  # names of themes are in lower case
     layout = {
         "xaxis": share_axis(words("churn.driver_share")),
         "yaxis": axis(type="category", showgrid=False),

@@ -13,6 +13,8 @@ from cvm.reports.html.markup import Child, tag
 from cvm.reports.html.parts import Column, Section, card, cards, english, note, subtitle, table
 from cvm.reports.words import Words
 
+# Checks whose number is an age in days, which is no share of anything.
+_LAGS = ("stale source", "ends early")
 _TONES = {"serious": "bad", "warning": "warn"}
 
 
@@ -79,8 +81,8 @@ def _findings(content: Content, words: Words) -> list[Child]:
             tag("span", words.known("severity", one.severity), class_=f"badge {_TONES.get(one.severity, 'plain')}"),
             one.table,
             one.check.replace("_", " "),
-            one.n,
-            one.share,
+            tag("span", words.count(one.n, "days"), data_v=str(one.n)) if one.unit == "days" else one.n,
+            None if one.check in _LAGS else one.share,
             words.known("done", one.action),
             one.meaning,
             one.advice,

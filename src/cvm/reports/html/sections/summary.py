@@ -59,6 +59,7 @@ class Content:
     kpi_file: str
     other_models: Sequence[str]
     model_version: str
+    knows_season: bool
 
 
 def read(base: Base) -> Content:
@@ -79,6 +80,7 @@ def read(base: Base) -> Content:
         base.shown(outputs / "kpis.csv"),
         base.other_models(),
         base.bundle.model_version,
+        bool(base.bundle.btyd.clock.levels),
     )
 
 
@@ -101,6 +103,8 @@ def section(content: Content, words: Words) -> Section:
         risk=words.money(now["at_risk"] or 0.0, content.currency),
     )
     body: list[Child] = [cards(*_cards(content, words))]
+    if not content.knows_season:
+        body.append(note(words("summary.no_season")))
     if content.other_models:
         others = ", ".join(content.other_models)
         body.append(note(words("summary.other_models", others=others, model=content.model_version)))

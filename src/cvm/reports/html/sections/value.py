@@ -13,7 +13,7 @@ from cvm.reports.html.parts import Column, Section, card, cards, figure, interva
 from cvm.reports.html.plots import axis, bars, guide, intervals, line, plot, share_axis
 from cvm.reports.words import Words
 
-_METRICS = ("ratio", "mae", "spearman", "ngini", "decmape", "value_share_top_10", "value_share_top_20")
+_METRICS = ("tweedie_deviance", "ratio", "mae", "spearman", "ngini", "decmape", "value_share_top_10", "value_share_top_20")
 _CONCENTRATION = """
 WITH ranked AS (SELECT clv, ntile(100) OVER (ORDER BY clv DESC) AS percentile FROM {file} WHERE clv > 0)
 SELECT percentile, count(*) AS n, sum(clv) AS clv FROM ranked GROUP BY percentile ORDER BY percentile

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvm.reports.base import Base
+from cvm.reports.html.markup import tag
 from cvm.reports.html.parts import MOST_ROWS, Column, Section, figure, interval, subtitle, table
 from cvm.reports.html.plots import grid_layout, heatmap, plot
 from cvm.reports.words import Words
@@ -22,7 +23,8 @@ FROM {{file}} WHERE p_churn IS NOT NULL AND value_tier IS NOT NULL GROUP BY ALL
 """
 _TOP = f"""
 SELECT customer_id, segment, clv, clv_lower, clv_upper, p_churn, clv * p_churn AS at_risk,
-       expected_next_order_date, reasons[1].sentence AS reason
+       expected_next_order_date, reasons IS NOT NULL AS is_told,
+       [reason.sentence FOR reason IN reasons IF reason.direction = 'raises'][1] AS reason
 FROM {{file}} WHERE p_churn IS NOT NULL AND clv > 0 ORDER BY at_risk DESC, customer_id LIMIT {MOST_ROWS}
 """
 
@@ -124,6 +126,13 @@ def _map(content: Content, words: Words) -> Any:
     )
 
 
+def _why(row: Mapping[str, Any], words: Words) -> Any:
+    """What speaks most for leaving; a dash where no reasons were told."""
+    if row["reason"] or not row["is_told"]:
+        return row["reason"]
+    return tag("span", words("value_map.no_reason"))
+
+
 def _customers(content: Content, words: Words) -> list[Any]:
     caption = words("value_map.customers")
     columns = [
@@ -143,7 +152,7 @@ def _customers(content: Content, words: Words) -> list[Any]:
             row["p_churn"],
             row["at_risk"],
             row["expected_next_order_date"],
-            row["reason"],
+            _why(row, words),
         ]
         for row in content.customers
     ]
