@@ -30,7 +30,7 @@ def init(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take every proposal.")] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write an annotated params.yaml for your files: tables and columns proposed from their headers and values."""
+    """Write an annotated params.yaml for your files. Tables and columns are proposed from their headers and values."""
     from cvm.proposing.annotated import params_text
     from cvm.proposing.proposal import propose
     from cvm.proposing.questions import proposed
