@@ -88,11 +88,14 @@ class Printer:
         warnings: tuple[str, ...],
         seconds: float,
         figures: Mapping[str, object] = MappingProxyType({}),
+        *,
+        with_seconds: bool = True,
     ) -> None:
         """One line of outcome, then its warnings; ``figures`` are for programs."""
         self.record(stage, message, warnings, seconds, figures)
         if not self.quiet:
-            self.console.print(f"[bold green]{stage:9s}[/] {escape(message)} [dim]({seconds:.1f} s)[/]")
+            took = f" [dim]({seconds:.1f} s)[/]" if with_seconds else ""
+            self.console.print(f"[bold green]{stage:9s}[/] {escape(message)}{took}")
         for warning in warnings:
             self.note(stage, warning)
 
