@@ -274,8 +274,13 @@ def test_a_scoring_date_outside_of_history_is_refused_and_the_features_kept(
 
 def test_a_missing_params_file_is_refused(tmp_path: Path) -> None:
     assert_refused(
-        shop.cvm(tmp_path, "run"), "params.yaml cannot be read: No such file", "Choose another file with --params"
+        shop.cvm(tmp_path, "run"),
+        "params.yaml cannot be read: No such file",
+        "Choose another file with --params.*cvm init FILE",
     )
+    named = shop.cvm(tmp_path, "run", "--params", "other.yaml")
+    assert_refused(named, "other.yaml cannot be read: No such file", "Choose another file with --params")
+    assert "cvm init" not in named.err
     assert list(tmp_path.iterdir()) == []
 
 

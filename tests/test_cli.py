@@ -67,6 +67,13 @@ def test_help_names_every_stage() -> None:
         assert shop.cvm(Path(), name, "--help").code == 0
 
 
+def test_help_begins_with_the_first_command_and_cuts_no_description() -> None:
+    commands = shop.cvm(Path(), "--help").out.split("Commands:\n")[1]
+    assert [line.split()[0] for line in commands.splitlines()[:3]] == ["init", "run", "ingest"]
+    assert "..." not in commands
+    assert all(line.startswith("  ") and line[2] != " " for line in commands.splitlines())
+
+
 @pytest.mark.parametrize(
     ("arguments", "cause"),
     [

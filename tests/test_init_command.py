@@ -66,6 +66,21 @@ def test_a_refusal_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nothing_is_said_of_proposals_that_nobody_takes(tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").touch()
+    for name in ("nothing.csv", "empty.csv"):
+        done = shop.cvm(tmp_path, "init", name)
+        assert done.code == 1
+        assert "every proposal is taken" not in done.out + done.err
+
+
+def test_the_time_that_a_user_takes_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    printer = Printer(quiet=False)
+    printer.outcome("init", "wrote it", (), 61.0, with_seconds=False)
+    printer.outcome("init", "wrote it", (), 61.0)
+    assert capsys.readouterr().out == "init      wrote it\ninit      wrote it (61.0 s)\n"
+
+
 def test_questions_are_asked_until_the_answer_will_do(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,9 +86,12 @@ def _run_stage(
     return outcome
 
 
+app.command()(init)  # what comes first stands first in the help
+
+
 @app.command()
 def run(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
-    """The whole loop: ingest, features, train, promote, score, segment, actions, kpis, report."""
+    """The whole loop, from exports to report. Ingest, features, train, promote, score, segment, actions, kpis, report."""
     from cvm.pipeline import in_order, is_untracked, summarise
     from cvm.reports.terminal import closing
     from cvm.stages.context import only_writer
@@ -114,7 +117,7 @@ def ingest(
         bool, typer.Option("--full", help="Forget what was ingested before; read every export there is.")
     ] = False,
 ) -> None:
-    """New or changed sources to clean tables; faulty rows to the quarantine."""
+    """New or changed sources to clean tables. Faulty rows go to the quarantine."""
     _run("ingest", load_params(params, overrides=set_ or ()), Printer(quiet=quiet), full=full)
 
 
@@ -130,7 +133,7 @@ def features(
     parameters: MarkersOption = False,
     output: OutputOption = None,
 ) -> None:
-    """Clean tables to point-in-time snapshots and their outcomes; with --sql the query for a warehouse of your own."""
+    """Clean tables to point-in-time snapshots and outcomes. With --sql the query for a warehouse of your own."""
     checked = load_params(params, overrides=set_ or ())
     check_only_with_sql(sql, as_of=as_of, labels=labels, schema=schema, parameters=parameters, output=output)
     if sql is None:
@@ -150,7 +153,7 @@ def train(
     trials: Annotated[int | None, typer.Option("--trials", help="Tuning trials per model; 0 = good defaults.")] = None,
     timeout: Annotated[int | None, typer.Option("--timeout", help="End of tuning per model, in seconds.")] = None,
 ) -> None:
-    """Snapshots to a judged and registered challenger; tuning goes on from the trials on file."""
+    """Snapshots to a judged and registered challenger. Tuning goes on from the trials on file."""
     given = {"trials": trials, "timeout_s": timeout}
     overrides = [*(set_ or ()), *(f"train.{key}={value}" for key, value in given.items() if value is not None)]
     checked = load_params(params, overrides=overrides)
@@ -172,7 +175,7 @@ def crossvalidate(
     out: Annotated[Path | None, typer.Option("--out", help="Folder for figures, predictions and model.")] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Train churn on a labelled flat table, judged by cross-validation."""
+    """Churn of a labelled flat table, cross-validated."""
     from cvm.models.crossvalidation import cross_validate_churn
     from cvm.models.labelled import read_flat_file
     from cvm.reports.crossvalidation import crossvalidation_tables
@@ -215,7 +218,7 @@ def score(
     every: Annotated[Every, typer.Option("--every", help="How far apart its dates are.")] = Every.MONTH,
     again: Annotated[bool, typer.Option("--again", help="Also dates whose scores are on file and up to date.")] = False,
 ) -> None:
-    """Features to scores; by default with the champion exported to models/champion.
+    """Features to scores, by default with the champion. It is the model exported to models/champion.
 
     Of dates named here features are computed in the same run; dates whose scores are up to date are left alone.
     """
@@ -236,13 +239,13 @@ def score(
 def segment(
     params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False, bundle: BundleOption = None
 ) -> None:
-    """Apply segmentation again to the scores on file, and tell who moved since the scores before."""
+    """Apply segmentation again to the scores on file. Tells who moved since the scores before."""
     _run("segment", load_params(params, overrides=set_ or ()), Printer(quiet=quiet), bundle=bundle)
 
 
 @app.command()
 def actions(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
-    """What to do next: actions of the playbook, what is due, what goes together, trigger lists."""
+    """What to do next, and with whom. Actions of the playbook, what is due, what goes together, trigger lists."""
     _run("actions", load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
 
 
@@ -257,7 +260,7 @@ def kpis(
     parameters: MarkersOption = False,
     output: OutputOption = None,
 ) -> None:
-    """KPIs by period and group, cohorts and goals, as files for BI tools; with --sql the query for your warehouse."""
+    """KPIs by period and group, cohorts and goals. Files for BI tools; with --sql the query for your warehouse."""
     checked = load_params(params, overrides=set_ or ())
     check_only_with_sql(sql, as_of=as_of, schema=schema, parameters=parameters, output=output)
     if sql is None:
@@ -270,13 +273,13 @@ def kpis(
 
 @app.command()
 def report(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
-    """One page that opens offline, and the model card: outputs/report.html, outputs/model_card.md."""
+    """One page that opens offline, and the model card. They are outputs/report.html and outputs/model_card.md."""
     _run("report", load_params(params, overrides=set_ or ()), Printer(quiet=quiet))
 
 
 @app.command()
 def monitor(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
-    """Can the model in use still be trusted? Ends with exit code 0 (ok), 3 (watch) or 4 (retrain)."""
+    """Whether the model in use can still be trusted. Ends with exit code 0 (ok), 3 (watch) or 4 (retrain)."""
     from cvm.reports.monitoring import monitoring_tables
     from cvm.stages.monitor import monitor
 
@@ -297,7 +300,7 @@ def monitor(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet
         raise typer.Exit(_EXIT_CODES[found.verdict.word])
 
 
-for command in (init, promote, rollback, power, plan, evaluate, serve, forget, purge, doctor):
+for command in (promote, rollback, power, plan, evaluate, serve, forget, purge, doctor):
     app.command()(command)
 
 

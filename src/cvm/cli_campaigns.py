@@ -36,7 +36,7 @@ def power(
     set_: SetOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Size of a holdout, the effect it can show, and what it costs."""
+    """Size of a holdout, what it can show and what it costs."""
     from cvm.campaigns.outcome_history import OutcomeHistory
     from cvm.campaigns.power import check_outcome, given_baseline
     from cvm.campaigns.power_groups import arm_powers, segment_powers
@@ -86,7 +86,7 @@ def plan(
     exclude: Annotated[Path | None, typer.Option("--exclude", help="List of customers to leave out by hand.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Who is contacted, who is held out, who is left out and why: a draft, until it is approved."""
+    """Who is contacted, held out or left out, and why. A draft, until it is approved."""
     from cvm.campaigns.customer_lists import read_customer_list
     from cvm.reports.campaign_plan import approved_sentences, plan_tables
     from cvm.stages.context import workspace_of
@@ -143,7 +143,7 @@ def evaluate(
     parameters: MarkersOption = False,
     output: OutputOption = None,
 ) -> None:
-    """What a campaign really earned, against its holdout; with --sql the query of its sums for a warehouse of your own."""
+    """What a campaign really earned, against its holdout. With --sql the query of its sums for a warehouse of your own."""
     from cvm.reports.campaign_cells import cells_tables
     from cvm.reports.campaign_effect import effect_tables
     from cvm.stages.campaigns import campaign_cells, evaluate_campaign, evaluate_cells

@@ -10,7 +10,7 @@ from cvm.terminal import DEFAULT_PARAMS, ParamsOption, Printer, QuietOption, Set
 
 
 def doctor(params: ParamsOption = DEFAULT_PARAMS, set_: SetOption = None, quiet: QuietOption = False) -> None:
-    """What is wrong with this installation, your data and the outputs, and how to mend it. Writes nothing.
+    """What is wrong here, and how to mend it. Looks at this installation, your data and the outputs; writes nothing.
 
     Exit code 0, or 1 if anything is wrong. With --json, one line for programs.
     """

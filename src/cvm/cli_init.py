@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from cvm.errors import ParamsError
+from cvm.proposing.questions import proposed
 from cvm.terminal import DEFAULT_PARAMS, Printer, QuietOption, load_params
 
 if TYPE_CHECKING:
@@ -30,10 +31,9 @@ def init(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take every proposal.")] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write an annotated params.yaml for your files: tables and columns proposed from their headers and values."""
+    """Write an annotated params.yaml for your files. Tables and columns are proposed from their headers and values."""
     from cvm.proposing.annotated import params_text
     from cvm.proposing.proposal import propose
-    from cvm.proposing.questions import proposed
     from cvm.reports.proposal import next_step, proposal_tables, summary_lines
     from cvm.writing import replaced_file
 
@@ -43,12 +43,16 @@ def init(
     if not output.parent.is_dir():
         raise ParamsError(f"There is no folder {str(output.parent)!r} to write {output.name} in. Make it first.")
     can_ask = sys.stdin.isatty() and sys.stdout.isatty() and not quiet
-    if not yes and not can_ask:
-        printer.note("init", _NO_TERMINAL)
     now = datetime.now(UTC).replace(tzinfo=None)
     if yes or not can_ask:
         with printer.stage("init") as progress:
-            found = propose(files or [Path()], folder=output.parent, ask=proposed, now=now, progress=progress)
+            found = propose(
+                files or [Path()],
+                folder=output.parent,
+                ask=proposed if yes else _taking(printer),
+                now=now,
+                progress=progress,
+            )
     else:
         # Lines and no spinner, which would write over the questions.
         found = propose(
@@ -73,7 +77,12 @@ def init(
     }
     notes = tuple(summary_lines(found))
     printer.outcome(
-        "init", f"wrote {output}. Next: {next_step(found, command)}", notes, time.perf_counter() - started, figures
+        "init",
+        f"wrote {output}. Next: {next_step(found, command)}",
+        notes,
+        time.perf_counter() - started,
+        figures,
+        with_seconds=yes or not can_ask,  # those of a user who thinks are nobody's business
     )
 
 
@@ -87,6 +96,20 @@ def _check(proposal: Path, output: Path) -> None:
             f"What was proposed for these files does not load, and was not written to {output}: {problems} "
             "Answer otherwise, or write params.yaml by hand (docs/init.md)."
         ) from None
+
+
+def _taking(printer: Printer) -> Ask:
+    """Every proposal, once it is said that nobody can be asked."""
+    has_told = False
+
+    def ask(question: Question) -> str:
+        nonlocal has_told
+        if not has_told:
+            printer.note("init", _NO_TERMINAL)
+            has_told = True
+        return proposed(question)
+
+    return ask
 
 
 def asking(printer: Printer) -> Ask:

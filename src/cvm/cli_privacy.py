@@ -50,7 +50,7 @@ def purge(
     set_: SetOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Remove outputs that are older than privacy.keep_days; rows of tables go at each ingest."""
+    """Remove outputs older than privacy.keep_days. Rows of tables go at each ingest."""
     from cvm.reports.privacy import expired_table
     from cvm.stages.context import workspace_of
     from cvm.stages.forget import find_expired, run_purge

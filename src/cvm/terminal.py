@@ -30,8 +30,14 @@ _stages: ContextVar[list[dict[str, object]] | None] = ContextVar("stages", defau
 
 def load_params(path: Path, *, overrides: Sequence[str] = ()) -> Params:
     """``cvm.params.load_params``, imported when a command needs it: help and completion of the shell do without."""
+    from cvm.errors import ParamsError
     from cvm.params import load_params as load
 
+    if path == DEFAULT_PARAMS and not path.exists():
+        raise ParamsError(
+            f"{path} cannot be read: No such file or directory. Choose another file with --params, or write one for your "
+            "exports with `cvm init FILE`."
+        )
     return load(path, overrides=overrides)
 
 
@@ -82,11 +88,14 @@ class Printer:
         warnings: tuple[str, ...],
         seconds: float,
         figures: Mapping[str, object] = MappingProxyType({}),
+        *,
+        with_seconds: bool = True,
     ) -> None:
         """One line of outcome, then its warnings; ``figures`` are for programs."""
         self.record(stage, message, warnings, seconds, figures)
         if not self.quiet:
-            self.console.print(f"[bold green]{stage:9s}[/] {escape(message)} [dim]({seconds:.1f} s)[/]")
+            took = f" [dim]({seconds:.1f} s)[/]" if with_seconds else ""
+            self.console.print(f"[bold green]{stage:9s}[/] {escape(message)}{took}")
         for warning in warnings:
             self.note(stage, warning)
 

@@ -4,10 +4,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from rich.console import Console
+from rich.file_proxy import FileProxy
 
 from cvm.doctor import machine
 from cvm.doctor.line import Line, lines_of, size
@@ -101,6 +104,13 @@ def test_a_terminal_that_is_not_utf_8_is_said(monkeypatch: pytest.MonkeyPatch) -
     assert line.state == "look"
     assert "ANSI_X3.4-1968" in line.found
     assert "PYTHONUTF8=1" in line.fix
+
+
+def test_the_spinner_of_a_terminal_does_not_hide_its_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.locale, "getpreferredencoding", lambda _: "UTF-8")
+    stream = TextIOWrapper(BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", FileProxy(Console(file=stream, force_terminal=True), stream))
+    assert the(machine.text_line).state == "ok"
 
 
 def test_missing_time_zones_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

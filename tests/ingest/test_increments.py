@@ -20,7 +20,7 @@ import shop as shop_of_tests
 from cvm.engines import DuckDBEngine
 from cvm.errors import MissingColumnsError, MissingOutputError, QualityError, SourceError, WorkspaceError
 from cvm.ingest.clean import REPLACED
-from cvm.ingest.origins import FileSource, FrameSource
+from cvm.ingest.origins import FileSource, FrameSource, passed_name
 from cvm.ingest.reading import Reading
 from cvm.ingest.stage import Ingested, Rules, ingest
 from cvm.workspace import Workspace
@@ -246,6 +246,17 @@ def test_a_file_no_longer_named_is_taken_out(shop: Shop) -> None:
     (note,) = shop.ingest("2.csv").notes
     assert "'1.csv' no longer named in params.yaml; 1 rows taken out" in note
     assert (shop.amounts, len(shop.parts)) == ([2], 1)
+
+
+def test_a_frame_in_the_place_of_a_file_is_said(shop: Shop) -> None:
+    shop.export("1.csv", "1")
+    shop.ingest()
+    frame = pa.table({"customer_id": ["c1"], "occurred_at": ["2024-05-01"], "amount": [2]})
+    passed = FrameSource(frame, passed_name("transactions"), Reading("UTC"), is_passed=True)
+    (note,) = shop.ingest_all(transactions=passed).notes
+    assert note == "transactions: a frame was passed in the place of '1.csv'; 1 rows taken out"
+    (note,) = [note for note in shop.ingest().notes if "taken out" in note]
+    assert note == "transactions: the frame that was passed before was not passed again; its 1 rows taken out"
 
 
 def test_the_same_export_under_another_name_changes_nothing(shop: Shop) -> None:

@@ -72,7 +72,7 @@ def test_the_first_challenger_takes_the_empty_place_whatever_the_gates_say(
     assert registry.told[-1]["champion"] == first
     assert registry.told[-1]["tags"][first]["reason"] == "there was no champion"
     assert run_promote(params).message == (
-        f"champion {first} stays: it is the first model, since 2026-01-01 00:00 UTC, with no other to compare it with"
+        f"champion {first} is the first model: promoted at 2026-01-01 00:00 UTC, when there was no other"
     )
 
 

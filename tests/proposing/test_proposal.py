@@ -10,7 +10,7 @@ import shop
 from cvm.errors import SourceError
 from cvm.params import load_params
 from cvm.proposing.annotated import params_text
-from cvm.proposing.business import margin_question
+from cvm.proposing.business import currency_question, margin_question, zone_question
 from cvm.proposing.proposal import Proposal, propose
 from cvm.proposing.questions import Question, proposed
 from cvm.reports.proposal import next_step, summary_lines
@@ -171,3 +171,29 @@ def test_a_business_is_contractual_where_most_buyers_hold_subscriptions(tmp_path
     held = [f"c{n},2024-01-01,2024-02-01" for n in range(1, 7)]
     (tmp_path / "contracts.csv").write_text(lines("client,start date,end date", *held), encoding="utf-8")
     assert proposal(tmp_path).churn_definition == ("subscription", "75% of the buyers ever held a subscription")
+
+
+@pytest.mark.parametrize(
+    ("answer", "zones"),
+    [
+        ("London", "Europe/London"),
+        ("europe/london", "Europe/London"),
+        ("new york", "America/New_York"),
+        ("Nowhere", "Europe/Kyiv"),
+    ],
+)
+def test_a_time_zone_is_told_by_its_city(answer: str, zones: str) -> None:
+    problem = zone_question(["transactions"]).problem
+    assert problem("Europe/London") is None
+    assert problem(answer) == f"{answer!r} is not an IANA time zone; write for example {zones}"
+
+
+def test_a_currency_is_told_by_its_code() -> None:
+    problem = currency_question([]).problem
+    assert (problem("GBP"), problem("gbp")) == (None, None)
+    assert problem("pounds") == "'pounds' is no code of three letters, such as EUR, GBP, USD or UAH"
+
+
+def test_a_customer_column_with_blanks_says_what_becomes_of_them(found: Proposal) -> None:
+    reason = found.tables[0].candidate.matches["customer_id"].note
+    assert reason.endswith(" blank: rows without a customer are left out")

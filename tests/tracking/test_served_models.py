@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -51,6 +52,11 @@ def test_a_bundle_directory_becomes_the_model_of_its_name(tmp_path):
     example = synthetic_example(bundle, as_of=bundle.trained_as_of)
     assert served.predict(example)["customer_id"].tolist() == ["example-1", "example-2"]
     assert HISTORY_FOLDER != "bundle"
+
+
+def test_examples_hold_figures_that_people_would_write():
+    bundle = replace(simulated.bundle(), margin_rate=0.1 + 0.2)
+    assert synthetic_example(bundle, as_of=bundle.trained_as_of)["historic_value"].tolist() == [7.5, 144.0]
 
 
 def test_signatures_name_what_is_required_and_hold_nulls():

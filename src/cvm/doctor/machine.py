@@ -94,7 +94,9 @@ def scratch_line() -> Iterator[Line]:
 
 def text_line() -> Iterator[Line]:
     """Whether the terminal takes all the signs of names and reports."""
-    encodings = {sys.stdout.encoding or "?", locale.getpreferredencoding(False)}
+    # The spinner of a terminal stands in the place of the stream, and tells no encoding.
+    stream = getattr(sys.stdout, "rich_proxied_file", sys.stdout)
+    encodings = {stream.encoding or "?", locale.getpreferredencoding(False)}
     strange = sorted(one for one in encodings if one.lower().replace("-", "") != "utf8")
     if strange:
         fix = "Set PYTHONUTF8=1, or a locale such as LC_ALL=C.UTF-8."

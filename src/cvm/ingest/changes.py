@@ -13,7 +13,7 @@ from cvm.errors import SourceError
 from cvm.ingest.clean import VERSION
 from cvm.ingest.contracts import Contract
 from cvm.ingest.ledger import Part, TableParts
-from cvm.ingest.origins import Export, Source
+from cvm.ingest.origins import Export, FrameSource, PlannedSource, Source, passed_name
 from cvm.ingest.reading import Reading
 
 
@@ -100,7 +100,7 @@ def changes_of(contract: Contract, source: Source, known: TableParts | None, *, 
     if reads_anew:
         notes.append(f"{table}: everything was read again, because params.yaml or cvm now reads it in another way")
     notes += [_gone_note(table, gone)] if gone else []
-    notes += [_dropped_note(table, dropped)] if dropped else []
+    notes += [_dropped_note(table, source, dropped)] if dropped else []
     return Changes(reading, tuple(slots), tuple(notes))
 
 
@@ -176,9 +176,14 @@ def _gone_note(table: str, gone: Sequence[Part]) -> str:
     )
 
 
-def _dropped_note(table: str, dropped: Sequence[Part]) -> str:
-    rows = sum(part.n_kept for part in dropped)
-    return f"{table}: {_names(part.name for part in dropped)} no longer named in params.yaml; {rows:,} rows taken out"
+def _dropped_note(table: str, source: Source, dropped: Sequence[Part]) -> str:
+    names, rows = _names(part.name for part in dropped), sum(part.n_kept for part in dropped)
+    own = source.own if isinstance(source, PlannedSource) else source
+    if isinstance(own, FrameSource) and own.is_passed:
+        return f"{table}: a frame was passed in the place of {names}; {rows:,} rows taken out"
+    if [part.name for part in dropped] == [passed_name(table)]:
+        return f"{table}: the frame that was passed before was not passed again; its {rows:,} rows taken out"
+    return f"{table}: {names} no longer named in params.yaml; {rows:,} rows taken out"
 
 
 def _unreadable_again(table: str, gone: Sequence[Part]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from cvm.engines import identifier
 from cvm.errors import ParamsError
 from cvm.frames import arrow_table
-from cvm.ingest.origins import DatabaseSource, FileSource, FrameSource, Source
+from cvm.ingest.origins import DatabaseSource, FileSource, FrameSource, Source, passed_name
 from cvm.ingest.presets import read_preset
 from cvm.ingest.reading import Reading
 
@@ -41,7 +41,7 @@ def declared_source(
     """
     reading = declared_reading(table, section, zone)
     if frame is not None:
-        return FrameSource(arrow_table(table, frame), f"tables[{table!r}]", reading)
+        return FrameSource(arrow_table(table, frame), passed_name(table), reading, is_passed=True)
     if section.get("url") is not None:
         url = section["url"]
         return DatabaseSource(getattr(url, "get_secret_value", lambda: url)(), section["query"], reading)

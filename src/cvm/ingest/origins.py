@@ -72,11 +72,12 @@ class FileSource:
 
 @dataclass(frozen=True)
 class FrameSource:
-    """A table that is already in memory."""
+    """A table that is already in memory; ``is_passed`` says that the caller passed it, whatever ``params.yaml`` names."""
 
     frame: pa.Table
     name: str
     reading: Reading
+    is_passed: bool = False
 
     @property
     def shown(self) -> str:
@@ -92,6 +93,11 @@ class FrameSource:
         """Nothing that was read before is left out of a frame unwillingly."""
         del name
         return True
+
+
+def passed_name(table: str) -> str:
+    """The name of the frame that a caller passes for a table."""
+    return f"tables[{table!r}]"
 
 
 @dataclass(frozen=True)

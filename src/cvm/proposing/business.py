@@ -69,7 +69,11 @@ def _told_currency(candidates: Sequence[Candidate]) -> tuple[str, str]:
 
 
 def _currency_problem(answer: str) -> str | None:
-    return None if re.fullmatch("[A-Za-z]{3}", answer) else f"{answer!r} is no code of three letters, such as UAH"
+    return (
+        None
+        if re.fullmatch("[A-Za-z]{3}", answer)
+        else f"{answer!r} is no code of three letters, such as EUR, GBP, USD or UAH"
+    )
 
 
 def _margin_problem(answer: str) -> str | None:
@@ -78,4 +82,9 @@ def _margin_problem(answer: str) -> str | None:
 
 
 def _zone_problem(answer: str) -> str | None:
-    return None if answer in available_timezones() else f"{answer!r} is not an IANA time zone; write for example Europe/Kyiv"
+    zones = available_timezones()
+    if answer in zones:
+        return None
+    meant = answer.casefold().replace(" ", "_")
+    likely = sorted(zone for zone in zones if meant in (zone.casefold(), zone.rpartition("/")[2].casefold()))
+    return f"{answer!r} is not an IANA time zone; write for example {' or '.join(likely) or 'Europe/Kyiv'}"

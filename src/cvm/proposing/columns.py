@@ -154,7 +154,10 @@ def _reason(sample: TableSample, facts: ColumnFacts, column: Column) -> str:
     blank = sample.n_rows - n
     rows = "rows" if sample.is_whole else "sampled rows"
     said = f"{facts.n_distinct:,} different in {sample.n_rows:,} {rows}"
-    return f"{said}, {blank:,} blank" if blank else said
+    if not blank:
+        return said
+    left_out = ": rows without a customer are left out" if column.name == "customer_id" and column.required else ""
+    return f"{said}, {blank:,} blank{left_out}"
 
 
 def _factors(sample: TableSample, answer: str) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def _columns_table(proposed: ProposedTable) -> Table:
     if proposed.attributes:
         table.add_row(Text("attributes", style="dim"), ", ".join(proposed.attributes), "kept under their own names")
     if proposed.unused:
-        what = "of persons, or different in every row" if proposed.ignore else "nothing of ours is made of them"
+        what = "of persons, or different in every row" if proposed.ignore else "not needed"
         table.add_row("not used", ", ".join(proposed.unused), what, style="dim")
     return table
 

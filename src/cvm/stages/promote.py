@@ -254,21 +254,21 @@ def _nothing_to_decide(
     elif newest == version:
         message = f"champion {version} stays: training anew gave the same model"
     else:
-        message = f"champion {version} stays: {_unchallenged(workspace, version)}"
+        message = f"champion {version} {_unchallenged(workspace, version)}"
     figures = {"decision": finished.verdict if finished else "none", "champion_after": version}
     return StageOutcome("promote", message, warnings, figures=figures)
 
 
 def _unchallenged(workspace: Workspace, version: str) -> str:
-    """That there is nothing to compare the champion with, and since when, as a part of a sentence."""
+    """That there is nothing to compare the champion with, and since when, as the end of a sentence."""
     changes = [decision for decision in read_decisions(workspace.decisions) if decision.changes_champion]
     if not changes or changes[-1].champion_after != version:
-        return "no challenger waits"
+        return "stays: no challenger waits"
     latest = changes[-1]
     if latest.champion_before is None:
-        return f"it is the first model, since {latest.decided_at:%Y-%m-%d %H:%M} UTC, with no other to compare it with"
+        return f"is the first model: promoted at {latest.decided_at:%Y-%m-%d %H:%M} UTC, when there was no other"
     why = f" ({latest.reason})" if latest.reason else ""
-    return f"{latest.verdict} at {latest.decided_at:%Y-%m-%d %H:%M} UTC{why}, since then no challenger waits"
+    return f"stays: {latest.verdict} at {latest.decided_at:%Y-%m-%d %H:%M} UTC{why}, since then no challenger waits"
 
 
 def _follow(

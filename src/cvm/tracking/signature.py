@@ -74,7 +74,7 @@ def synthetic_example(bundle: Bundle, *, as_of: date) -> pd.DataFrame:
             "as_of": as_of.isoformat(),
             **{f.name: "" if f.kind == "category" else 0.0 for f in bundle.features},
             **known,
-            "historic_value": known["spend"] * bundle.margin_rate,
+            "historic_value": float(f"{known['spend'] * bundle.margin_rate:.6g}"),
         }
         for position, known in enumerate((once, monthly), start=1)
     ]
