@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pytest
 
 import shop
@@ -132,3 +133,20 @@ def test_renewals_count_spells_by_how_long_they_lasted():
         (1.0, 1.0): 3,
         (2.0, 1.0): 1,
     }
+
+
+def test_rows_that_begin_and_end_together_are_in_one_spell_whatever_their_order():
+    rows = [
+        row
+        for number in range(200)
+        for row in (
+            subscription(f"c{number}", "2023-06-01", "2023-07-01"),
+            *(subscription(f"c{number}", "2023-12-02", "2024-01-15") for _ in range(2 + number % 3)),
+        )
+    ]
+    engine = shop.typed_warehouse(
+        transactions=[order("c0", on="2024-01-01", amount=1.0)],
+        subscriptions=[rows[place] for place in np.random.default_rng(5).permutation(len(rows))],
+    )
+    found = engine.table(renewals_query(Schema.of(engine), AS_OF, timezone="UTC")).to_pylist()
+    assert {(row["periods"], row["churned"]): row["n_spells"] for row in found} == {(1.0, 1.0): 200, (2.0, 1.0): 200}

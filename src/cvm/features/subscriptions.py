@@ -49,15 +49,16 @@ def known_subscriptions(*, started_day: str, ended_day: str) -> list[str]:
         As in ``subscription_days``.
     """
     customer = "PARTITION BY as_of, customer_id"
-    in_time = f"{customer} ORDER BY start_age DESC, coalesce(end_age, 0) DESC ROWS"
-    latest_end = f"min(coalesce(end_age, 0)) OVER ({in_time} BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+    in_time = f"{customer} ORDER BY start_age DESC, coalesce(end_age, 0) DESC"
+    latest_end = f"min(coalesce(end_age, 0)) OVER ({in_time} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
     dated = f"""
   SELECT as_of, given.* EXCLUDE (started_day, ended_day), as_of_day - started_day AS start_age,
     CASE WHEN ended_day < as_of_day THEN as_of_day - ended_day END AS end_age
   FROM ({subscription_days(started_day=started_day, ended_day=ended_day)}) AS given
   JOIN snapshot ON started_day < as_of_day"""
+    # Of rows that begin and end together one begins the spell: the others have to come behind it, or they end the one before.
     numbered = f"""
-  SELECT *, sum(begins) OVER ({in_time} UNBOUNDED PRECEDING) AS spell FROM (
+  SELECT *, sum(begins) OVER ({in_time}, begins DESC ROWS UNBOUNDED PRECEDING) AS spell FROM (
     SELECT *, CASE WHEN start_age >= {latest_end} - {_PAUSE_DAYS} THEN 0 ELSE 1 END AS begins FROM dated_subscription
   )"""
     # Ages at which a row that another follows may end; a join, since not every engine takes EXISTS beside windows.
