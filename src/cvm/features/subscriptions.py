@@ -56,7 +56,7 @@ def known_subscriptions(*, started_day: str, ended_day: str) -> list[str]:
     CASE WHEN ended_day < as_of_day THEN as_of_day - ended_day END AS end_age
   FROM ({subscription_days(started_day=started_day, ended_day=ended_day)}) AS given
   JOIN snapshot ON started_day < as_of_day"""
-    # Of rows that begin and end together one begins the spell: the others have to come behind it, or they end the one before.
+    # Of rows that begin and end together one begins the spell; the others come behind it, or they would end the one before.
     numbered = f"""
   SELECT *, sum(begins) OVER ({in_time}, begins DESC ROWS UNBOUNDED PRECEDING) AS spell FROM (
     SELECT *, CASE WHEN start_age >= {latest_end} - {_PAUSE_DAYS} THEN 0 ELSE 1 END AS begins FROM dated_subscription
