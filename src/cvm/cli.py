@@ -47,6 +47,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(init)  # what comes first stands first in the help
 
 BundleOption = Annotated[Path | None, typer.Option("--bundle", help="Score with this bundle directory.")]
 AliasOption = Annotated[
@@ -84,9 +85,6 @@ def _run_stage(
         tables = quality_tables(outcome.assessment, where=workspace_of(params).quality, with_info=is_alone)
         printer.console.print(*tables, sep="\n")
     return outcome
-
-
-app.command()(init)  # what comes first stands first in the help
 
 
 @app.command()
